@@ -1,0 +1,51 @@
+# Each target makes the environment that it needs, in a fresh clone and in any order.
+# ARGS goes to what the target runs:  make test ARGS="-k lock"   make bench ARGS="--quick"
+# PY picks interpreters for the tests: make test PY=3.13
+
+# The first python here that is new enough; scripts/environments.py finds the others.
+PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 \
+	python $(HOME)/.pyenv/versions/*/bin/python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done))
+ENVIRONMENTS = $(or $(PYTHON),$(error Python 3.11 or later was not found)) scripts/environments.py
+BIN = .venv/bin
+TYPED = $(wildcard src tests/typing examples scripts)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs soak clean
+
+help: ## show this
+	@grep -E '^[a-z]+: ## ' $(MAKEFILE_LIST) | sed 's/: ## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-7s %s\n' "$$name" "$$text"; done
+
+demo: ## watch the task chapter come true on every backend
+	@$(ENVIRONMENTS) main
+	@$(BIN)/python -m creche demo $(ARGS)
+
+test: ## run the tests on every CPython from 3.11 on
+	@$(ENVIRONMENTS) test $(PY:%=--only=%) $(ARGS)
+
+check: ## lint, formatting, types, import contracts
+	@$(ENVIRONMENTS) main --group lint
+	@status=0; run() { echo "$$*"; "$$@" || status=1; }; \
+	run $(BIN)/ruff check --quiet; \
+	run $(BIN)/ruff format --quiet --check; \
+	run $(BIN)/mypy $(TYPED); \
+	run $(BIN)/basedpyright; \
+	run $(BIN)/lint-imports --no-logo; \
+	exit $$status
+
+bench: ## measure against asyncio, AnyIO and Trio
+	@$(ENVIRONMENTS) main --group bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: ## build the documentation into site/
+	@$(ENVIRONMENTS) main --group docs
+	@$(BIN)/zensical build --clean --strict $(ARGS)
+
+soak: ## run the tests that take minutes
+	@$(ENVIRONMENTS) main --group test
+	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+clean: ## remove the environments and everything that was built
+	rm -rf .venv .venvs site dist .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks examples scripts docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

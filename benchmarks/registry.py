@@ -1,0 +1,28 @@
+"""Every row, in the order of the table, and the choice of rows by name."""
+
+from __future__ import annotations
+
+from . import special, work_streams, work_sync, work_tasks, work_tcp
+from .model import Backend, Row
+
+ROWS: tuple[Row, ...] = (
+    *work_tasks.ROWS,
+    *work_streams.ROWS,
+    *work_sync.ROWS,
+    *work_tcp.ROWS,
+    *special.ROWS,
+)
+
+
+def chosen(backend: Backend, pattern: str) -> list[Row]:
+    """The rows that run on a backend and have ``pattern`` in their key or title."""
+    wanted = pattern.lower()
+    return [
+        row
+        for row in ROWS
+        if backend in row.backends and (wanted in row.key or wanted in row.title.lower())
+    ]
+
+
+def by_key(key: str) -> Row:
+    return next(row for row in ROWS if row.key == key)

@@ -1,0 +1,157 @@
+"""Structured concurrency on asyncio, uvloop and Trio, as fast as the loop below it.
+
+This file is the list of the public names. What is told to type checkers by `import` is told to
+Python by a table, and a module is loaded when one of its names is first used: `import creche` costs
+next to nothing, and a program pays for what it uses. `tests/test_public_api.py` holds the two
+lists to each other.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Submodules that are there without an import of their own
+    from . import abc as abc
+    from . import lowlevel as lowlevel
+
+    # Several things at once
+    from ._combinators import amap as amap
+    from ._combinators import as_completed as as_completed
+    from ._combinators import gather as gather
+
+    # The event loop, time
+    from ._eventloop import current_effective_deadline as current_effective_deadline
+    from ._eventloop import current_time as current_time
+    from ._eventloop import get_all_backends as get_all_backends
+    from ._eventloop import get_available_backends as get_available_backends
+    from ._eventloop import get_cancelled_exc_class as get_cancelled_exc_class
+    from ._eventloop import run as run
+    from ._eventloop import sleep as sleep
+    from ._eventloop import sleep_forever as sleep_forever
+    from ._eventloop import sleep_until as sleep_until
+
+    # Exceptions
+    from ._exceptions import BrokenResourceError as BrokenResourceError
+    from ._exceptions import BusyResourceError as BusyResourceError
+    from ._exceptions import ClosedResourceError as ClosedResourceError
+    from ._exceptions import ConnectionFailed as ConnectionFailed
+    from ._exceptions import EndOfStream as EndOfStream
+    from ._exceptions import FutureAlreadyFinished as FutureAlreadyFinished
+    from ._exceptions import FutureCancelled as FutureCancelled
+    from ._exceptions import FutureFailed as FutureFailed
+    from ._exceptions import FutureNotFinished as FutureNotFinished
+    from ._exceptions import NoEventLoopError as NoEventLoopError
+    from ._exceptions import RunFinishedError as RunFinishedError
+    from ._exceptions import TaskCancelled as TaskCancelled
+    from ._exceptions import TaskFailed as TaskFailed
+    from ._exceptions import TaskNotFinished as TaskNotFinished
+    from ._exceptions import TypedAttributeLookupError as TypedAttributeLookupError
+    from ._exceptions import WouldBlock as WouldBlock
+
+    # Futures
+    from ._futures import Future as Future
+
+    # Tasks, as seen from outside
+    from ._handles import TaskHandle as TaskHandle
+    from ._info import TaskInfo as TaskInfo
+    from ._info import get_current_task as get_current_task
+    from ._info import get_running_tasks as get_running_tasks
+    from ._info import wait_all_tasks_blocked as wait_all_tasks_blocked
+
+    # Context managers made of one method
+    from ._mixins import AsyncContextManagerMixin as AsyncContextManagerMixin
+    from ._mixins import ContextManagerMixin as ContextManagerMixin
+
+    # Sockets
+    from ._net.addresses import getaddrinfo as getaddrinfo
+    from ._net.addresses import getnameinfo as getnameinfo
+    from ._net.readiness import notify_closing as notify_closing
+    from ._net.readiness import wait_readable as wait_readable
+    from ._net.readiness import wait_socket_readable as wait_socket_readable
+    from ._net.readiness import wait_socket_writable as wait_socket_writable
+    from ._net.readiness import wait_writable as wait_writable
+    from ._net.tcp import connect_tcp as connect_tcp
+    from ._net.tcp import create_tcp_listener as create_tcp_listener
+
+    # Resources
+    from ._resources import aclose_forcefully as aclose_forcefully
+
+    # Cancellation and timeouts
+    from ._scopes import CancelScope as CancelScope
+    from ._scopes import fail_after as fail_after
+    from ._scopes import fail_at as fail_at
+    from ._scopes import move_on_after as move_on_after
+    from ._scopes import move_on_at as move_on_at
+
+    # Memory streams
+    from ._streams import create_memory_object_stream as create_memory_object_stream
+
+    # Synchronisation
+    from ._sync import CapacityLimiter as CapacityLimiter
+    from ._sync import CapacityLimiterStatistics as CapacityLimiterStatistics
+    from ._sync import Condition as Condition
+    from ._sync import ConditionStatistics as ConditionStatistics
+    from ._sync import Event as Event
+    from ._sync import EventStatistics as EventStatistics
+    from ._sync import Lock as Lock
+    from ._sync import LockStatistics as LockStatistics
+    from ._sync import ResourceGuard as ResourceGuard
+    from ._sync import Semaphore as Semaphore
+    from ._sync import SemaphoreStatistics as SemaphoreStatistics
+
+    # Task groups
+    from ._tasks import TASK_STATUS_IGNORED as TASK_STATUS_IGNORED
+    from ._tasks import create_task_group as create_task_group
+
+    # Typed attributes
+    from ._typedattr import TypedAttributeProvider as TypedAttributeProvider
+    from ._typedattr import TypedAttributeSet as TypedAttributeSet
+    from ._typedattr import typed_attribute as typed_attribute
+else:
+    _NAMES = {
+        "_combinators": "amap as_completed gather",
+        "_eventloop": (
+            "current_effective_deadline current_time get_all_backends get_available_backends "
+            "get_cancelled_exc_class run sleep sleep_forever sleep_until"
+        ),
+        "_exceptions": (
+            "BrokenResourceError BusyResourceError ClosedResourceError ConnectionFailed "
+            "EndOfStream FutureAlreadyFinished FutureCancelled FutureFailed FutureNotFinished "
+            "NoEventLoopError RunFinishedError TaskCancelled TaskFailed TaskNotFinished "
+            "TypedAttributeLookupError WouldBlock"
+        ),
+        "_futures": "Future",
+        "_handles": "TaskHandle",
+        "_info": "TaskInfo get_current_task get_running_tasks wait_all_tasks_blocked",
+        "_mixins": "AsyncContextManagerMixin ContextManagerMixin",
+        "_net.addresses": "getaddrinfo getnameinfo",
+        "_net.readiness": (
+            "notify_closing wait_readable wait_socket_readable wait_socket_writable wait_writable"
+        ),
+        "_net.tcp": "connect_tcp create_tcp_listener",
+        "_resources": "aclose_forcefully",
+        "_scopes": "CancelScope fail_after fail_at move_on_after move_on_at",
+        "_streams": "create_memory_object_stream",
+        "_sync": (
+            "CapacityLimiter CapacityLimiterStatistics Condition ConditionStatistics Event "
+            "EventStatistics Lock LockStatistics ResourceGuard Semaphore SemaphoreStatistics"
+        ),
+        "_tasks": "TASK_STATUS_IGNORED create_task_group",
+        "_typedattr": "TypedAttributeProvider TypedAttributeSet typed_attribute",
+    }
+    _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+    _SUBMODULES = ("abc", "lowlevel")
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name in _HOME:
+            value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        elif name in _SUBMODULES:
+            value = import_module(f"{__name__}.{name}")
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value  # so that this function is not asked again
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *_HOME, *_SUBMODULES})

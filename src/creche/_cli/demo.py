@@ -1,0 +1,275 @@
+"""`creche demo`: runs the example programs on every installed backend, and checks what they print.
+
+Owns the list of loops, the running of one example on one loop, and the report. Knows nothing of
+what the examples do: each is a file with an `async def main() -> None`, whose docstring's first
+line is its title, and whose output must be the text of `expected/NAME.txt`.
+
+A run is `right` (it printed that, and raised nothing) or `wrong`; an example that imports a package
+which is not installed is `left out`, and the report says what to install. The exit status is 0 if
+something ran and nothing was wrong.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import importlib.util
+import io
+import platform
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import creche
+from creche._cli import version
+from creche._cli.screen import Mistake, Screen
+
+ORDER = (
+    "tasks",
+    "start_service",
+    "start_port_taken",
+    "start_never",
+    "errors_except_star",
+    "errors_catch",
+    "context",
+    "versus_asyncio",
+)
+"""The order in which a reader should meet them. Others follow by name."""
+
+PATIENCE = 30
+"""Seconds after which an example that hangs is cancelled, and wrong."""
+
+
+class Loop(NamedTuple):
+    """A backend as the demo counts them: uvloop is one of its own."""
+
+    name: str
+    backend: str
+    options: dict[str, Any]
+    packages: tuple[str, ...]  # any one of them will do; none is needed where there are none
+
+
+LOOPS = (
+    Loop("asyncio", "asyncio", {}, ()),
+    Loop("uvloop", "asyncio", {"use_uvloop": True}, ("uvloop", "winloop")),
+    Loop("trio", "trio", {}, ("trio",)),
+)
+
+
+class Example(NamedTuple):
+    name: str
+    title: str
+    path: Path
+    expected: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one example did on one loop."""
+
+    loop: str
+    seconds: float
+    printed: str
+    error: str  # a traceback, or nothing
+    right: bool
+
+
+def run_demo(names: Sequence[str], loop_names: Sequence[str], folder: str | None) -> int:
+    """Run the named examples, or all, on the named loops, or all that are installed."""
+    found = find_examples(Path(folder) if folder else examples_folder())
+    examples = choose_examples(found, names)
+    loops = choose_loops(loop_names)
+    screen = Screen()
+    introduce(screen, examples, loops, tell_missing=not loop_names)
+    for loop in loops:  # so that the first example is not charged for importing the loop
+        creche.run(creche.sleep, 0, backend=loop.backend, backend_options=loop.options)
+    started = perf_counter()
+    outcomes: list[Outcome] = []
+    left_out = 0
+    for number, example in enumerate(examples, 1):
+        results = present(screen, number, example, loops)
+        outcomes += results
+        left_out += not results
+    return conclude(screen, outcomes, left_out, perf_counter() - started)
+
+
+# ── What to run, and on what ─────────────────────────────────────────────────────────────────────
+
+
+def examples_folder() -> Path:
+    """Return where the examples are: in the installed package, else in the project around it."""
+    package = Path(__file__).parent.parent
+    for folder in (package / "_examples", package.parent.parent / "examples"):
+        if folder.is_dir():
+            return folder
+    raise Mistake("the examples are not part of this installation; --folder says where they are")
+
+
+def find_examples(folder: Path) -> list[Example]:
+    paths = sorted(folder.glob("*.py"), key=place_in_report)
+    if not paths:
+        raise Mistake(f"there is no example in {str(folder)!r}")
+    return [Example(path.stem, title_of(path), path, expected_of(path)) for path in paths]
+
+
+def place_in_report(path: Path) -> tuple[int, str]:
+    return ORDER.index(path.stem) if path.stem in ORDER else len(ORDER), path.stem
+
+
+def title_of(path: Path) -> str:
+    """Return the first line of the docstring, without importing what may need what is missing."""
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+    return (docstring or path.stem).splitlines()[0].rstrip(".")
+
+
+def expected_of(path: Path) -> str:
+    text = path.parent / "expected" / f"{path.stem}.txt"
+    if not text.is_file():
+        raise Mistake(f"{str(path)!r} has no expected output, which would be {str(text)!r}")
+    return text.read_text(encoding="utf-8")
+
+
+def choose_examples(found: list[Example], names: Sequence[str]) -> list[Example]:
+    wanted = [name.removesuffix(".py") for name in names]
+    known = [example.name for example in found]
+    for name in wanted:
+        if name not in known:
+            raise Mistake(f"there is no example {name!r}; there are {', '.join(known)}")
+    return [example for example in found if not wanted or example.name in wanted]
+
+
+def choose_loops(names: Sequence[str]) -> list[Loop]:
+    known = {loop.name: loop for loop in LOOPS}
+    for name in names:
+        if name not in known:
+            raise Mistake(f"no such backend: {name!r}; there are {', '.join(known)}")
+        if not is_installed(known[name]):
+            raise Mistake(f"{name} is not installed; {advice(known[name])}")
+    return [loop for loop in LOOPS if (loop.name in names if names else is_installed(loop))]
+
+
+def is_installed(loop: Loop) -> bool:
+    return not loop.packages or any(map(importlib.util.find_spec, loop.packages))
+
+
+def advice(loop: Loop) -> str:
+    return f"pip install 'creche[{loop.name}]'"
+
+
+# ── Running ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def load(example: Example) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"creche_demo_{example.name}", example.path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_on(loop: Loop, example: Example, module: ModuleType) -> Outcome:
+    """Run the example's `main` in a new loop, and judge what it did."""
+
+    async def limited() -> None:
+        with creche.fail_after(PATIENCE):
+            await module.main()
+
+    written = io.StringIO()
+    error = ""
+    started = perf_counter()
+    try:
+        with contextlib.redirect_stdout(written):
+            creche.run(limited, backend=loop.backend, backend_options=loop.options)
+    except Exception:
+        error = traceback.format_exc()
+    seconds = perf_counter() - started
+    printed = written.getvalue()
+    return Outcome(loop.name, seconds, printed, error, not error and printed == example.expected)
+
+
+# ── The report ───────────────────────────────────────────────────────────────────────────────────
+
+
+def introduce(
+    screen: Screen, examples: Sequence[Example], loops: Iterable[Loop], *, tell_missing: bool
+) -> None:
+    names = ", ".join(loop.name for loop in loops)
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    screen.heading(f"Creche {version()}", f"{python}, {platform.system()}")
+    screen.line(f"{count(len(examples), 'program')}, each on {screen.paint(names, 'cyan')}")
+    for loop in LOOPS if tell_missing else ():
+        if not is_installed(loop):
+            screen.line(screen.paint(f"not on {loop.name}: {advice(loop)}", "yellow"))
+
+
+def present(screen: Screen, number: int, example: Example, loops: Sequence[Loop]) -> list[Outcome]:
+    """Run one example on each loop and show how it went. An empty list if it was left out."""
+    screen.line()
+    screen.heading(f"{number}  {example.title}", example.path.name)
+    try:
+        module = load(example)
+    except ModuleNotFoundError as exc:
+        package = (exc.name or "").partition(".")[0]
+        if package in ("", "creche"):
+            raise
+        screen.block(f"left out: it needs {package}; pip install {package}", "yellow")
+        return []
+    outcomes = [run_on(loop, example, module) for loop in loops]
+    if any(outcome.right for outcome in outcomes):
+        screen.block(example.expected)  # which all that are right have printed
+    for outcome in outcomes:
+        if not outcome.right:
+            show_wrong(screen, example, outcome)
+    screen.line("  " + "   ".join(cell(screen, outcome) for outcome in outcomes))
+    return outcomes
+
+
+def cell(screen: Screen, outcome: Outcome) -> str:
+    """Show one run in a width that is the same for each, so that they line up below each other."""
+    colour = "green" if outcome.right else "red"
+    mark = screen.paint(screen.tick if outcome.right else screen.cross, colour)
+    time = screen.paint(f"{outcome.seconds * 1000:7.1f} ms", "dim")
+    return f"{mark} {outcome.loop:<7}{time}"
+
+
+def show_wrong(screen: Screen, example: Example, outcome: Outcome) -> None:
+    screen.block(f"on {outcome.loop} it did not do what it says", "red", "bold")
+    difference = difflib.unified_diff(
+        example.expected.splitlines(),
+        outcome.printed.splitlines(),
+        "expected",
+        f"printed on {outcome.loop}",
+        lineterm="",
+    )
+    for line in difference:
+        screen.block(line, {"-": "green", "+": "red"}.get(line[0], "dim"))
+    screen.block(outcome.error, "dim")
+
+
+def conclude(screen: Screen, outcomes: Sequence[Outcome], left_out: int, seconds: float) -> int:
+    wrong = [outcome for outcome in outcomes if not outcome.right]
+    screen.line()
+    screen.line(screen.paint(screen.rule * screen.width, "dim"))
+    runs = f"{count(len(outcomes), 'run')} in {seconds:.1f} s"
+    if left_out:
+        screen.line(screen.paint(f"{count(left_out, 'program')} left out", "yellow"))
+    if wrong or not outcomes:
+        what = f"{len(wrong)} did not do what the program says" if wrong else "nothing was shown"
+        screen.line(screen.paint(f"{screen.cross} {runs}: {what}", "red", "bold"))
+        return 1
+    screen.line(
+        screen.paint(f"{screen.tick} {runs}: all did what the programs say", "green", "bold")
+    )
+    return 0
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

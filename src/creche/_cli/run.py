@@ -1,0 +1,227 @@
+"""`creche run`: finds a coroutine function, runs it, and stands between it and Ctrl-C.
+
+Owns the way from the text that was typed to a function, and SIGINT while the program runs. Knows
+the kernel only for its way to be called from a signal handler.
+
+The first Ctrl-C cancels a scope around the whole program, which is the same on every loop: its
+`finally` blocks run, and may wait under a shield. From then on SIGINT has its default action, so
+that a second Ctrl-C ends a program that will not go.
+
+    loading ──▸ running ──▸ finished         status 0
+       │           ├──Ctrl-C──▸ cleaning up ──▸ finished     130
+       │           │                 ╰──Ctrl-C──▸ killed     130, as the shell sees it
+       ╰───────────┴──an exception──▸ shown   1, a SystemExit its own
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from operator import attrgetter
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+import creche
+from creche._cli.screen import Mistake
+from creche._kernel import current_kernel
+
+Program = Callable[[], Coroutine[Any, Any, object]]
+
+PACKAGE = str(Path(__file__).parent.parent)
+
+
+def run_program(
+    target: str, backend: str, arguments: Sequence[str], *, use_uvloop: bool, debug: bool
+) -> int:
+    """Run the program that `target` names, and return the exit status."""
+    options = backend_options(backend, use_uvloop=use_uvloop, debug=debug)
+    place, name = split_target(target)
+    try:
+        module = load_script(place, arguments) if is_path(place) else load_module(place, arguments)
+    except Mistake:
+        raise
+    except Exception as exc:
+        return show(exc, lambda code: not is_machinery(code))
+    function = find_function(module, name, target)
+    return run_function(function, backend, options)
+
+
+def backend_options(backend: str, *, use_uvloop: bool, debug: bool) -> dict[str, Any]:
+    options = {"use_uvloop": use_uvloop, "debug": debug}
+    chosen = {name: True for name, value in options.items() if value}
+    if backend != "asyncio" and chosen:
+        flags = " and ".join("--" + name.removeprefix("use_") for name in chosen)
+        raise Mistake(f"{flags} only goes with the asyncio backend, not with {backend!r}")
+    return chosen
+
+
+# ── From the text to a function ──────────────────────────────────────────────────────────────────
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Split `place:function`. Without a function it is `main`, and the colon may be a drive's."""
+    place, colon, name = target.rpartition(":")
+    if not colon or not place or "/" in name or "\\" in name:
+        return target, "main"
+    return place, name
+
+
+def is_path(place: str) -> bool:
+    return place.endswith(".py") or os.sep in place or "/" in place
+
+
+def load_module(name: str, arguments: Sequence[str]) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise Mistake(f"{name!r} is neither the name of a module nor the path of a .py file")
+    put_first(os.getcwd())
+    sys.argv[:] = [name, *arguments]
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        # Only if it is the module itself that is missing, not something that it imports.
+        if exc.name is not None and f"{name}.".startswith(f"{exc.name}."):
+            raise Mistake(
+                f"there is no module {exc.name!r} in this folder or on sys.path"
+            ) from None
+        raise
+    sys.argv[0] = getattr(module, "__file__", None) or name
+    return module
+
+
+def load_script(place: str, arguments: Sequence[str]) -> ModuleType:
+    """Import a file under the name of the file, as `__main__` it would run itself."""
+    path = Path(place)
+    if not path.is_file():
+        wrong = "is not a file" if path.exists() else "does not exist"
+        raise Mistake(f"{place!r} {wrong}")
+    put_first(os.getcwd())
+    put_first(str(path.resolve().parent))
+    sys.argv[:] = [place, *arguments]
+    name = path.stem
+    if not name.isidentifier() or name in sys.modules or name in sys.stdlib_module_names:
+        name = "__creche_main__"
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise Mistake(f"{place!r} is not a Python file: its name does not end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def put_first(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def find_function(module: ModuleType, name: str, target: str) -> Program:
+    try:
+        function = attrgetter(name)(module)
+    except AttributeError:
+        raise Mistake(
+            f"{module.__name__!r} has no {name!r}; name a function with {target}:FUNCTION"
+            if name == "main" and not target.endswith(":main")
+            else f"{module.__name__!r} has no {name!r}"
+        ) from None
+    if not inspect.iscoroutinefunction(function):
+        raise Mistake(
+            f"{name!r} in {module.__name__!r} is not a coroutine function, one made by 'async def',"
+            f" but {describe(function)}"
+        )
+    try:
+        inspect.signature(function).bind()
+    except TypeError as exc:
+        raise Mistake(
+            f"{name!r} in {module.__name__!r} cannot be called without arguments: {exc}"
+        ) from None
+    return function  # type: ignore[no-any-return]  # what was asked of it is checked above
+
+
+def describe(thing: object) -> str:
+    if inspect.isasyncgenfunction(thing):
+        return "an async generator function, for it has a 'yield'"
+    if inspect.isfunction(thing):
+        return "an ordinary function"
+    return f"of type {type(thing).__qualname__}"
+
+
+# ── Running it ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Interrupter:
+    """Turns the first SIGINT into a cancel of the program."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self.started = False
+        self._cancel: Callable[[], None] | None = None
+
+    async def run(self, function: Program) -> None:
+        kernel = current_kernel()
+        with creche.CancelScope() as scope:
+            # The handler may run anywhere in the loop's own code: only this call is safe there.
+            self._cancel = lambda: kernel.call_soon_threadsafe(scope.cancel, "Ctrl-C was pressed")
+            self.started = True
+            try:
+                await function()
+            finally:
+                self._cancel = None
+
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        self.pressed = True
+        if self._cancel is not None:
+            self._cancel()
+        elif not self.started:
+            raise KeyboardInterrupt
+
+
+def run_function(function: Program, backend: str, options: dict[str, Any]) -> int:
+    interrupter = Interrupter()
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # who ignores SIGINT goes on to ignore it
+        signal.signal(signal.SIGINT, interrupter.handle)
+    try:
+        creche.run(interrupter.run, function, backend=backend, backend_options=options)
+    except Exception as exc:
+        if not interrupter.started and isinstance(exc, LookupError | ImportError):
+            raise Mistake(str(exc)) from None  # the backend is unknown, or is not installed
+        return show(exc, own_code(function))
+    except BaseExceptionGroup as exc:
+        if exc.split(KeyboardInterrupt)[1] is None:
+            raise KeyboardInterrupt from None
+        return show(exc, own_code(function))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 130 if interrupter.pressed else 0
+
+
+# ── What the program raised ──────────────────────────────────────────────────────────────────────
+
+
+def show(exc: BaseException, is_user_code: Callable[[CodeType], bool]) -> int:
+    """Print the program's traceback from its own first frame on, as if nobody had called it."""
+    whole = exc.__traceback__
+    place = whole
+    while place is not None and not is_user_code(place.tb_frame.f_code):
+        place = place.tb_next
+    exc = exc.with_traceback(place or whole)
+    sys.excepthook(type(exc), exc, exc.__traceback__)
+    return 1
+
+
+def is_machinery(code: CodeType) -> bool:
+    """Tell whether the code belongs to the command line or to the import system."""
+    file = code.co_filename
+    return file.startswith((PACKAGE, "<frozen ")) or file == importlib.__file__
+
+
+def own_code(function: Program) -> Callable[[CodeType], bool]:
+    plain = inspect.unwrap(function)
+    return lambda code: code is getattr(plain, "__code__", None)

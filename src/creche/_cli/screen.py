@@ -1,0 +1,73 @@
+"""How the command line speaks: colour, alignment, and a mistake in one line.
+
+Owns the escape codes and the decision whether to write them. Knows nothing of what is said.
+Text is padded first and painted after, for a terminal does not count escape codes but `len` does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+WIDEST = 100
+
+
+class Mistake(Exception):
+    """Something typed that cannot be done. Told in one line; the exit status is 2."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class Screen:
+    """One stream to write lines to, with the marks and colours that it can show."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = sys.stdout if file is None else file
+        self._coloured = wants_colour(self._file, os.environ)
+        self.width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
+        fancy = can_encode(self._file, "✓✗·│─")
+        self.tick, self.cross, self.dot, self.bar, self.rule = "✓✗·│─" if fancy else "+x-|-"
+
+    def paint(self, text: str, *styles: str) -> str:
+        """Return the text in these styles, or as it is where nothing is coloured."""
+        if not self._coloured or not text:
+            return text
+        codes = ";".join(STYLES[style] for style in styles)
+        return f"\x1b[{codes}m{text}\x1b[0m"
+
+    def line(self, text: str = "") -> None:
+        print(text, file=self._file, flush=True)
+
+    def heading(self, left: str, right: str) -> None:
+        """Write a line with one text at each end."""
+        gap = max(self.width - len(left) - len(right), 2)
+        self.line(self.paint(left, "bold") + " " * gap + self.paint(right, "dim"))
+
+    def block(self, text: str, *styles: str) -> None:
+        """Write a text of several lines, set apart by a bar on its left."""
+        for each in text.splitlines():
+            painted = self.paint(each, *styles) if styles else each
+            self.line(f"  {self.paint(self.bar, 'dim')} {painted}".rstrip())
+
+
+def wants_colour(file: TextIO, environ: Mapping[str, str]) -> bool:
+    """Decide on colour: NO_COLOR, then FORCE_COLOR (each counts unless empty), then a terminal."""
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return file.isatty() and environ.get("TERM") != "dumb"
+
+
+def can_encode(file: TextIO, text: str) -> bool:
+    try:
+        text.encode(file.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True

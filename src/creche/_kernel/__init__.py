@@ -1,0 +1,99 @@
+"""The only room that knows an event loop. Finds the kernel of the running loop and task.
+
+The rules that the kernels keep are in `contract.py`. Asyncio's kernel is always there; Trio's is
+loaded when the process has imported Trio, so a program on asyncio never pays for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from .._exceptions import NoEventLoopError
+from .asyncio.tasks import kernel_here as _asyncio_kernel
+from .asyncio.tasks import task_here as _asyncio_task
+
+if TYPE_CHECKING:
+    from .contract import Kernel, Task
+
+BACKENDS = ("asyncio", "trio")
+
+INSTALL = {
+    "trio": "pip install creche[trio]",
+    "uvloop": "pip install creche[uvloop]",
+}
+
+
+def current_task() -> Task:
+    """Return the running task. Raises NoEventLoopError outside a task."""
+    task = _asyncio_task()
+    if task is not None:
+        return task
+    if "trio" in sys.modules:
+        from .trio.tasks import task_here
+
+        trio_task = task_here()
+        if trio_task is not None:
+            return trio_task
+    if _asyncio_kernel() is not None:
+        raise RuntimeError(
+            "There is no task currently running: this is a callback of the event loop. "
+            "Call it from a coroutine that a task runs"
+        )
+    raise no_loop()
+
+
+def current_kernel() -> Kernel:
+    """Return the kernel of the loop that runs in this thread. Raises NoEventLoopError."""
+    if "trio" in sys.modules:
+        from .trio.tasks import kernel_here
+
+        trio_kernel = kernel_here()
+        if trio_kernel is not None:
+            return trio_kernel
+    kernel = _asyncio_kernel()
+    if kernel is not None:
+        return kernel
+    raise no_loop()
+
+
+def no_loop() -> NoEventLoopError:
+    return NoEventLoopError(
+        "Not currently running on any asynchronous event loop: call this from a coroutine that "
+        "creche.run(), asyncio.run() or trio.run() runs"
+    )
+
+
+def run(
+    func: Callable[..., Any], args: tuple[Any, ...], backend: str, options: dict[str, Any]
+) -> Any:
+    """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
+    try:
+        here = current_kernel().name
+    except NoEventLoopError:
+        pass
+    else:
+        raise RuntimeError(
+            f"Already running {here} in this thread: await the function, or start it in a task "
+            f"group, rather than call run() again"
+        )
+    if backend == "asyncio":
+        from .asyncio import runner as asyncio_runner
+
+        return asyncio_runner.run(func, args, options)
+    if backend == "trio":
+        if find_spec("trio") is None:
+            raise LookupError(
+                f"No such backend: trio is not installed. To install it: {INSTALL['trio']}"
+            )
+        from .trio import runner as trio_runner
+
+        return trio_runner.run(func, args, options)
+    raise LookupError(f"No such backend: {backend}. Known are: {', '.join(BACKENDS)}")
+
+
+def available(backend: str) -> bool:
+    """Tell whether `run` can start `backend` here."""
+    return backend == "asyncio" or (backend in BACKENDS and find_spec(backend) is not None)

@@ -1,0 +1,68 @@
+"""Looking at the tasks of an asyncio loop: listing them, and waiting until all are blocked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from types import coroutine
+from collections.abc import Generator
+from typing import Any
+
+from ..contract import TaskRecord
+from .cancellation import canceller
+from .tasks import state_of
+
+_QUIET_PASSES = 3
+"""Passes of the loop in which no task may move: data that is there already shows up in them."""
+
+
+def tasks(loop: asyncio.AbstractEventLoop) -> Iterator[TaskRecord]:
+    """Describe every task of the loop that has not ended."""
+    for native in asyncio.all_tasks(loop):
+        state = state_of(native)
+        if state is not None:
+            yield state.info()
+        else:
+            yield TaskRecord(id(native), None, native.get_name(), native.get_coro(), native)
+
+
+def has_pending_cancellation(native: Any) -> bool:
+    """Tell whether a cancellation is on its way to a task, natively or from a scope."""
+    if native is None or native.done():
+        return False
+    if getattr(native, "_must_cancel", False):
+        return True
+    state = state_of(native)
+    if state is not None:
+        trouble = state.trouble
+        if trouble is not None and trouble.deferred is not None:
+            return True
+        if canceller(state.scope) is not None:
+            return True
+    waiter = getattr(native, "_fut_waiter", None)
+    return bool(waiter is not None and waiter.cancelled())
+
+
+def _blocked(native: Any) -> bool:
+    waiter = getattr(native, "_fut_waiter", None)
+    return waiter is not None and not waiter.done()
+
+
+@coroutine
+def _pass() -> Generator[None, None, None]:
+    yield
+
+
+async def wait_all_tasks_blocked(loop: asyncio.AbstractEventLoop) -> None:
+    """Return when every other task waits for something that has not come yet.
+
+    Gives way once for each pass in which some task can still run, so it costs what they cost.
+    """
+    me = asyncio.current_task(loop)
+    quiet = 0
+    while quiet < _QUIET_PASSES:
+        await _pass()
+        moving = any(
+            native is not me and not _blocked(native) for native in asyncio.all_tasks(loop)
+        )
+        quiet = 0 if moving else quiet + 1

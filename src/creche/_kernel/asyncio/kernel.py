@@ -1,0 +1,151 @@
+"""`AsyncioKernel`: one asyncio loop, with the rooms of this package put together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Any
+
+from ..._exceptions import RunFinishedError
+from ..contract import TaskRecord
+from ..scope import Scope
+from . import cancellation, introspection
+from .nest import Nest
+from .readiness import Readiness, Watch
+from .tasks import ForeignTask, Task, task_here
+from .timers import Timers
+
+
+class AsyncioKernel:
+    """What Creche knows of one loop. `tasks.kernel_of` makes it; the loop keeps it."""
+
+    name = "asyncio"
+    cancelled_class = asyncio.CancelledError
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.token: Any = loop
+        self.run_vars: dict[Any, Any] = {}
+        self.timers = Timers(self, loop)
+        self._readiness: Readiness | None = None
+        # The stock loops read this very clock; a loop of its own time is asked each time.
+        stock = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
+        self.now: Callable[[], float] = time.monotonic if stock else loop.time
+
+    def tasks(self) -> Iterable[TaskRecord]:
+        return introspection.tasks(self.loop)
+
+    def has_pending_cancellation(self, native: Any) -> bool:
+        return introspection.has_pending_cancellation(native)
+
+    async def wait_all_tasks_blocked(self) -> None:
+        await introspection.wait_all_tasks_blocked(self.loop)
+
+    async def sleep_until(self, deadline: float) -> None:
+        task = task_here()
+        assert task is not None, "awaited in a task"
+        if deadline == inf:
+            await task.park(task.make_waiter())
+        elif deadline <= self.now():
+            await task.checkpoint()
+        else:
+            waiter = task.make_waiter()
+            entry = self.timers.add(deadline, waiter)
+            try:
+                await task.park(waiter)
+            except BaseException:
+                self.timers.drop(entry)
+                raise
+
+    def enter_scope(self, scope: Scope, task: Task | ForeignTask) -> None:
+        deadline = scope.deadline_
+        if deadline != inf and not scope.cancelled:
+            if deadline <= self.now():
+                scope.cancelled = True
+            else:
+                scope.timer = self.timers.add(deadline, scope)
+        cancellation.enter(scope, task)
+
+    def leave_scope(
+        self, scope: Scope, task: Task | ForeignTask, exc: BaseException | None
+    ) -> BaseException | None:
+        if scope.timer is not None:
+            self.timers.drop(scope.timer)
+            scope.timer = None
+        if scope.cancelled or scope.shield_:
+            return cancellation.leave(scope, task, exc)
+        return exc
+
+    def cancel_scope(self, scope: Scope) -> None:
+        cancellation.spread(scope)
+
+    def cancel(self, scope: Scope) -> None:
+        """Cancel a scope that may be cancelled already."""
+        if not scope.cancelled:
+            scope.cancelled = True
+            cancellation.spread(scope)
+
+    def expire(self, scope: Scope) -> None:
+        """The deadline of an entered scope has come."""
+        scope.timer = None
+        if scope.host is not None:
+            scope.reason = scope.reason or "deadline exceeded"
+            self.cancel(scope)
+
+    def rearm_scope(self, scope: Scope) -> None:
+        if scope.timer is not None:
+            self.timers.drop(scope.timer)
+            scope.timer = None
+        if not scope.cancelled and scope.deadline_ != inf:
+            if scope.deadline_ <= self.now():
+                self.expire(scope)
+            else:
+                scope.timer = self.timers.add(scope.deadline_, scope)
+        if not scope.shield_:
+            cancellation.spread(scope)
+
+    def scope_cancel_called(self, scope: Scope) -> bool:
+        if not scope.cancelled and scope.deadline_ <= self.now():
+            self.expire(scope)
+        return scope.cancelled
+
+    def open_nest(self, scope: Scope, task: Task | ForeignTask) -> Nest:
+        self.enter_scope(scope, task)
+        return Nest(self, scope, task)
+
+    @property
+    def readiness(self) -> Readiness:
+        if self._readiness is None:
+            self._readiness = Readiness(self.loop)
+        return self._readiness
+
+    def watch(self, sock: Any) -> Watch:
+        return Watch(self.readiness, sock)
+
+    async def wait_readable(self, obj: Any) -> None:
+        await self.readiness.wait(obj, writing=False)
+
+    async def wait_writable(self, obj: Any) -> None:
+        await self.readiness.wait(obj, writing=True)
+
+    def notify_closing(self, obj: Any) -> None:
+        if self._readiness is not None:
+            self._readiness.notify_closing(obj)
+
+    def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:
+        try:
+            self.loop.call_soon_threadsafe(func, *args)
+        except RuntimeError:
+            if self.loop.is_closed():
+                raise RunFinishedError from None
+            raise
+
+    def close(self) -> None:
+        """The loop is about to end: let go of what belongs to it."""
+        self.timers.close()
+        if self._readiness is not None:
+            self._readiness.close()
+        self.run_vars.clear()
+

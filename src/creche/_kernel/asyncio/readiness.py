@@ -1,0 +1,172 @@
+"""Descriptors on asyncio: `Watch` for those that Creche owns, `Readiness.wait` for all others.
+
+A `Watch` keeps its registration with the loop between waits, and drops it when an event finds
+nobody waiting, so a ping-pong makes no system call but its reads and writes. It runs the caller's
+`attempt` in the loop's callback: the bytes are taken at once, before a level-triggered loop can
+report the same readiness again, and are granted to the waiter (a grant wins over a cancel).
+
+`Readiness.wait` registers once for each wait and takes that back before it returns: a user may
+close the descriptor and get the same number for another.
+
+On a loop without `add_reader` the calls go to a selector in a thread (`selector_thread.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..._exceptions import BusyResourceError, ClosedResourceError
+from .tasks import task_here
+
+T = TypeVar("T")
+
+
+class _Side:
+    """One direction of a watch: who waits, and whether the loop is told to report."""
+
+    __slots__ = ("_add", "_fd", "_remove", "attempt", "registered", "waiter")
+
+    def __init__(self, fd: int, add: Callable[..., Any], remove: Callable[[int], Any]) -> None:
+        self._fd = fd
+        self._add = add
+        self._remove = remove
+        self.attempt: Callable[[], Any] | None = None
+        self.waiter: asyncio.Future[Any] | None = None
+        self.registered = False
+
+    async def wait(self, attempt: Callable[[], T]) -> T:
+        task = task_here()
+        assert task is not None, "awaited in a task"
+        waiter = self.waiter = task.make_waiter()
+        self.attempt = attempt
+        if not self.registered:
+            self._add(self._fd, self._ready)
+            self.registered = True
+        try:
+            result: T = await task.park(waiter)
+        finally:
+            if self.waiter is waiter:
+                self.waiter = self.attempt = None
+        return result
+
+    def _ready(self) -> None:
+        waiter = self.waiter
+        if waiter is None or self.attempt is None or waiter.done():
+            self.stop()
+            return
+        try:
+            result = self.attempt()
+        except (BlockingIOError, InterruptedError):
+            return
+        except BaseException as exc:
+            self.waiter = self.attempt = None
+            waiter.set_exception(exc)
+        else:
+            self.waiter = self.attempt = None
+            waiter.set_result(result)
+
+    def stop(self) -> None:
+        if self.registered:
+            self.registered = False
+            self._remove(self._fd)
+
+    def close(self) -> None:
+        self.stop()
+        waiter, self.waiter, self.attempt = self.waiter, None, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(ClosedResourceError())
+
+
+class Watch:
+    """One descriptor of Creche's own. The contract's `Watch`."""
+
+    __slots__ = ("_reading", "_writing")
+
+    def __init__(self, readiness: Readiness, sock: Any) -> None:
+        fd = sock if isinstance(sock, int) else sock.fileno()
+        self._reading = _Side(fd, readiness.add_reader, readiness.remove_reader)
+        self._writing = _Side(fd, readiness.add_writer, readiness.remove_writer)
+
+    async def when_readable(self, attempt: Callable[[], T], /) -> T:
+        return await self._reading.wait(attempt)
+
+    async def when_writable(self, attempt: Callable[[], T], /) -> T:
+        try:
+            return await self._writing.wait(attempt)
+        finally:
+            # A socket is nearly always writable: staying registered would be an event each pass.
+            self._writing.stop()
+
+    def close(self) -> None:
+        self._reading.close()
+        self._writing.close()
+
+
+class Readiness:
+    """The loop's registrations for descriptors that belong to somebody else."""
+
+    __slots__ = ("_selector", "_waiting", "add_reader", "add_writer", "remove_reader",
+                 "remove_writer")  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        source: Any = loop
+        self._selector: Any = None
+        if _lacks_readers(loop):
+            from .selector_thread import SelectorThread
+
+            source = self._selector = SelectorThread(loop)
+        self.add_reader: Callable[..., Any] = source.add_reader
+        self.remove_reader: Callable[[int], Any] = source.remove_reader
+        self.add_writer: Callable[..., Any] = source.add_writer
+        self.remove_writer: Callable[[int], Any] = source.remove_writer
+        self._waiting: dict[tuple[int, bool], asyncio.Future[Any]] = {}
+
+    async def wait(self, obj: Any, *, writing: bool) -> None:
+        task = task_here()
+        assert task is not None, "awaited in a task"
+        fd = obj if isinstance(obj, int) else obj.fileno()
+        if fd < 0:
+            raise ValueError(f"{obj!r} is closed: there is nothing to wait for")
+        key = (fd, writing)
+        if key in self._waiting:
+            raise BusyResourceError("writing to" if writing else "reading from")
+        waiter = task.make_waiter()
+        add, remove = (
+            (self.add_writer, self.remove_writer)
+            if writing
+            else (self.add_reader, self.remove_reader)
+        )
+        self._waiting[key] = waiter
+        try:
+            add(fd, _grant, waiter)
+            await task.park(waiter)
+        finally:
+            if self._waiting.get(key) is waiter:
+                del self._waiting[key]
+                remove(fd)
+
+    def notify_closing(self, obj: Any) -> None:
+        fd = obj if isinstance(obj, int) else obj.fileno()
+        for writing, remove in ((False, self.remove_reader), (True, self.remove_writer)):
+            waiter = self._waiting.pop((fd, writing), None)
+            if waiter is not None:
+                remove(fd)
+                if not waiter.done():
+                    waiter.set_exception(ClosedResourceError())
+
+    def close(self) -> None:
+        if self._selector is not None:
+            self._selector.close()
+
+
+def _grant(waiter: asyncio.Future[Any]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _lacks_readers(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether the loop cannot report readiness, as Windows' proactor loop cannot."""
+    kind = type(loop)
+    return getattr(kind, "add_reader", None) is asyncio.AbstractEventLoop.add_reader

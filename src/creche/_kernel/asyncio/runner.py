@@ -1,0 +1,77 @@
+"""Starting an asyncio loop for one function, and leaving nothing of it behind.
+
+`asyncio.Runner` does the work: signals, async generators, the default executor, what tasks are
+left. We only have its first task made as one of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
+from typing import Any
+
+from ..contract import BUDGET
+from .tasks import Task, kernel_of
+
+OPTIONS = ("debug", "loop_factory", "use_uvloop")
+
+
+def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    unknown = sorted(set(options) - set(OPTIONS))
+    if unknown:
+        raise TypeError(
+            f"unknown backend option {unknown[0]!r} for asyncio: known are {', '.join(OPTIONS)}"
+        )
+    factory = options.get("loop_factory")
+    if options.get("use_uvloop") and factory is None:
+        factory = _uvloop_factory()
+    with asyncio.Runner(debug=options.get("debug"), loop_factory=factory) as runner:
+        loop = runner.get_loop()
+        kernel = kernel_of(loop)
+        _adopt_next_task(loop)
+        try:
+            return runner.run(_main(func, args))
+        finally:
+            kernel.close()
+
+
+async def _main(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    result = func(*args)
+    if not hasattr(result, "__await__"):
+        raise TypeError(
+            f"Expected {getattr(func, '__qualname__', func)}() to return an awaitable, but the "
+            f"return value ({result!r}) is not one: pass an async function to run()"
+        )
+    return await result
+
+
+def _adopt_next_task(loop: asyncio.AbstractEventLoop) -> None:
+    """Make the next task of the loop a `Task`, then put the loop's own factory back."""
+    previous = loop.get_task_factory()
+
+    def make(
+        loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any
+    ) -> Task:
+        loop.set_task_factory(previous)
+        options.pop("eager_start", None)
+        task = Task(coro, loop=loop, **options)
+        task.kernel = kernel_of(loop)
+        task.scope = None
+        task.credit = BUDGET
+        task.label = None
+        task.nest = None
+        task.trouble = None
+        return task
+
+    loop.set_task_factory(make)  # type: ignore[arg-type]  # typeshed wants a wider signature
+
+
+def _uvloop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    for name in ("uvloop", "winloop"):
+        if find_spec(name) is not None:
+            factory: Callable[[], asyncio.AbstractEventLoop] = __import__(name).new_event_loop
+            return factory
+    raise LookupError(
+        "use_uvloop was asked for, but uvloop is not installed: pip install creche[uvloop]"
+    )

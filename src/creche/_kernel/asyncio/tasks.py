@@ -1,0 +1,261 @@
+"""The running task: parking, checkpoints, and the state that the kernel keeps for each task.
+
+`Task` is asyncio's own task with room for that state, so that finding it costs one attribute.
+A task that somebody else made is `foreign`: its state lives in a `ForeignTask` beside it, found
+by the task's identity, and it counts as outside every scope that it did not enter itself.
+
+What may suspend here: `park`, `park_shielded` and the checkpoints, which are generator-based
+coroutines because a frame less for each wait is time and memory. `trouble` is None until the
+first cancellation; what happens then is in `cancellation.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from collections.abc import Generator
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+from ..contract import BUDGET, TaskRecord
+from .cancellation import Delivery, canceller, interrupt
+
+if TYPE_CHECKING:
+    from ..scope import Scope
+    from .kernel import AsyncioKernel
+
+Future = asyncio.Future
+CancelledError = asyncio.CancelledError
+
+_running_loop = asyncio._get_running_loop
+_native_cancel = asyncio.Task.cancel
+
+if sys.version_info >= (3, 12):
+    _native_task = asyncio.current_task
+else:
+    # asyncio.current_task is written in Python there, at several times the price.
+    _native_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]  # private
+
+
+class _Verbs:
+    """What both kinds of task can do: the contract's `Task`."""
+
+    __slots__ = ()
+
+    kernel: AsyncioKernel
+    scope: Scope | None
+    credit: int
+    trouble: Delivery | None
+    native: asyncio.Task[Any] | None
+
+    def make_waiter(self) -> Future[Any]:
+        return Future(loop=self.kernel.loop)
+
+    @coroutine
+    def park(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
+        if self.credit <= 0:
+            yield from interrupt(self, waiter)
+        # Before the wait: a cancel that comes with the grant sets it back to nothing.
+        self.credit = BUDGET
+        try:
+            return (yield from waiter)
+        except CancelledError as exc:
+            if not waiter.done():
+                waiter.cancel()
+            elif not waiter.cancelled():
+                # A native cancel met a grant: the grant wins, the cancel comes next.
+                Delivery.of(self).defer(exc.args, counted=True)
+                return waiter.result()
+            raise
+
+    @coroutine
+    def park_shielded(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
+        delivery = Delivery.of(self)
+        delivery.masked += 1
+        try:
+            while not waiter.done():
+                step: Future[None] = self.make_waiter()
+                relay = _Relay(step)
+                waiter.add_done_callback(relay)
+                try:
+                    yield from step
+                except CancelledError as exc:
+                    delivery.defer(exc.args, counted=True)
+                finally:
+                    waiter.remove_done_callback(relay)
+        finally:
+            delivery.masked -= 1
+            delivery.resume()
+        return waiter.result()
+
+    @coroutine
+    def checkpoint(self) -> Generator[Any, Any, None]:
+        if self.credit <= 0:
+            yield from interrupt(self, None)
+        self.credit = BUDGET
+        yield
+        if self.credit <= 0:
+            yield from interrupt(self, None)
+
+    give_way = checkpoint
+
+    @coroutine
+    def checkpoint_if_cancelled(self) -> Generator[Any, Any, None]:
+        if self.credit <= 0:
+            yield from interrupt(self, None)
+
+    @coroutine
+    def cancel_shielded_checkpoint(self) -> Generator[Any, Any, None]:
+        delivery = Delivery.of(self)
+        delivery.masked += 1
+        try:
+            yield
+        except CancelledError as exc:
+            delivery.defer(exc.args, counted=True)
+        finally:
+            delivery.masked -= 1
+            delivery.resume()
+
+    def in_cancelled_scope(self) -> bool:
+        return canceller(self.scope) is not None
+
+    def effective_deadline(self) -> float:
+        deadline = float("inf")
+        scope = self.scope
+        while scope is not None:
+            if scope.cancelled:
+                return float("-inf")
+            deadline = min(deadline, scope.deadline_)
+            if scope.shield_:
+                break
+            scope = scope.parent
+        return deadline
+
+
+class _Relay:
+    """Passes the end of one future on to another that nobody else holds."""
+
+    __slots__ = ("_to",)
+
+    def __init__(self, to: Future[None]) -> None:
+        self._to = to
+
+    def __call__(self, _: object) -> None:
+        if not self._to.done():
+            self._to.set_result(None)
+
+
+class Task(_Verbs, asyncio.Task):  # type: ignore[type-arg]  # no subscript at run time: it costs
+    """A task of Creche's own, with the kernel's state in slots. `nest.py` makes them."""
+
+    __slots__ = ("credit", "kernel", "label", "nest", "scope", "trouble")
+
+    label: Any
+    nest: Any
+
+    @property
+    def native(self) -> asyncio.Task[Any]:  # type: ignore[override]  # read-only is enough
+        return self
+
+    def get_name(self) -> str:
+        return self.label.name if self.label is not None else super().get_name()
+
+    def set_name(self, value: object) -> None:
+        super().set_name(value)
+        self.label = None
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.begun() or self.done():
+            return _native_cancel(self, msg)
+        # asyncio would throw into a coroutine that never ran, and none of its code would see it.
+        Delivery.of(self).defer(() if msg is None else (msg,), counted=False)
+        return True
+
+    def begun(self) -> bool:
+        """Tell whether the first step was taken."""
+        coro = self.get_coro()
+        return coro.cr_suspended or coro.cr_running  # type: ignore[union-attr]  # our own
+
+    def info(self) -> TaskRecord:
+        label = self.label
+        host = self.nest.host if self.nest is not None else None
+        return TaskRecord(
+            id(self),
+            id(host.native) if host is not None else None,
+            self.get_name(),
+            label.coro if label is not None else self.get_coro(),
+            self,
+        )
+
+
+class ForeignTask(_Verbs):
+    """The kernel's state for a task that Creche did not make."""
+
+    __slots__ = ("_native", "credit", "kernel", "scope", "trouble", "__weakref__")
+
+    def __init__(self, native: asyncio.Task[Any], kernel: AsyncioKernel) -> None:
+        key = id(native)
+        self._native = weakref.ref(native, lambda _: _foreign.pop(key, None))
+        self.kernel = kernel
+        self.scope = None
+        self.credit = BUDGET
+        self.trouble = None
+
+    @property
+    def native(self) -> asyncio.Task[Any] | None:  # type: ignore[override]  # read-only is enough
+        return self._native()
+
+    def cancelling(self) -> int:
+        native = self._native()
+        return native.cancelling() if native is not None else 0
+
+    def begun(self) -> bool:
+        return True  # Its state is made when it first uses Creche.
+
+    def info(self) -> TaskRecord:
+        native = self._native()
+        assert native is not None, "a task that is described is alive"
+        return TaskRecord(id(native), None, native.get_name(), native.get_coro(), native)
+
+
+_foreign: dict[int, ForeignTask] = {}
+
+
+def state_of(native: asyncio.Task[Any]) -> Task | ForeignTask | None:
+    """Return the kernel's state for a task, None for one that never used Creche."""
+    return native if isinstance(native, Task) else _foreign.get(id(native))
+
+
+def kernel_of(loop: asyncio.AbstractEventLoop) -> AsyncioKernel:
+    """Return the kernel of a loop; the loop keeps it, so that it lives just as long."""
+    try:
+        return loop._creche_kernel  # type: ignore[attr-defined,no-any-return]  # ours
+    except AttributeError:
+        from .kernel import AsyncioKernel
+
+        kernel = AsyncioKernel(loop)
+        loop._creche_kernel = kernel  # type: ignore[attr-defined]  # ours
+        return kernel
+
+
+def kernel_here() -> AsyncioKernel | None:
+    """Return the kernel of the asyncio loop that runs in this thread."""
+    loop = _running_loop()
+    return None if loop is None else kernel_of(loop)
+
+
+def task_here() -> Task | ForeignTask | None:
+    """Return the asyncio task that runs in this thread."""
+    loop = _running_loop()
+    if loop is None:
+        return None
+    native = _native_task(loop)
+    if type(native) is Task:
+        return native
+    if native is None:
+        return None
+    state = _foreign.get(id(native))
+    if state is None:
+        state = _foreign[id(native)] = ForeignTask(native, kernel_of(loop))
+    return state

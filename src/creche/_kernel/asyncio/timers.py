@@ -1,0 +1,92 @@
+"""`Timers`: one heap of deadlines for each loop, and one timer of the loop for the earliest.
+
+Entering and leaving a scope that does not expire is a push and a mark; the loop hears of neither.
+An entry is `[when, order, target]`: equal deadlines fire in the order they were made. A target is
+a scope, which is told to expire, or a waiter, which is granted. A dropped entry has no target and
+stays where it is until it reaches the top, or until such entries are most of the heap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+from heapq import heapify, heappop, heappush
+from math import inf
+from typing import Any
+
+Entry = list[Any]
+
+_SLACK = 64
+"""Dropped entries that a heap may hold before it is worth a clean-up."""
+
+
+class Timers:
+    """The deadlines of one loop."""
+
+    __slots__ = ("_armed", "_context", "_dropped", "_handle", "_heap", "_kernel", "_loop", "_order")
+
+    def __init__(self, kernel: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._kernel = kernel
+        self._loop = loop
+        self._heap: list[Entry] = []
+        self._order = 0
+        self._dropped = 0
+        self._armed = inf
+        self._handle: asyncio.TimerHandle | None = None
+        self._context = Context()
+
+    def add(self, when: float, target: Any) -> Entry:
+        """Have `target` fire at `when`; return the entry for `drop`."""
+        self._order += 1
+        entry: Entry = [when, self._order, target]
+        heappush(self._heap, entry)
+        if when < self._armed:
+            self._arm(when)
+        return entry
+
+    def drop(self, entry: Entry) -> None:
+        """Forget an entry, fired or not."""
+        heap = self._heap
+        if heap and heap[-1] is entry:  # The usual case: the last one in is the first one out.
+            heap.pop()
+            return
+        if entry[2] is None:
+            return
+        entry[2] = None
+        self._dropped += 1
+        if self._dropped > _SLACK and self._dropped * 2 > len(heap):
+            self._heap = [live for live in heap if live[2] is not None]
+            heapify(self._heap)
+            self._dropped = 0
+
+    def close(self) -> None:
+        """Fire nothing more."""
+        self._heap.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, when: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._armed = when
+        self._handle = self._loop.call_at(when, self._fire, context=self._context)
+
+    def _fire(self) -> None:
+        # The loop may call a hair before `when` by its own clock's resolution: `when` counts.
+        now = max(self._loop.time(), self._armed)
+        heap = self._heap
+        self._handle = None
+        self._armed = inf
+        while heap and (heap[0][2] is None or heap[0][0] <= now):
+            target = heappop(heap)
+            fired, target[2] = target[2], None
+            if fired is None:
+                self._dropped -= 1
+            elif isinstance(fired, asyncio.Future):
+                if not fired.done():
+                    fired.set_result(None)
+            else:
+                self._kernel.expire(fired)
+        if heap is self._heap and heap and heap[0][0] < self._armed:
+            self._arm(heap[0][0])

@@ -1,0 +1,286 @@
+"""The kernel contract: all that Creche asks of an event loop, and the rules it asks it by.
+
+Two kernels implement it, `_kernel/asyncio/` and `_kernel/trio/`; everything above is written
+once against these names. Nothing here imports an event loop.
+
+The rules
+---------
+Waiting     `Task.park` is the only way to block. Whoever wakes a task holds its `Waiter`, and
+            skips a waiter that is `done()`: its task was cancelled, and is on its way out.
+Grants      A grant wins over a cancel. Once `Waiter.set_result` was called, `park` returns that
+            value, whatever cancel arrives before the task steps; the cancel is raised at the
+            task's next checkpoint. So no primitive ever has to take a grant back.
+Cancelling  Level-triggered. While a scope is cancelled every `park`, `give_way` and checkpoint of
+            an unshielded task inside it raises `Kernel.cancelled_class`, until the task has left
+            the scope. An operation that raises it had no effect.
+Credit      `Task.credit` is the number of ready operations the task may still do before it gives
+            way. A kernel keeps `credit > 0` only while the task is not cancelled, so one test of
+            one attribute is the whole cost of a checkpoint that has nothing to do:
+
+                if task.credit > 0:
+                    task.credit -= 1
+                else:
+                    await task.give_way()
+
+            Pay first, then act: `give_way` may run other tasks, so look at the state after it.
+Threads     Nothing here may be called from another thread but `Kernel.call_soon_threadsafe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from .scope import Scope
+
+T = TypeVar("T")
+
+BUDGET = 32
+"""Ready operations that a task may do in a row before it lets the others run."""
+
+
+class Waiter(Protocol):
+    """The wake-up of one parked task: `waiting -> granted | failed | cancelled`, once."""
+
+    def done(self) -> bool:
+        """Tell whether the waiter was granted, failed or cancelled already."""
+        ...
+
+    def set_result(self, value: Any, /) -> None:
+        """Grant: `park` returns `value`. Only on a waiter that is not done."""
+        ...
+
+    def set_exception(self, exc: BaseException, /) -> None:
+        """Fail: `park` raises `exc`. Only on a waiter that is not done."""
+        ...
+
+
+class Task(Protocol):
+    """What a kernel knows of one running task. Hashable, compared by identity."""
+
+    kernel: Kernel
+    scope: Scope | None
+    """The innermost scope that the task is in, None outside all of them."""
+    credit: int
+
+    def make_waiter(self) -> Waiter:
+        """Make a waiter that this task is about to park on."""
+        ...
+
+    async def park(self, waiter: Waiter, /) -> Any:
+        """Block this task (the running one) until `waiter` is granted or failed.
+
+        Raises `cancelled_class` if the task is cancelled and the waiter is not granted; the
+        waiter is then done. The caller takes it out of its queue.
+        """
+        ...
+
+    async def park_shielded(self, waiter: Waiter, /) -> Any:
+        """Block until `waiter` is granted or failed, whatever is cancelled meanwhile."""
+        ...
+
+    async def give_way(self) -> None:
+        """Raise if cancelled; otherwise let other tasks run and fill `credit` again."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Raise if cancelled; always let other tasks run."""
+        ...
+
+    async def checkpoint_if_cancelled(self) -> None:
+        """Raise if cancelled; otherwise do nothing, without letting others run."""
+        ...
+
+    async def cancel_shielded_checkpoint(self) -> None:
+        """Let other tasks run; never raise a scope's cancellation."""
+        ...
+
+    def in_cancelled_scope(self) -> bool:
+        """Tell whether a scope around the task is cancelled now, shields considered."""
+        ...
+
+    def effective_deadline(self) -> float:
+        """Return the earliest deadline that applies: -inf if cancelled, inf if none."""
+        ...
+
+    def info(self) -> TaskRecord:
+        """Describe this task."""
+        ...
+
+
+class TaskRecord(NamedTuple):
+    """A task as `TaskInfo` shows it. `native` is the loop's own task object."""
+
+    id: int
+    parent_id: int | None
+    name: str
+    coro: Any
+    native: Any
+
+
+class Nest(Protocol):
+    """The place where the children of one task group live. Its coroutines never raise.
+
+    `open -> closed`. Children run inside `scope`; `close` waits for all of them.
+    """
+
+    def spawn(
+        self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None
+    ) -> None:
+        """Run `coro` as a new task inside the nest, and note its key in `label`.
+
+        Its first step comes after the running task has next let others run. `context=None` means
+        a copy of the current context.
+        """
+        ...
+
+    async def start(self, coro: Coroutine[Any, Any, None], label: Label, move: Starting) -> None:
+        """Run `coro` in the caller's own scope until `move.move()` moves it into the nest.
+
+        Returns when it has moved, or has ended without. If the caller is cancelled first, the
+        child is cancelled and awaited, and the cancellation raised.
+        """
+        ...
+
+    def retire(self, key: Any) -> None:
+        """Hear from a child that it does its last step. Every child calls this once."""
+        ...
+
+    def cancel_child(self, key: Any, reason: str | None) -> None:
+        """Cancel one child as a scope of its own around all of it would."""
+        ...
+
+    async def close(self, cancelled: BaseException | None) -> BaseException | None:
+        """Wait until no child is left, then leave the scope.
+
+        `cancelled` is the cancellation that ended the body of the group, if one did. Returns the
+        cancellation that has to go on to the enclosing scopes, None where there was none or the
+        nest's own scope was the cause of it.
+        """
+        ...
+
+
+class Label(Protocol):
+    """What a kernel may show of a child, and where it notes its own key for it."""
+
+    key: Any
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def coro(self) -> Any: ...
+
+
+class Starting(Protocol):
+    """Handed to `Nest.start`: the kernel fills in `move`, the child's `started()` calls it.
+
+    `move()` answers False if the caller was cancelled, and nothing moves any more.
+    """
+
+    move: Callable[[], bool] | None
+
+
+class Watch(Protocol):
+    """One descriptor that Creche owns, watched for readiness. `close` it before the descriptor.
+
+    `attempt` is a function that never blocks and raises BlockingIOError when it would have to.
+    It runs when the descriptor is ready, perhaps outside the waiting task, until it returns or
+    raises something else; that is then the outcome of the call. At most one reader and one writer
+    at a time: the caller guards that.
+    """
+
+    async def when_readable(self, attempt: Callable[[], T], /) -> T: ...
+
+    async def when_writable(self, attempt: Callable[[], T], /) -> T: ...
+
+    def close(self) -> None:
+        """Stop watching. Whoever waits gets `ClosedResourceError`."""
+        ...
+
+
+class Kernel(Protocol):
+    """One running event loop."""
+
+    name: str
+    """"asyncio" or "trio"."""
+    cancelled_class: type[BaseException]
+    token: Any
+    """The loop's own object for itself: hashable, the same for the life of the loop."""
+    run_vars: dict[Any, Any]
+    """What `RunVar` stores for this loop."""
+
+    def now(self) -> float:
+        """Return the loop's clock, in seconds."""
+        ...
+
+    def tasks(self) -> Iterable[TaskRecord]:
+        """Describe every task that has not ended."""
+        ...
+
+    def has_pending_cancellation(self, native: Any) -> bool: ...
+
+    async def wait_all_tasks_blocked(self) -> None: ...
+
+    async def sleep_until(self, deadline: float) -> None:
+        """Park until `deadline`; a checkpoint also if that has passed."""
+        ...
+
+    def enter_scope(self, scope: Scope, task: Task) -> None:
+        """Make `scope` part of `task`, the running one. The chain is linked already."""
+        ...
+
+    def leave_scope(self, scope: Scope, task: Task, exc: BaseException | None) -> BaseException | None:
+        """Take `scope` off `task`. The chain is unlinked already.
+
+        Returns what is left of `exc`: the same object if `scope` caught nothing, None if it was
+        all this scope's cancellation, else a group without it. Sets `scope.caught`.
+        """
+        ...
+
+    def cancel_scope(self, scope: Scope) -> None:
+        """Carry out a cancel of an entered scope; `scope.cancel_called` is already set."""
+        ...
+
+    def rearm_scope(self, scope: Scope) -> None:
+        """Carry out a change of `deadline` or `shield` of an entered scope."""
+        ...
+
+    def scope_cancel_called(self, scope: Scope) -> bool:
+        """Tell whether an entered scope is cancelled, counting a deadline that has passed."""
+        ...
+
+    def open_nest(self, scope: Scope, task: Task) -> Nest:
+        """Enter `scope` (the chain is linked already) as the home of children. No checkpoint."""
+        ...
+
+    def watch(self, sock: Any) -> Watch:
+        """Watch a socket or descriptor that Creche owns."""
+        ...
+
+    async def wait_readable(self, obj: Any) -> None:
+        """Wait for a socket or descriptor of the user's; leaves no registration behind."""
+        ...
+
+    async def wait_writable(self, obj: Any) -> None: ...
+
+    def notify_closing(self, obj: Any) -> None:
+        """Wake whoever waits on `obj` in the two calls above with `ClosedResourceError`."""
+        ...
+
+    def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:
+        """Have the loop call `func(*args)` soon, outside any task. From any thread.
+
+        Raises RunFinishedError when the loop is gone.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """What each kernel's package offers to `_kernel/__init__.py`, before any loop runs."""
+
+    def run(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Run `func(*args)` in a new loop, and leave nothing behind."""
+        ...

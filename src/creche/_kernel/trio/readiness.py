@@ -1,0 +1,53 @@
+"""Descriptors on Trio: Trio's own readiness calls, with Creche's exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import trio
+
+from ..._exceptions import BusyResourceError, ClosedResourceError
+
+T = TypeVar("T")
+
+
+async def wait(native: Callable[[Any], Awaitable[None]], obj: Any, action: str) -> None:
+    """Wait for readiness with one of Trio's two calls."""
+    try:
+        await native(obj)
+    except trio.ClosedResourceError as exc:
+        raise ClosedResourceError from exc
+    except trio.BusyResourceError as exc:
+        raise BusyResourceError(action) from exc
+
+
+class Watch:
+    """One descriptor of Creche's own. The contract's `Watch`."""
+
+    __slots__ = ("_closed", "_obj")
+
+    def __init__(self, obj: Any) -> None:
+        self._obj = obj
+        self._closed = False
+
+    async def when_readable(self, attempt: Callable[[], T], /) -> T:
+        while True:
+            await wait(trio.lowlevel.wait_readable, self._obj, "reading from")
+            try:
+                return attempt()
+            except (BlockingIOError, InterruptedError):
+                continue
+
+    async def when_writable(self, attempt: Callable[[], T], /) -> T:
+        while True:
+            await wait(trio.lowlevel.wait_writable, self._obj, "writing to")
+            try:
+                return attempt()
+            except (BlockingIOError, InterruptedError):
+                continue
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self._obj)

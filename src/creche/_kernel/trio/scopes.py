@@ -1,0 +1,66 @@
+"""Cancel scopes on Trio: each is a `trio.CancelScope`, entered and left where ours is.
+
+Trio insists that its scopes are left innermost first, by their own task, and takes the program
+down otherwise. So a scope of ours that is left in the wrong place (an error that `scope.py` has
+reported) leaves its Trio scope entered, without effect, in `Task.stack`: it is left as soon as it
+is the innermost one in its own task.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from ..scope import Scope
+    from .tasks import Task
+
+
+def enter(scope: Scope, task: Task) -> None:
+    native = trio.CancelScope(deadline=scope.deadline_, shield=scope.shield_)
+    if scope.cancelled:
+        native.cancel(scope.reason)
+    scope.native = native
+    native.__enter__()
+    task.stack.append(scope)
+
+
+def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException | None:
+    """Leave a scope that is off the chain already; return what is left of `exc`."""
+    unwind(task, scope)
+    task.stack.pop()
+    rest = exit_native(scope.native, exc)
+    settle(scope)
+    unwind(task, None)
+    return rest
+
+
+def unwind(task: Task, until: Scope | None) -> None:
+    """Leave the innermost Trio scopes whose own scope was left in the wrong place."""
+    stack = task.stack
+    while stack and stack[-1] is not until and stack[-1].left:
+        abandoned = stack.pop().native
+        abandoned.deadline, abandoned.shield = inf, False
+        exit_native(abandoned, None)
+
+
+def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseException | None:
+    try:
+        caught = native.__exit__(type(exc) if exc else None, exc, exc.__traceback__ if exc else None)
+    except BaseException as rest:
+        return rest
+    return None if caught else exc
+
+
+def settle(scope: Scope) -> None:
+    """Note in the scope what Trio knows of it, now that it is left."""
+    native = scope.native
+    scope.cancelled = scope.cancelled or native.cancel_called
+    scope.caught = scope.caught or native.cancelled_caught
+
+
+def rearm(scope: Scope) -> None:
+    scope.native.deadline = scope.deadline_
+    scope.native.shield = scope.shield_

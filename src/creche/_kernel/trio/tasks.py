@@ -1,0 +1,163 @@
+"""The running task on Trio: parking, checkpoints, and the state that the kernel keeps for it.
+
+Trio tasks have no room for us, so the state is found by the task's identity, and made when a task
+first uses Creche. Trio tells nobody when a task is cancelled, so `credit` stays 0 and every
+operation goes through `give_way`, which asks Trio and keeps the budget itself.
+"""
+
+from __future__ import annotations
+
+import weakref
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import outcome
+import trio
+
+from ..contract import BUDGET
+from .introspection import record
+
+if TYPE_CHECKING:
+    from ..contract import TaskRecord
+    from ..scope import Scope
+    from .kernel import TrioKernel
+
+_reschedule = trio.lowlevel.reschedule
+_park = trio.lowlevel.wait_task_rescheduled
+_native_task = trio.lowlevel.current_task
+
+
+class Waiter:
+    """The wake-up of one parked Trio task: waiting -> granted | failed | cancelled."""
+
+    __slots__ = ("_done", "_native", "_outcome", "_parked")
+
+    def __init__(self, native: trio.lowlevel.Task) -> None:
+        self._native = native
+        self._parked = False
+        self._done = False
+        self._outcome: outcome.Outcome[Any] | None = None
+
+    def done(self) -> bool:
+        return self._done
+
+    def set_result(self, value: Any, /) -> None:
+        self._finish(outcome.Value(value))
+
+    def set_exception(self, exc: BaseException, /) -> None:
+        self._finish(outcome.Error(exc))
+
+    async def wait(self) -> Any:
+        if self._outcome is not None:
+            return self._outcome.unwrap()
+        self._parked = True
+        return await _park(self._abort)
+
+    def _finish(self, result: outcome.Outcome[Any]) -> None:
+        if self._done:
+            raise RuntimeError(f"{self!r} is done already: ask done() before waking a task")
+        self._done = True
+        if self._parked:
+            self._parked = False
+            _reschedule(self._native, result)
+        else:
+            self._outcome = result
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self._done = True
+        self._parked = False
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class Task:
+    """The kernel's state for one Trio task: the contract's `Task`."""
+
+    __slots__ = ("__weakref__", "_budget", "_native", "credit", "kernel", "scope", "stack")
+
+    def __init__(self, native: trio.lowlevel.Task, kernel: TrioKernel) -> None:
+        key = id(native)
+        self._native = weakref.ref(native, lambda _: _states.pop(key, None))
+        self._budget = BUDGET
+        self.kernel = kernel
+        self.scope: Scope | None = None
+        self.credit = 0
+        self.stack: list[Scope] = []
+        """Scopes whose Trio scope is entered, innermost last; more than the chain has after a
+        scope was left in the wrong place."""
+
+    @property
+    def native(self) -> trio.lowlevel.Task | None:
+        return self._native()
+
+    def make_waiter(self) -> Waiter:
+        return Waiter(_native_task())
+
+    async def park(self, waiter: Waiter, /) -> Any:
+        self._budget = BUDGET
+        return await waiter.wait()
+
+    async def park_shielded(self, waiter: Waiter, /) -> Any:
+        with trio.CancelScope(shield=True):
+            return await waiter.wait()
+
+    async def give_way(self) -> None:
+        self._budget -= 1
+        if self._budget >= 0:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            self._budget = BUDGET
+            await trio.lowlevel.checkpoint()
+
+    async def checkpoint(self) -> None:
+        self._budget = BUDGET
+        await trio.lowlevel.checkpoint()
+
+    async def checkpoint_if_cancelled(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def cancel_shielded_checkpoint(self) -> None:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def in_cancelled_scope(self) -> bool:
+        return trio.current_effective_deadline() == -inf
+
+    def effective_deadline(self) -> float:
+        return trio.current_effective_deadline()
+
+    def info(self) -> TaskRecord:
+        native = self._native()
+        assert native is not None, "a task that is described is alive"
+        return record(native)
+
+
+_states: dict[int, Task] = {}
+_kernel: trio.lowlevel.RunVar[TrioKernel] = trio.lowlevel.RunVar("creche")
+
+
+def kernel_of_run() -> TrioKernel:
+    """Return the kernel of the Trio run in this thread; made when first asked for."""
+    try:
+        return _kernel.get()
+    except LookupError:
+        from .kernel import TrioKernel
+
+        kernel = TrioKernel()
+        _kernel.set(kernel)
+        return kernel
+
+
+def kernel_here() -> TrioKernel | None:
+    """Return the kernel of the Trio run in this thread, None if there is none."""
+    return kernel_of_run() if trio.lowlevel.in_trio_run() else None
+
+
+def task_here() -> Task | None:
+    """Return the Trio task that runs in this thread, None if there is none."""
+    try:
+        native = _native_task()
+    except RuntimeError:
+        return None
+    state = _states.get(id(native))
+    if state is None:
+        state = _states[id(native)] = Task(native, kernel_of_run())
+    return state

@@ -1,0 +1,193 @@
+"""Names to addresses and back, and the forms in which addresses are written.
+
+Owns `getaddrinfo` and `getnameinfo`, the encoding of host names, and the texts of addresses. Knows
+no stream and opens no socket.
+
+Rules
+-----
+* A numeric host with a numeric port is worked out at once; anything else asks the system's
+  resolver, which blocks, in a thread.
+* Inside Creche an address is the tuple that `socket` made, scope id and all (`resolve`). Users get
+  `(host, port)`, the scope id as a suffix of the host (`public_address`).
+* ASCII names go to the resolver as they are. Others are encoded by IDNA 2008 where the package
+  `idna` is installed, otherwise by IDNA 2003, which is what Python itself knows.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from socket import AddressFamily, SocketKind
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from .._kernel import current_task
+from .._threads import run_blocking
+
+if TYPE_CHECKING:
+    from .abc import IPSockAddrType
+
+T = TypeVar("T")
+
+INTERNET = frozenset((AddressFamily.AF_INET, AddressFamily.AF_INET6))
+
+Resolved: TypeAlias = tuple[AddressFamily, SocketKind, int, str, Any]
+"""One answer of the resolver: family, type, protocol, canonical name, address."""
+
+
+def public_address(address: Any) -> Any:
+    """Return an address of the socket module as users see it: IPv6 as `(host, port)` too."""
+    if not isinstance(address, tuple):
+        return address
+    host, port, *rest = address
+    if len(rest) == 2 and rest[1] and "%" not in host:
+        host = f"{host}%{rest[1]}"
+    return host, port
+
+
+def describe(address: Any) -> str:
+    """Say an address in a message: `127.0.0.1 port 80`."""
+    shown = public_address(address)
+    return f"{shown[0]} port {shown[1]}" if isinstance(shown, tuple) else repr(shown)
+
+
+def encode_host(host: str) -> bytes:
+    """Return a host name as the resolver wants it.
+
+    Raises:
+        socket.gaierror: there is no such international host name.
+    """
+    if host.isascii():
+        return host.encode()
+    try:
+        try:
+            idna: Any = import_module("idna")
+        except ImportError:
+            return host.encode("idna")
+        encoded: bytes = idna.encode(host, uts46=True)
+        return encoded
+    except UnicodeError as exc:
+        raise socket.gaierror(
+            socket.EAI_NONAME, f"{host!r} is not a valid international host name: {exc}"
+        ) from exc
+
+
+def checked_port(port: Any) -> Any:
+    """Return `port`, a number given as text as an int.
+
+    The resolver would take a number that is too large modulo 65536.
+
+    Raises:
+        OverflowError: it is not in 0-65535.
+    """
+    if isinstance(port, str) and port.isdecimal():
+        port = int(port)
+    if isinstance(port, int) and not 0 <= port <= 65535:
+        raise OverflowError(f"port must be 0-65535, and {port} is not")
+    return port
+
+
+async def resolve(
+    host: bytes | str | None,
+    port: str | int | None,
+    *,
+    family: int = 0,
+    type: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+) -> list[Resolved]:
+    """Look up the addresses of a host, in the form that sockets take. A checkpoint."""
+    if isinstance(host, str):
+        host = encode_host(host)
+    port = checked_port(port)
+    if not isinstance(port, str):
+        try:
+            found: list[Any] = socket.getaddrinfo(
+                host, port, family, type, proto, flags | socket.AI_NUMERICHOST
+            )
+        except socket.gaierror:
+            pass  # not an address, then a name
+        else:
+            await _give_way()
+            return found
+    look_up: Callable[[], list[Any]] = partial(
+        socket.getaddrinfo, host, port, family, type, proto, flags
+    )
+    return await _ask_resolver(look_up, f"host {_text(host)!r}, port {port!r}")
+
+
+async def getaddrinfo(
+    host: bytes | str | None,
+    port: str | int | None,
+    *,
+    family: int | AddressFamily = 0,
+    type: int | SocketKind = 0,
+    proto: int = 0,
+    flags: int = 0,
+) -> list[tuple[AddressFamily, SocketKind, int, str, tuple[str, int]]]:
+    """Look up the addresses of a host. A checkpoint; names are resolved in a thread.
+
+    Args:
+        host: a name, an address as text, or None for the wildcard or loopback addresses.
+        port: a number or the name of a service.
+        family: only addresses of this family (`AF_INET`, `AF_INET6`).
+        type: only addresses for this type of socket (`SOCK_STREAM`, `SOCK_DGRAM`).
+        proto: only addresses for this protocol.
+        flags: `AI_*` flags of `socket.getaddrinfo`.
+
+    Returns:
+        Tuples of family, type, protocol, canonical name and `(host, port)`, for IPv6 as well,
+        in the order of preference of the system (RFC 6724).
+
+    Raises:
+        socket.gaierror: there is no such name or service. An OSError.
+        OverflowError: the port is not in 0-65535.
+
+    International names are encoded by IDNA 2008 if the package `idna` is installed, otherwise
+    by IDNA 2003.
+    """
+    found = await resolve(host, port, family=family, type=type, proto=proto, flags=flags)
+    return [(*each[:4], public_address(each[4])) for each in found]
+
+
+async def getnameinfo(sockaddr: IPSockAddrType, flags: int = 0) -> tuple[str, str]:
+    """Look up the host name and service of an address. A checkpoint.
+
+    Args:
+        sockaddr: an address, as text, and a port.
+        flags: `NI_*` flags of `socket.getnameinfo`. With both NI_NUMERICHOST and
+            NI_NUMERICSERV there is nothing to look up, and no thread is used.
+
+    Returns:
+        The name of the host and the name of the service; the numbers, as text, where they
+        have no name.
+
+    Raises:
+        socket.gaierror: the address is not one, or has no name and NI_NAMEREQD was given.
+    """
+    look_up = partial(socket.getnameinfo, sockaddr, flags)
+    numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+    if flags & numeric == numeric:
+        await _give_way()
+        return look_up()
+    return await _ask_resolver(look_up, f"address {sockaddr!r}")
+
+
+async def _ask_resolver(look_up: Callable[[], T], what: str) -> T:
+    try:
+        return await run_blocking(look_up, name="creche resolver")
+    except socket.gaierror as exc:
+        raise socket.gaierror(exc.errno, f"{exc.strerror} ({what})") from None
+
+
+async def _give_way() -> None:
+    task = current_task()
+    if task.credit > 0:
+        task.credit -= 1
+    else:
+        await task.give_way()
+
+
+def _text(host: bytes | None) -> str | None:
+    return host.decode(errors="backslashreplace") if host is not None else None

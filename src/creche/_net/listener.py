@@ -1,0 +1,184 @@
+"""`DirectSocketListener`: a listening socket whose connections become streams.
+
+Owns the socket and the watch on it, the accepting and what to do when that fails. Knows nothing of
+addresses to listen on, and nothing of what is done with a connection.
+
+    open --aclose--> closed
+
+Rules
+-----
+* A connection that is gone before it was accepted is no error: the next one is taken.
+* `accept` reports that descriptors have run out; `serve` logs it, waits a little and goes on, for
+  a server outlives the moment in which it is too popular.
+* A stream that no task could be started for is closed.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._exceptions import BusyResourceError, ClosedResourceError
+from .._kernel import current_kernel, current_task
+from .._kernel.contract import Kernel
+from .._tasks import create_task_group
+from .abc import SocketListener, SocketStream
+from .addresses import describe
+from .adopt import check_adoptable
+from .stream import DirectSocketStream
+
+if TYPE_CHECKING:
+    from .._tasks import TaskGroup
+
+RETRY_DELAY = 0.1
+"""Seconds until `serve` tries again after descriptors or memory have run out."""
+
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+# Errors of the connection, not of the listener: see accept(2), "Error handling".
+_STILLBORN = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENONET",
+        "ENOPROTOOPT",
+        "EPERM",
+        "EPROTO",
+    )
+    if hasattr(errno, name)
+)
+
+
+class DirectSocketListener(SocketListener):
+    """The listener over a listening socket of any family."""
+
+    __slots__ = ("_accepting", "_closed", "_kernel", "_raw_socket", "_watch")
+
+    def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
+        """Take over `sock`, listening and non-blocking."""
+        self._raw_socket = sock
+        self._kernel = kernel
+        self._watch = kernel.watch(sock)
+        self._accepting = self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._where()}>"
+
+    async def accept(self) -> SocketStream:
+        """Wait for the next connection and return its stream. A checkpoint.
+
+        Raises:
+            ClosedResourceError: the listener was closed, before or while this waited.
+            BusyResourceError: another task is in `accept()` of this listener.
+            OSError: the system can give no descriptor for it (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._accepting:
+            raise BusyResourceError("accepting connections from")
+        if self._closed:
+            raise ClosedResourceError("this listener was closed: create a new one")
+        connection: tuple[socket.socket, Any] | None = None
+        try:
+            connection = self._take()
+        except BlockingIOError:
+            pass
+        if connection is None:
+            self._accepting = True
+            try:
+                connection = await self._watch.when_readable(self._take)
+            finally:
+                self._accepting = False
+        sock, peer = connection
+        sock.setblocking(False)
+        return DirectSocketStream(sock, peer, self._kernel)
+
+    async def serve(
+        self, handler: Callable[[SocketStream], Any], task_group: TaskGroup | None = None
+    ) -> None:
+        """Accept connections until it is cancelled, each handled in a new task. A checkpoint.
+
+        Args:
+            handler: a coroutine function that is called with each stream, and closes it.
+            task_group: where the tasks are started, and where their errors go; a group of the
+                listener's own if omitted, which also waits for them.
+
+        Raises:
+            ClosedResourceError: the listener was closed, before or meanwhile.
+
+        When the process has run out of descriptors this logs a warning and tries again.
+        """
+        if task_group is not None:
+            await self._serve(handler, task_group)
+            return
+        async with create_task_group() as group:
+            await self._serve(handler, group)
+
+    async def aclose(self) -> None:
+        """Close the socket; a task in `accept` gets a ClosedResourceError. A checkpoint.
+
+        The socket is closed also if the caller is cancelled. A second call does nothing.
+        """
+        if not self._closed:
+            self._closed = True
+            self._watch.close()
+            self._raw_socket.close()
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+
+    def _take(self) -> tuple[socket.socket, Any]:
+        """Take a connection off the queue; raise BlockingIOError if there is none."""
+        while True:
+            try:
+                return self._raw_socket.accept()
+            except OSError as exc:
+                if exc.errno not in _STILLBORN:
+                    raise
+
+    async def _serve(self, handler: Callable[[SocketStream], Any], group: TaskGroup) -> None:
+        while True:
+            try:
+                stream = await self.accept()
+            except OSError as exc:
+                if exc.errno not in _EXHAUSTED:
+                    raise
+                self._warn(exc)
+                await self._kernel.sleep_until(self._kernel.now() + RETRY_DELAY)
+                continue
+            try:
+                group.start_soon(handler, stream)
+            except BaseException:
+                await stream.aclose()
+                raise
+
+    def _warn(self, exc: OSError) -> None:
+        from logging import getLogger  # heavy, and hardly ever needed
+
+        getLogger("creche").warning(
+            "%s cannot accept a connection: %s; trying again in %s s",
+            self._where(),
+            exc.strerror,
+            RETRY_DELAY,
+        )
+
+    def _where(self) -> str:
+        if self._closed:
+            return "closed listener"
+        return f"listener on {describe(self._raw_socket.getsockname())}"
+
+
+def adopt_listener(sock_or_fd: socket.socket | int) -> DirectSocketListener:
+    """Return a listener of a socket that comes from elsewhere, or say what is wrong with it."""
+    kernel = current_kernel()
+    return DirectSocketListener(check_adoptable(sock_or_fd, connected=False), kernel)

@@ -1,0 +1,94 @@
+"""Waiting for sockets and descriptors that stay the user's: the kernel's verbs, made public.
+
+Owns nothing: no registration is left when one of these calls returns. Streams do not come this way,
+they keep a watch of their own.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+from warnings import warn
+
+from .._kernel import current_kernel
+
+if TYPE_CHECKING:
+
+    class HasFileno(Protocol):
+        """Anything with a descriptor."""
+
+        def fileno(self) -> int: ...
+
+    FileDescriptorLike: TypeAlias = int | HasFileno
+
+
+def wait_readable(obj: FileDescriptorLike) -> Awaitable[None]:
+    """Wait until there is something to read from a socket or descriptor. A checkpoint.
+
+    Args:
+        obj: an object with `fileno()`, or the number itself; on Windows it has to be a socket.
+            A socket that a stream has taken over is read through the stream.
+
+    Raises:
+        ClosedResourceError: `notify_closing` was called on it meanwhile.
+        BusyResourceError: another task is waiting for the same.
+        NoEventLoopError: no event loop is running in this thread; raised by the call itself.
+    """
+    return current_kernel().wait_readable(obj)
+
+
+def wait_writable(obj: FileDescriptorLike) -> Awaitable[None]:
+    """Wait until a socket or descriptor takes something to write. A checkpoint.
+
+    Args:
+        obj: an object with `fileno()`, or the number itself; on Windows it has to be a socket.
+            A socket that a stream has taken over is written through the stream.
+
+    Raises:
+        ClosedResourceError: `notify_closing` was called on it meanwhile.
+        BusyResourceError: another task is waiting for the same.
+        NoEventLoopError: no event loop is running in this thread; raised by the call itself.
+    """
+    return current_kernel().wait_writable(obj)
+
+
+def notify_closing(obj: FileDescriptorLike) -> None:
+    """Say that a socket or descriptor is about to be closed: whoever waits for it wakes up.
+
+    Those waiting in `wait_readable` or `wait_writable` get a ClosedResourceError. Then close it,
+    with no await in between, or somebody may begin to wait anew. Never waits.
+
+    Args:
+        obj: what the waiting tasks passed: an object with `fileno()`, or the number itself.
+
+    Raises:
+        NoEventLoopError: no event loop is running in this thread.
+    """
+    current_kernel().notify_closing(obj)
+
+
+def wait_socket_readable(sock: socket.socket) -> Awaitable[None]:
+    """Wait as `wait_readable` does, which has replaced this function.
+
+    .. deprecated:: 0.1 use `wait_readable`
+    """
+    warn(
+        "This function is deprecated; use `wait_readable` instead",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return wait_readable(sock)
+
+
+def wait_socket_writable(sock: socket.socket) -> Awaitable[None]:
+    """Wait as `wait_writable` does, which has replaced this function.
+
+    .. deprecated:: 0.1 use `wait_writable`
+    """
+    warn(
+        "This function is deprecated; use `wait_writable` instead",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return wait_writable(sock)

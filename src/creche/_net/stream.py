@@ -1,0 +1,237 @@
+"""`DirectSocketStream`: a connected socket, read and written straight through its descriptor.
+
+Owns the socket and the watch on it. Knows neither how the connection came about nor what the bytes
+mean, and of the event loop only `Watch`.
+
+    open --send_eof--> half-closed --aclose--> closed
+    open --aclose--> closed
+
+    state         receive               send                  send_eof
+    open          works                 works                 works, once
+    half-closed   works                 ClosedResourceError   does nothing
+    closed        ClosedResourceError   ClosedResourceError   ClosedResourceError
+
+Rules
+-----
+* Try first, and wait only when the system says that it would block. The hot path is a checkpoint,
+  a flag and a system call; `tcp-ping-pong` and `tcp-send-256` in `benchmarks/` watch over it.
+* One reader and one writer at a time. A flag is up only while a task waits.
+* Whether the stream is closed is asked when a call has failed, not before: a closed socket has no
+  descriptor, and the system refuses it.
+* What the system reports as broken stays the `__cause__`.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from functools import partial
+from typing import Any, NoReturn
+
+from .._exceptions import (
+    BrokenResourceError,
+    BusyResourceError,
+    ClosedResourceError,
+    EndOfStream,
+)
+from .._kernel import current_kernel, current_task
+from .._kernel.contract import Kernel
+from .abc import SocketStream
+from .addresses import INTERNET, describe
+from .adopt import check_adoptable
+
+
+class DirectSocketStream(SocketStream):
+    """The stream over a connected socket of any family."""
+
+    __slots__ = (
+        "_closed",
+        "_eof_sent",
+        "_peer_address",
+        "_raw_socket",
+        "_receiving",
+        "_sending",
+        "_watch",
+    )
+
+    def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
+        """Take over `sock`, connected to `peer` and non-blocking."""
+        if sock.family in INTERNET:
+            _send_small_segments_at_once(sock)
+        self._raw_socket = sock
+        self._peer_address = peer
+        self._watch = kernel.watch(sock)
+        self._receiving = self._sending = False
+        self._eof_sent = self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<{type(self).__name__} {state}, to {describe(self._peer_address)}>"
+
+    def _peer(self) -> Any:
+        return self._peer_address
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Wait for bytes and return at least one of them. A checkpoint.
+
+        Args:
+            max_bytes: the most to return, in bytes; at least 1.
+
+        Raises:
+            ValueError: `max_bytes` is less than 1.
+            ClosedResourceError: this stream was closed on this side, before or while this waited.
+            BusyResourceError: another task is receiving from it.
+            EndOfStream: the peer has closed its end, and nothing is left.
+            BrokenResourceError: the connection is gone; the system's error is the cause.
+        """
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._receiving:
+            raise BusyResourceError("reading from")
+        data: bytes | None = None
+        try:
+            data = self._raw_socket.recv(max_bytes)
+        except BlockingIOError:
+            pass
+        except OSError as exc:
+            self._raise_for(exc)
+        if data is None:
+            self._receiving = True
+            try:
+                data = await self._watch.when_readable(partial(self._raw_socket.recv, max_bytes))
+            except OSError as exc:
+                self._raise_for(exc)
+            finally:
+                self._receiving = False
+        if data:
+            return data
+        raise EndOfStream
+
+    async def send(self, item: bytes | bytearray | memoryview) -> None:
+        """Send all of the bytes, waiting for room as often as that takes. A checkpoint.
+
+        If it is cancelled, any part of `item` may have been sent, and no more of it will be.
+
+        Args:
+            item: bytes, or any object that lends its memory; it must not change until this
+                returns, and is not copied.
+
+        Raises:
+            ClosedResourceError: this stream was closed on this side, before or while this waited,
+                or `send_eof` was called.
+            BusyResourceError: another task is sending to it.
+            BrokenResourceError: the connection is gone; the system's error is the cause.
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._sending:
+            raise BusyResourceError("writing to")
+        try:
+            sent = self._raw_socket.send(item)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            self._raise_for(exc)
+        if sent == (len(item) if item.__class__ is bytes else memoryview(item).nbytes):
+            return
+        self._sending = True
+        try:
+            with memoryview(item) as lent, lent.cast("B") as view:
+                await self._watch.when_writable(_Rest(self._raw_socket, view, sent).push)
+        except OSError as exc:
+            self._raise_for(exc)
+        finally:
+            self._sending = False
+
+    async def send_eof(self) -> None:
+        """Tell the peer that no more will be sent; receiving goes on. A checkpoint.
+
+        A second call does nothing.
+
+        Raises:
+            ClosedResourceError: this stream was closed on this side.
+            BusyResourceError: another task is sending to it.
+            BrokenResourceError: the connection is gone; the system's error is the cause.
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._sending:
+            raise BusyResourceError("writing to")
+        if self._eof_sent and not self._closed:
+            return
+        try:
+            self._raw_socket.shutdown(socket.SHUT_WR)
+        except OSError as exc:
+            self._raise_for(exc)
+        self._eof_sent = True
+
+    async def aclose(self) -> None:
+        """Close the socket; tasks that wait on it get a ClosedResourceError. A checkpoint.
+
+        The socket is closed also if the caller is cancelled. A second call does nothing.
+        """
+        if not self._closed:
+            self._closed = True
+            self._watch.close()
+            self._raw_socket.close()
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+
+    def _raise_for(self, exc: OSError) -> NoReturn:
+        """Raise what a failed system call means for the user."""
+        to = describe(self._peer_address)
+        if self._closed or self._raw_socket.fileno() < 0:
+            raise ClosedResourceError(
+                f"this stream to {to} was closed on this side: connect a new one"
+            ) from None
+        if self._eof_sent and exc.errno == errno.EPIPE:
+            raise ClosedResourceError(
+                f"this stream to {to} was closed for sending by send_eof()"
+            ) from None
+        raise BrokenResourceError(f"the connection to {to} is gone: {exc.strerror}") from exc
+
+
+class _Rest:
+    """What is left of a large `send`."""
+
+    __slots__ = ("at", "sock", "view")
+
+    def __init__(self, sock: socket.socket, view: memoryview, at: int) -> None:
+        self.sock = sock
+        self.view = view
+        self.at = at
+
+    def push(self) -> None:
+        """Send what the socket takes; raise BlockingIOError until that was the last of it."""
+        # Once, not in a loop: a fast peer must not keep the event loop here.
+        self.at += self.sock.send(self.view[self.at :])
+        if self.at < len(self.view):
+            raise BlockingIOError
+
+
+def _send_small_segments_at_once(sock: socket.socket) -> None:
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        pass  # no TCP, or reset already; the first call on the stream will tell
+
+
+def adopt_stream(sock_or_fd: socket.socket | int) -> DirectSocketStream:
+    """Return a stream of a connected socket that comes from elsewhere, or say what is wrong."""
+    kernel = current_kernel()
+    sock = check_adoptable(sock_or_fd, connected=True)
+    return DirectSocketStream(sock, sock.getpeername(), kernel)

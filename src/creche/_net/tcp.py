@@ -1,0 +1,280 @@
+"""`connect_tcp` and `create_tcp_listener`: from host and port to streams and listeners.
+
+Owns how TCP sockets are made: their options, the local ends, one port for several families. The
+order of addresses is in `eyeballs.py`, the bytes in `stream.py`.
+
+Rules
+-----
+* A socket that does not become part of the result is closed before the call returns or raises.
+* An error says which address it is about, and keeps its number and type.
+* A host without IPv6 is no error where IPv4 works too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .._kernel import current_kernel, current_task
+from ..streams.stapled import MultiListener
+from .addresses import checked_port, describe, resolve
+from .eyeballs import interleave, race
+from .listener import DirectSocketListener
+from .stream import DirectSocketStream
+
+if TYPE_CHECKING:
+    from .abc import AnyIPAddressFamily, IPAddressType, SocketStream
+
+Address: TypeAlias = tuple[socket.AddressFamily, Any]
+"""A family and an address in the form that its sockets take."""
+
+WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+MAX_BACKLOG = 65536
+PORT_ATTEMPTS = 20
+"""How often to look for a port that is free in every family."""
+
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+async def connect_tcp(
+    remote_host: IPAddressType,
+    remote_port: int,
+    *,
+    local_host: IPAddressType | None = None,
+    local_port: int | None = None,
+    happy_eyeballs_delay: float = 0.25,
+) -> SocketStream:
+    """Connect to a host and port over TCP. A checkpoint.
+
+    A name with several addresses has them tried as RFC 8305 says: in the system's order of
+    preference, IPv6 and IPv4 taking turns, the next beside the last one if that is slow.
+    TCP_NODELAY is set.
+
+    Args:
+        remote_host: a host name or an IP address.
+        remote_port: the port there.
+        local_host: the name or address to connect from; any if omitted.
+        local_port: the port to connect from; any free one if omitted.
+        happy_eyeballs_delay: seconds after which the next address is tried beside the last one.
+
+    Raises:
+        ConnectionFailed: no address could be connected to. An OSError whose cause is what the
+            system said of the only address, or a group with an error for each.
+        socket.gaierror: there is no such host. An OSError.
+        OverflowError: a port is not in 0-65535.
+    """
+    host = str(remote_host)
+    found = await resolve(host, checked_port(remote_port), type=socket.SOCK_STREAM)
+    remotes = interleave(((family, address) for family, _, _, _, address in found), _family)
+    locals_ = await _local_ends(local_host, local_port)
+    attempt = partial(_connect, locals_)
+    target = f"{host} port {remote_port}"
+    sock = await race(remotes, attempt, happy_eyeballs_delay, target)
+    try:
+        return DirectSocketStream(sock, sock.getpeername(), current_kernel())
+    except OSError as exc:  # connected, and reset already
+        sock.close()
+        raise _about(exc, f"connecting to {target}") from exc
+
+
+async def create_tcp_listener(
+    *,
+    local_host: IPAddressType | None = None,
+    local_port: int = 0,
+    family: AnyIPAddressFamily = socket.AddressFamily.AF_UNSPEC,
+    backlog: int = MAX_BACKLOG,
+    reuse_port: bool = False,
+) -> MultiListener[SocketStream]:
+    """Listen for TCP connections, on every address of a host, with one port for all. A checkpoint.
+
+    Args:
+        local_host: the name or address to listen on; every interface if omitted, `0.0.0.0` for
+            those of IPv4, `::` for those of IPv6.
+        local_port: the port; if 0 the system chooses one that is free in every family used.
+        family: only addresses of this family.
+        backlog: how many connections may wait to be accepted, at most 65536; the system may
+            have a lower limit.
+        reuse_port: let several sockets listen on the same port, which then share the
+            connections; not on Windows.
+
+    Raises:
+        OSError: an address cannot be listened on, for example EADDRINUSE: the port is taken.
+        socket.gaierror: there is no such host. An OSError.
+        ValueError: `reuse_port` where the system does not have it.
+        OverflowError: the port is not in 0-65535.
+    """
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError(f"reuse_port is not supported on {sys.platform}: leave it False")
+    found = await resolve(
+        str(local_host) if local_host is not None else None,
+        checked_port(local_port),
+        family=family,
+        type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE,
+    )
+    addresses = list(dict.fromkeys((each[0], each[4]) for each in found))
+    sockets = _listen_on_all(addresses, min(backlog, MAX_BACKLOG), reuse_port)
+    kernel = current_kernel()
+    return MultiListener([DirectSocketListener(sock, kernel) for sock in sockets])
+
+
+# Connecting
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    return address[0]
+
+
+async def _local_ends(
+    host: IPAddressType | None, port: int | None
+) -> dict[socket.AddressFamily, Any] | None:
+    """Return the address to bind to for each family, None if it does not matter."""
+    port = checked_port(port or 0)
+    if host is None:
+        return {family: (text, port) for family, text in WILDCARDS.items()} if port else None
+    found = await resolve(str(host), port, type=socket.SOCK_STREAM)
+    return {family: address for family, _, _, _, address in reversed(found)}
+
+
+async def _connect(
+    locals_: dict[socket.AddressFamily, Any] | None, remote: Address
+) -> socket.socket:
+    """Connect a new socket to one address. An attempt of the race."""
+    family, address = remote
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if locals_ is not None:
+                _bind_local_end(sock, locals_)
+            await _finish(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as exc:
+        raise _about(exc, f"connecting to {describe(address)}") from exc
+    return sock
+
+
+def _bind_local_end(sock: socket.socket, locals_: dict[socket.AddressFamily, Any]) -> None:
+    try:
+        address = locals_[sock.family]
+    except KeyError:
+        raise OSError(
+            errno.EADDRNOTAVAIL, f"the local host has no address of family {sock.family.name}"
+        ) from None
+    if address[1] and os.name == "posix":
+        # Attempts of one race bind to the same port.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(address)
+    except OSError as exc:
+        raise _about(exc, f"binding to {describe(address)}") from exc
+
+
+async def _finish(sock: socket.socket, address: Any) -> None:
+    """Connect a non-blocking socket, and wait for the outcome."""
+    try:
+        sock.connect(address)
+        return
+    except BlockingIOError:
+        pass
+    watch = current_task().kernel.watch(sock)
+    try:
+        await watch.when_writable(partial(_outcome, sock))
+    finally:
+        watch.close()
+
+
+def _outcome(sock: socket.socket) -> None:
+    """Return if the socket is connected; raise BlockingIOError while that is open."""
+    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number:
+        raise OSError(number, os.strerror(number))
+    try:
+        sock.getpeername()
+    except OSError as exc:
+        if exc.errno == errno.ENOTCONN:
+            raise BlockingIOError from None
+        raise
+
+
+# Listening
+
+
+def _listen_on_all(addresses: list[Address], backlog: int, reuse_port: bool) -> list[socket.socket]:
+    """Return a listening socket for each address, all on one port."""
+    for _ in range(PORT_ATTEMPTS):
+        sockets: list[socket.socket] = []
+        try:
+            _listen_in_turn(sockets, addresses, backlog, reuse_port)
+        except BaseException as exc:
+            chance = sockets and not addresses[0][1][1]  # a port that we did not have to take
+            for sock in sockets:
+                sock.close()
+            if not (chance and isinstance(exc, OSError) and exc.errno == errno.EADDRINUSE):
+                raise
+        else:
+            return sockets
+    raise OSError(
+        errno.EADDRINUSE,
+        f"Could not create {len(addresses)} listeners with a consistent port: each of "
+        f"{PORT_ATTEMPTS} ports that were free in one family was taken in another; "
+        "choose a port, or a family",
+    )
+
+
+def _listen_in_turn(
+    sockets: list[socket.socket], addresses: list[Address], backlog: int, reuse_port: bool
+) -> None:
+    """Add a listening socket for each address to `sockets`; the first that needs one finds a port.
+
+    An address whose family the machine does not have is passed over if another one works.
+    """
+    missing: OSError | None = None
+    for family, wanted in addresses:
+        address = wanted
+        if sockets:
+            address = (wanted[0], sockets[0].getsockname()[1], *wanted[2:])
+        try:
+            sockets.append(_listen(family, address, backlog, reuse_port))
+        except OSError as exc:
+            if family != socket.AF_INET6 or exc.errno not in _NO_IPV6:
+                raise
+            missing = exc
+    if missing is not None and not sockets:
+        raise missing
+
+
+def _listen(
+    family: socket.AddressFamily, address: Any, backlog: int, reuse_port: bool
+) -> socket.socket:
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if sys.platform == "win32":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(address)
+            sock.listen(backlog)
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as exc:
+        raise _about(exc, f"listening on {describe(address)}") from exc
+    return sock
+
+
+def _about(exc: OSError, what: str) -> OSError:
+    """Return the same error with what it is about."""
+    return OSError(exc.errno, f"{exc.strerror or exc}, {what}")

@@ -1,0 +1,158 @@
+"""`Condition`: tasks that hold a lock wait in turn for news about what it guards.
+
+Owns the tasks that wait for news. The lock may be shared; who holds it is the lock's business.
+
+    wait():   holding --> waiting (lock released) --notified or cancelled--> taking the lock again
+                                                                             --> holding
+
+Its rules, beside those of the room:
+* `wait` holds the lock whenever it returns or raises, so taking it again cannot be cancelled.
+* A notification is a grant: a task that got one returns from `wait`, even if it is cancelled
+  before it has the lock again. So none is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import NamedTuple, TypeVar
+
+from creche._kernel import current_task
+from creche._queue import WaitQueue
+
+from .lock import Lock, LockStatistics
+
+T = TypeVar("T")
+
+
+class ConditionStatistics(NamedTuple):
+    """How many tasks wait for a notification, and the state of the lock."""
+
+    tasks_waiting: int
+    lock_statistics: LockStatistics
+
+
+class Condition:
+    """A lock, and a queue of tasks that wait until a holder of it notifies them.
+
+    Args:
+        lock: the lock to use; a new one if None.
+    """
+
+    __slots__ = ("__weakref__", "_lock", "_queue")
+
+    def __init__(self, lock: Lock | None = None) -> None:
+        self._lock = Lock() if lock is None else lock
+        self._queue: WaitQueue[None] = WaitQueue()
+
+    async def acquire(self) -> None:
+        """Wait until the lock is free, and take it. A checkpoint.
+
+        Raises:
+            RuntimeError: the current task holds the lock already.
+        """
+        await self._lock.acquire()
+
+    def acquire_nowait(self) -> None:
+        """Take the lock without waiting.
+
+        Raises:
+            WouldBlock: another task holds the lock.
+            RuntimeError: the current task holds the lock already.
+        """
+        self._lock.acquire_nowait()
+
+    def release(self) -> None:
+        """Release the lock.
+
+        Raises:
+            RuntimeError: the current task does not hold the lock.
+        """
+        self._lock.release()
+
+    __aenter__ = acquire
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def locked(self) -> bool:
+        """Return True if a task holds the lock."""
+        return self._lock.locked()
+
+    async def wait(self) -> None:
+        """Release the lock, wait for a notification, and take the lock again. A checkpoint.
+
+        The current task holds the lock again when this returns or raises.
+
+        Raises:
+            RuntimeError: the current task does not hold the lock.
+        """
+        task = current_task()
+        if not self._lock.held_by(task):
+            raise _not_held()
+        if task.credit <= 0:  # cancelled, perhaps: then raise before the lock changes hands
+            await task.checkpoint_if_cancelled()
+        waiter = task.make_waiter()
+        self._queue.add(waiter, None)
+        self._lock.release()
+        try:
+            await task.park(waiter)
+        except BaseException:
+            self._queue.discard(waiter)
+            raise
+        finally:
+            await self._lock.reacquire(task)
+
+    async def wait_for(self, predicate: Callable[[], T]) -> T:
+        """Wait until `predicate()` is true, asking now and after each notification.
+
+        A checkpoint if it has to wait.
+
+        Returns:
+            What the predicate returned.
+
+        Raises:
+            RuntimeError: the current task does not hold the lock.
+        """
+        while not (result := predicate()):
+            await self.wait()
+        return result
+
+    def notify(self, n: int = 1) -> None:
+        """Wake the first `n` tasks that wait. They return when they have the lock again.
+
+        Raises:
+            RuntimeError: the current task does not hold the lock.
+        """
+        if not self._lock.held_by(current_task()):
+            raise _not_held()
+        while n > 0 and (first := self._queue.pop()) is not None:
+            first[0].set_result(None)
+            n -= 1
+
+    def notify_all(self) -> None:
+        """Wake all tasks that wait. They return one by one, each when it has the lock again.
+
+        Raises:
+            RuntimeError: the current task does not hold the lock.
+        """
+        self.notify(len(self._queue))
+
+    def statistics(self) -> ConditionStatistics:
+        """Return how many tasks wait for a notification, and the state of the lock."""
+        return ConditionStatistics(len(self._queue), self._lock.statistics())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {len(self._queue)} waiting, with {self._lock!r}>"
+
+
+def _not_held() -> RuntimeError:
+    return RuntimeError(
+        "The current task is not holding the underlying lock: "
+        "wait and notify inside 'async with condition'"
+    )

@@ -1,0 +1,70 @@
+"""`Event`: a flag that is raised once, and the tasks that wait for it.
+
+Owns the flag and its waiters. Does not know what the event means.
+
+    clear --set()--> set        for good: make a new Event for the next time
+
+Its rule: `wait` holds nothing but itself, the task and one waiter while it blocks. Programs have
+one blocked task for each connection, and `benchmarks/` weighs them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from creche._kernel import current_task
+from creche._queue import WaitQueue
+
+
+class EventStatistics(NamedTuple):
+    """How many tasks wait in `Event.wait`."""
+
+    tasks_waiting: int
+
+
+class Event:
+    """A flag that tasks can wait for. Once set it stays set."""
+
+    __slots__ = ("__weakref__", "_queue", "_set")
+
+    def __init__(self) -> None:
+        self._set = False
+        self._queue: WaitQueue[None] = WaitQueue()
+
+    def set(self) -> None:
+        """Set the flag, and wake every task that waits for it. Setting it twice does nothing."""
+        if self._set:
+            return
+        self._set = True
+        for waiter, _ in self._queue:
+            waiter.set_result(None)
+        self._queue.clear()
+
+    def is_set(self) -> bool:
+        """Return True if the flag is set."""
+        return self._set
+
+    async def wait(self) -> None:
+        """Wait until the flag is set; return soon if it is. A checkpoint."""
+        task = current_task()
+        if self._set:
+            if task.credit > 0:
+                task.credit -= 1
+            else:
+                await task.give_way()
+            return
+        waiter = task.make_waiter()
+        self._queue.add(waiter, None)
+        try:
+            await task.park(waiter)
+        except BaseException:
+            self._queue.discard(waiter)
+            raise
+
+    def statistics(self) -> EventStatistics:
+        """Return how many tasks wait now."""
+        return EventStatistics(len(self._queue))
+
+    def __repr__(self) -> str:
+        state = "set" if self._set else f"clear, {len(self._queue)} waiting"
+        return f"<{type(self).__name__} {state}>"

@@ -1,0 +1,227 @@
+"""`CapacityLimiter`: so many tokens, each lent to a borrower that is known.
+
+Owns the tokens, who has borrowed one, and who is next. A borrower is a task, or any hashable
+object that a task borrows on behalf of; it can have one token of a limiter at a time.
+
+    borrower: outside --acquire--> waiting --grant--> holding --release--> outside
+                                      `--cancel--> outside
+
+Its rules, beside those of the room:
+* A token is lent only while fewer than `total_tokens` are, so a total that shrinks takes nothing
+  back and lends nothing until enough were released.
+* Two tasks may wait on behalf of one borrower; when the first of them is granted and still
+  holds, the second fails like one that came later.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
+
+from creche._exceptions import WouldBlock
+from creche._kernel import current_task
+from creche._queue import WaitQueue
+
+if TYPE_CHECKING:
+    from creche._kernel.contract import Task
+
+
+class CapacityLimiterStatistics(NamedTuple):
+    """The tokens of a limiter, its borrowers, and how many tasks wait."""
+
+    borrowed_tokens: int
+    total_tokens: float
+    borrowers: tuple[object, ...]
+    tasks_waiting: int
+
+
+class CapacityLimiter:
+    """A pool of tokens that tasks borrow, fair: first come, first served.
+
+    Args:
+        total_tokens: how many tokens can be lent at a time, an int of 0 or more or `math.inf`.
+
+    Raises:
+        TypeError: `total_tokens` is neither an int nor `math.inf`.
+        ValueError: `total_tokens` is negative.
+    """
+
+    __slots__ = ("__weakref__", "_borrowers", "_queue", "_total")
+
+    def __init__(self, total_tokens: float) -> None:
+        _check(total_tokens)
+        self._total = total_tokens
+        self._borrowers: dict[object, Task | None] = {}  # the task, if it is one of the kernel's
+        self._queue: WaitQueue[tuple[object, Task | None]] = WaitQueue()
+
+    async def acquire(self) -> None:
+        """Wait for a token, and borrow it for the current task. A checkpoint.
+
+        Raises:
+            RuntimeError: the current task has a token of this limiter already.
+        """
+        # As `acquire_on_behalf_of`, here once more: a call less in `async with`.
+        task = current_task()
+        borrowers = self._borrowers
+        if task in borrowers:
+            raise _holds_already(task)
+        if task.credit > 0:
+            task.credit -= 1
+        elif len(borrowers) < self._total:
+            await task.give_way()
+        if len(borrowers) < self._total:
+            borrowers[task] = task
+        else:
+            await self._wait(task, task, task)
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        """Wait for a token, and borrow it for `borrower`. A checkpoint.
+
+        Args:
+            borrower: anything hashable.
+
+        Raises:
+            RuntimeError: the borrower has a token of this limiter already.
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        elif len(self._borrowers) < self._total:
+            await task.give_way()
+        if borrower in self._borrowers:
+            raise _holds_already(borrower)
+        if len(self._borrowers) < self._total:
+            self._borrowers[borrower] = None
+        else:
+            await self._wait(task, borrower, None)
+
+    async def _wait(self, task: Task, borrower: object, kernel_task: Task | None) -> None:
+        waiter = task.make_waiter()
+        self._queue.add(waiter, (borrower, kernel_task))
+        try:
+            await task.park(waiter)
+        except BaseException:
+            self._queue.discard(waiter)
+            raise
+
+    def acquire_nowait(self) -> None:
+        """Borrow a token for the current task without waiting.
+
+        Raises:
+            WouldBlock: no token is left.
+            RuntimeError: the current task has a token of this limiter already.
+        """
+        task = current_task()
+        self._borrow_nowait(task, task)
+
+    def acquire_on_behalf_of_nowait(self, borrower: object) -> None:
+        """Borrow a token for `borrower` without waiting.
+
+        Raises:
+            WouldBlock: no token is left.
+            RuntimeError: the borrower has a token of this limiter already.
+        """
+        self._borrow_nowait(borrower, None)
+
+    def _borrow_nowait(self, borrower: object, kernel_task: Task | None) -> None:
+        if borrower in self._borrowers:
+            raise _holds_already(borrower)
+        if len(self._borrowers) >= self._total:
+            raise WouldBlock
+        self._borrowers[borrower] = kernel_task
+
+    def release(self) -> None:
+        """Give back the current task's token; the first that waits has it from now on.
+
+        Raises:
+            RuntimeError: the current task has no token of this limiter.
+        """
+        self.release_on_behalf_of(current_task())
+
+    def release_on_behalf_of(self, borrower: object) -> None:
+        """Give back the token of `borrower`; the first that waits has it from now on.
+
+        Raises:
+            RuntimeError: the borrower has no token of this limiter.
+        """
+        try:
+            del self._borrowers[borrower]
+        except KeyError:
+            raise _holds_none(borrower) from None
+        self._lend()
+
+    def _lend(self) -> None:
+        """Hand out what is free to those who wait."""
+        borrowers = self._borrowers
+        while len(borrowers) < self._total and (first := self._queue.pop()) is not None:
+            waiter, (borrower, kernel_task) = first
+            if borrower in borrowers:
+                waiter.set_exception(_holds_already(borrower))
+            else:
+                borrowers[borrower] = kernel_task
+                waiter.set_result(None)
+
+    __aenter__ = acquire
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.release_on_behalf_of(current_task())
+
+    @property
+    def total_tokens(self) -> float:
+        """How many tokens can be lent at a time. Raising it lends to those who wait, at once."""
+        return self._total
+
+    @total_tokens.setter
+    def total_tokens(self, value: float) -> None:
+        _check(value)
+        self._total = value
+        self._lend()
+
+    @property
+    def borrowed_tokens(self) -> int:
+        """How many tokens are lent now."""
+        return len(self._borrowers)
+
+    @property
+    def available_tokens(self) -> float:
+        """How many tokens are left; negative after the total was set to less than are lent."""
+        return self._total - len(self._borrowers)
+
+    def statistics(self) -> CapacityLimiterStatistics:
+        """Return the tokens, the borrowers (a task as the loop's own object) and the waiters."""
+        borrowers = tuple(
+            borrower if task is None else task.info().native
+            for borrower, task in self._borrowers.items()
+        )
+        return CapacityLimiterStatistics(len(borrowers), self._total, borrowers, len(self._queue))
+
+    def __repr__(self) -> str:
+        lent, waiting = len(self._borrowers), len(self._queue)
+        return f"<{type(self).__name__} {lent} of {self._total} lent, {waiting} waiting>"
+
+
+def _check(total_tokens: float) -> None:
+    if not isinstance(total_tokens, int) and total_tokens not in (inf, -inf):
+        raise TypeError(f"total_tokens must be an int or math.inf, not {total_tokens!r}")
+    if total_tokens < 0:
+        raise ValueError(f"total_tokens must be >= 0, not {total_tokens}")
+
+
+def _holds_already(borrower: object) -> RuntimeError:
+    return RuntimeError(
+        "this borrower is already holding one of this CapacityLimiter's tokens: "
+        f"{borrower!r} has to release it first"
+    )
+
+
+def _holds_none(borrower: object) -> RuntimeError:
+    return RuntimeError(
+        "this borrower isn't holding any of this CapacityLimiter's tokens: "
+        f"{borrower!r} has to acquire one before each release"
+    )

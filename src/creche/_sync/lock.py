@@ -1,0 +1,155 @@
+"""`Lock`: one task at a time, in the order they came.
+
+Owns who holds the lock and who is next. The holder is a task of the kernel contract.
+
+    free --acquire--> held --release--> free, or held by the first that waits
+
+Its rules, beside those of the room: only the holder releases, and the holder cannot acquire
+again. `Condition` is the one friend that reaches into `_owner`, through `held_by` and `reacquire`.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
+
+from creche._exceptions import WouldBlock
+from creche._kernel import current_task
+from creche._queue import WaitQueue
+
+if TYPE_CHECKING:
+    from creche._info import TaskInfo
+    from creche._kernel.contract import Task
+
+
+class LockStatistics(NamedTuple):
+    """Whether a lock is held, by which task, and how many wait for it."""
+
+    locked: bool
+    owner: TaskInfo | None
+    tasks_waiting: int
+
+
+class Lock:
+    """A lock that one task holds at a time, fair: first come, first served.
+
+    Args:
+        fast_acquire: never give way to other tasks in `acquire` when the lock is free. A task
+            that does nothing else in a loop then starves all others.
+    """
+
+    __slots__ = ("__weakref__", "_fast", "_owner", "_queue")
+
+    def __init__(self, *, fast_acquire: bool = False) -> None:
+        self._fast = fast_acquire
+        self._owner: Task | None = None
+        self._queue: WaitQueue[Task] = WaitQueue()
+
+    async def acquire(self) -> None:
+        """Wait until the lock is free, and take it. A checkpoint.
+
+        Raises:
+            RuntimeError: the current task holds the lock already.
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        elif self._owner is None:
+            await (task.checkpoint_if_cancelled() if self._fast else task.give_way())
+        if self._owner is None:
+            self._owner = task
+            return
+        if self._owner is task:
+            raise _held_already(task)
+        waiter = task.make_waiter()
+        self._queue.add(waiter, task)
+        try:
+            await task.park(waiter)
+        except BaseException:
+            self._queue.discard(waiter)
+            raise
+
+    def acquire_nowait(self) -> None:
+        """Take the lock without waiting.
+
+        Raises:
+            WouldBlock: another task holds the lock.
+            RuntimeError: the current task holds the lock already.
+        """
+        task = current_task()
+        if self._owner is None:
+            self._owner = task
+        elif self._owner is task:
+            raise _held_already(task)
+        else:
+            raise WouldBlock
+
+    def release(self) -> None:
+        """Release the lock; the first task that waits for it holds it from now on.
+
+        Raises:
+            RuntimeError: the current task does not hold the lock.
+        """
+        if self._owner is not current_task():
+            raise self._not_held()
+        following = self._queue.pop()
+        if following is None:
+            self._owner = None
+        else:
+            waiter, self._owner = following
+            waiter.set_result(None)
+
+    # The same coroutine under both names: one call less in `async with`.
+    __aenter__ = acquire
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def locked(self) -> bool:
+        """Return True if a task holds the lock."""
+        return self._owner is not None
+
+    def statistics(self) -> LockStatistics:
+        """Return whether the lock is held, by which task, and how many wait for it."""
+        from creche._info import TaskInfo
+
+        owner = None if self._owner is None else TaskInfo.of(self._owner.info())
+        return LockStatistics(owner is not None, owner, len(self._queue))
+
+    def held_by(self, task: Task) -> bool:
+        """Tell whether `task` is the holder. For Condition."""
+        return self._owner is task
+
+    async def reacquire(self, task: Task) -> None:
+        """Take the lock again for `task`, the running one, whatever is cancelled. For Condition."""
+        if self._owner is None:
+            self._owner = task
+            return
+        waiter = task.make_waiter()
+        self._queue.add(waiter, task)
+        await task.park_shielded(waiter)
+
+    def _not_held(self) -> RuntimeError:
+        holder = "no task" if self._owner is None else f"task {self._owner.info().name!r}"
+        return RuntimeError(
+            f"The current task is not holding this lock: {holder} does. "
+            "Release a lock once, in the task that acquired it"
+        )
+
+    def __repr__(self) -> str:
+        if self._owner is None:
+            return f"<{type(self).__name__} free>"
+        holder, waiting = self._owner.info().name, len(self._queue)
+        return f"<{type(self).__name__} held by {holder!r}, {waiting} waiting>"
+
+
+def _held_already(task: Task) -> RuntimeError:
+    return RuntimeError(
+        f"Attempted to acquire an already held Lock: task {task.info().name!r} holds it. "
+        "Release it first; a Lock is not re-entrant"
+    )

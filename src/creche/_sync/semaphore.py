@@ -1,0 +1,152 @@
+"""`Semaphore`: so many at a time, whoever releases.
+
+Owns the count and who is next. Does not know who holds what: any task may release.
+
+    value > 0: nobody waits        value == 0: a release hands its place to the first that waits
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from creche._exceptions import WouldBlock
+from creche._kernel import current_task
+from creche._queue import WaitQueue
+
+if TYPE_CHECKING:
+    from creche._kernel.contract import Task
+
+
+class SemaphoreStatistics(NamedTuple):
+    """How many tasks wait in `Semaphore.acquire`."""
+
+    tasks_waiting: int
+
+
+class Semaphore:
+    """A counter that tasks take from and give back to, fair: first come, first served.
+
+    Args:
+        initial_value: how many can be acquired before the first release, 0 or more.
+        max_value: a release that would lift the value above this is an error; None: no limit.
+        fast_acquire: never give way to other tasks in `acquire` when the value is above 0.
+
+    Raises:
+        TypeError: a value is not an integer.
+        ValueError: `initial_value` is negative, or above `max_value`.
+    """
+
+    __slots__ = ("__weakref__", "_fast", "_max", "_queue", "_value")
+
+    def __init__(
+        self, initial_value: int, *, max_value: int | None = None, fast_acquire: bool = False
+    ) -> None:
+        _check(initial_value, max_value)
+        self._value = initial_value
+        self._max = max_value
+        self._fast = fast_acquire
+        self._queue: WaitQueue[None] = WaitQueue()
+
+    async def __aenter__(self) -> Self:
+        # As `acquire`, here once more: a call less in `async with`.
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        elif self._value:
+            await (task.checkpoint_if_cancelled() if self._fast else task.give_way())
+        if self._value:
+            self._value -= 1
+        else:
+            await self._wait(task)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    async def acquire(self) -> None:
+        """Wait until the value is above 0, and take 1 from it. A checkpoint."""
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        elif self._value:
+            await (task.checkpoint_if_cancelled() if self._fast else task.give_way())
+        if self._value:
+            self._value -= 1
+        else:
+            await self._wait(task)
+
+    async def _wait(self, task: Task) -> None:
+        waiter = task.make_waiter()
+        self._queue.add(waiter, None)
+        try:
+            await task.park(waiter)
+        except BaseException:
+            self._queue.discard(waiter)
+            raise
+
+    def acquire_nowait(self) -> None:
+        """Take 1 from the value without waiting.
+
+        Raises:
+            WouldBlock: the value is 0.
+        """
+        if not self._value:
+            raise WouldBlock
+        self._value -= 1
+
+    def release(self) -> None:
+        """Let the first task that waits go on, or add 1 to the value if none does.
+
+        Raises:
+            ValueError: the value is at its maximum.
+        """
+        if self._value == self._max:
+            raise ValueError(
+                f"semaphore released too many times: its value is {self._value}, "
+                "the max_value. Release once for each acquire"
+            )
+        following = self._queue.pop()
+        if following is None:
+            self._value += 1
+        else:
+            following[0].set_result(None)
+
+    @property
+    def value(self) -> int:
+        """How many can be acquired now without waiting."""
+        return self._value
+
+    @property
+    def max_value(self) -> int | None:
+        """The limit of the value, None if there is none."""
+        return self._max
+
+    def statistics(self) -> SemaphoreStatistics:
+        """Return how many tasks wait now."""
+        return SemaphoreStatistics(len(self._queue))
+
+    def __repr__(self) -> str:
+        waiting = len(self._queue)
+        return f"<{type(self).__name__} value={self._value}, {waiting} waiting>"
+
+
+def _check(initial_value: object, max_value: object) -> None:
+    if not isinstance(initial_value, int):
+        raise TypeError(f"initial_value must be an integer, not {type(initial_value).__name__}")
+    if initial_value < 0:
+        raise ValueError(f"initial_value must be >= 0, not {initial_value}")
+    if max_value is None:
+        return
+    if not isinstance(max_value, int):
+        raise TypeError(f"max_value must be an integer or None, not {type(max_value).__name__}")
+    if max_value < initial_value:
+        raise ValueError(
+            f"max_value must be equal to or higher than initial_value: "
+            f"{max_value} is less than {initial_value}"
+        )

@@ -1,0 +1,409 @@
+"""`TaskGroup`: tasks that are started together and awaited together.
+
+Knows no event loop: where its tasks live is the kernel's `Nest`.
+
+    new --__aenter__--> active --__aexit__ ends--> closed
+
+Tasks may be started while the group is active, also while it is cancelled or waits for its last
+tasks. The first error, in a task or in the body, cancels all the rest; every error is kept, and
+they leave the group together in an exception group. A cancellation leaves it only if it comes
+from outside the group, by the rules of Trio: with errors it is in the group with them, where the
+cancelled scope around it will take it out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from types import CoroutineType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, TypeVarTuple, overload
+
+from ._handles import CANCELLED, CANCELLING, FAILED, FINISHED, TaskHandle, name_of, origin_of
+from ._kernel import current_task
+from ._kernel.scope import link
+from ._scopes import CancelScope
+
+if TYPE_CHECKING:
+    from contextvars import Context
+    from typing import Self, Unpack
+
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    from ._kernel.contract import Nest, Task
+
+    T_contra = DefaultTypeVar("T_contra", contravariant=True, default=None)
+else:
+    T_contra = TypeVar("T_contra", contravariant=True)
+
+T_co = TypeVar("T_co", covariant=True)
+PosArgsT = TypeVarTuple("PosArgsT")
+
+MESSAGE = "unhandled errors in a TaskGroup"
+
+
+class TaskStatus(Protocol[T_contra]):
+    """What a function started with `TaskGroup.start()` gets as `task_status`."""
+
+    @overload
+    def started(self: TaskStatus[None]) -> None: ...
+
+    @overload
+    def started(self, value: T_contra) -> None: ...
+
+    def started(self, value: T_contra | None = None) -> None:
+        """Say that the task is ready: `start()` returns `value` to its caller.
+
+        :raises RuntimeError: if called a second time
+        """
+
+
+class _IgnoredTaskStatus(TaskStatus[object]):
+    """The task status of a function that is called without `start()`."""
+
+    __slots__ = ()
+
+    def started(self, value: object = None) -> None:
+        pass
+
+
+TASK_STATUS_IGNORED = _IgnoredTaskStatus()
+
+
+class _Starting(TaskStatus[Any]):
+    """The task status of a child of `start()`: waiting -> started | abandoned.
+
+    Abandoned means that the caller was cancelled first: nobody is left to hear `started()`.
+    """
+
+    __slots__ = ("abandoned", "move", "started_", "value")
+
+    def __init__(self) -> None:
+        self.move: Callable[[], bool] | None = None
+        self.value: Any = None
+        self.started_ = False
+        self.abandoned = False
+
+    def started(self, value: Any = None) -> None:
+        if self.started_:
+            raise RuntimeError(
+                "called 'started' twice on the same task status: call it once, when the task is "
+                "ready"
+            )
+        if self.abandoned:
+            return
+        if self.move is not None and self.move():
+            self.started_ = True
+            self.value = value
+        else:
+            self.abandoned = True
+
+
+class TaskGroup:
+    """A group of tasks that all end before its `async with` block is left.
+
+    Made by `create_task_group()`. If the block or a task raises, the others are cancelled, and
+    the errors leave the block together in an exception group.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_cancelled",
+        "_errors",
+        "_host",
+        "_nest",
+        "_open",
+        "cancel_scope",
+    )
+
+    cancel_scope: CancelScope
+    """The scope that the tasks and the block run in."""
+
+    def __init__(self) -> None:
+        self.cancel_scope = CancelScope()
+        self._host: Task | None = None
+        self._nest: Nest | None = None
+        self._open = False
+        self._errors: list[BaseException] = []
+        self._cancelled: BaseException | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._nest is not None:
+            raise RuntimeError(
+                "TaskGroup cannot be entered more than once: make a new one with "
+                "create_task_group() for each block"
+            )
+        task = current_task()
+        link(self.cancel_scope, task, 2)
+        self._host = task
+        self._nest = task.kernel.open_nest(self.cancel_scope, task)
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> bool:
+        nest, host, scope = self._nest, self._host, self.cancel_scope
+        assert nest is not None and host is not None, "entered before it is left"
+        if host is not (task := current_task()):
+            from ._kernel.scope import misplaced
+
+            raise misplaced(scope, task)
+        stopped: BaseException | None = None
+        if exc_val is not None:
+            if isinstance(exc_val, host.kernel.cancelled_class):
+                stopped = exc_val
+            else:
+                self._errors.append(exc_val)
+            scope.cancel()
+        try:
+            try:
+                rest = await nest.close(stopped or self._cancelled)
+            except BaseException as exc:  # Such as Trio's KeyboardInterrupt in the main task.
+                self._errors.append(exc)
+                rest = None
+            self._open = False
+            return self._conclude(host, exc_val, rest)
+        finally:
+            self._open = False
+            self._errors, self._cancelled = [], None
+            del exc_val, stopped, nest, host
+
+    def _conclude(
+        self, host: Task, body: BaseException | None, stopped: BaseException | None
+    ) -> bool:
+        """Raise what has to leave the group; return whether the body's exception ends here."""
+        enclosed = host.in_cancelled_scope()
+        if stopped is not None and stopped is self._cancelled and not enclosed:
+            stopped = None  # A child was cancelled natively: the group has no part in it.
+        errors = self._errors
+        if errors and self.cancel_scope.cancelled and not enclosed:
+            errors = self._without_cancellations(host, errors)
+        try:
+            if errors:
+                if len(errors) == 1 and errors[0] is body and isinstance(body, GeneratorExit):
+                    return False  # The generator around the block is being closed: let it.
+                if stopped is not None and enclosed:
+                    errors.append(stopped)
+                raise BaseExceptionGroup(MESSAGE, errors) from None
+            if stopped is not None and stopped is not body:
+                raise stopped
+            return stopped is None
+        finally:
+            del errors, stopped, body
+
+    def _without_cancellations(
+        self, host: Task, errors: list[BaseException]
+    ) -> list[BaseException]:
+        """Take the group's own cancellations out of groups that tasks raised."""
+        rest: list[BaseException] = []
+        for exc in errors:
+            left: BaseException | None = exc
+            if isinstance(exc, BaseExceptionGroup):
+                caught, left = exc.split(host.kernel.cancelled_class)
+                if caught is not None:
+                    self.cancel_scope.caught = True
+            if left is not None:
+                rest.append(left)
+        return rest
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel the group's tasks and its block. Short for `cancel_scope.cancel(reason)`."""
+        self.cancel_scope.cancel(reason)
+
+    def start_soon(
+        self,
+        func: Callable[[Unpack[PosArgsT]], Coroutine[Any, Any, T_co]],
+        *args: Unpack[PosArgsT],
+        name: object = None,
+    ) -> TaskHandle[T_co]:
+        """Start `func(*args)` as a task; it takes its first step at a checkpoint of the caller's.
+
+        The task has a copy of the caller's context.
+
+        :param func: an async function
+        :param args: positional arguments for it
+        :param name: a name to see in lists of tasks
+        :return: the handle of the task
+        :raises RuntimeError: if the group is not active
+        :raises TypeError: if `func` returns something else than a coroutine
+        """
+        nest = self._nest
+        if not self._open or nest is None:
+            raise self._inactive()
+        coro: Any = func(*args)
+        if type(coro) is not CoroutineType:
+            coro = _checked(func, coro)
+        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
+        handle.nest = nest
+        nest.spawn(self._run(handle), handle, None)
+        return handle
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, T_co],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> TaskHandle[T_co]:
+        """Start a coroutine as a task.
+
+        :param coro: a coroutine that has not begun
+        :param name: a name to see in lists of tasks
+        :param context: the context to run it in, a copy of the caller's if None
+        :return: the handle of the task
+        :raises RuntimeError: if the group is not active; the coroutine is closed
+        :raises TypeError: if `coro` is not a coroutine
+        """
+        if not isinstance(coro, Coroutine):
+            raise TypeError(
+                f"expected a coroutine, got {type(coro).__name__}: call the async function, or "
+                f"pass it to start_soon()"
+            )
+        nest = self._nest
+        if not self._open or nest is None:
+            coro.close()
+            raise self._inactive()
+        handle = TaskHandle(coro, origin_of(None, coro, name))
+        handle.nest = nest
+        nest.spawn(self._run(handle), handle, context)
+        return handle
+
+    @overload
+    async def start(
+        self,
+        func: Callable[..., Coroutine[Any, Any, T_co]],
+        *args: object,
+        name: object = None,
+        return_handle: Literal[False] = False,
+    ) -> Any: ...
+
+    @overload
+    async def start(
+        self,
+        func: Callable[..., Coroutine[Any, Any, T_co]],
+        *args: object,
+        name: object = None,
+        return_handle: Literal[True],
+    ) -> TaskHandle[T_co]: ...
+
+    async def start(
+        self,
+        func: Callable[..., Coroutine[Any, Any, T_co]],
+        *args: object,
+        name: object = None,
+        return_handle: bool = False,
+    ) -> Any:
+        """Start `func(*args, task_status=...)` and wait until it calls `task_status.started()`.
+
+        Until then the task is part of the caller: it is in the caller's scopes, and its errors
+        are raised here, bare. From then on it is one of the group's. A checkpoint.
+
+        :param func: an async function with a keyword argument `task_status`
+        :param args: positional arguments for it
+        :param name: a name to see in lists of tasks
+        :param return_handle: whether to return the task's handle rather than the start value
+        :return: what the task gave to `started()`, or its handle
+        :raises RuntimeError: if the task ends without a call of `started()`, or the group is not
+            active
+        """
+        nest = self._nest
+        if not self._open or nest is None:
+            raise self._inactive()
+        status = _Starting()
+        coro: Any = func(*args, task_status=status)
+        if type(coro) is not CoroutineType:
+            coro = _checked(func, coro)
+        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
+        handle.nest = nest
+        handle.starting = status
+        try:
+            await nest.start(self._run(handle), handle, status)
+            if not status.started_:
+                await current_task().checkpoint_if_cancelled()
+        except BaseException as exc:
+            self._start_interrupted(handle, exc)
+            raise
+        finally:
+            coro = None
+        if not status.started_:
+            _raise_unstarted(handle)
+        handle.starting = None
+        handle.start_value = status.value
+        return handle if return_handle else status.value
+
+    def _start_interrupted(self, handle: TaskHandle[Any], exc: BaseException) -> None:
+        """The caller of `start()` was cancelled: lose no error of the child."""
+        if handle.state is FAILED:
+            failure = handle.failure()
+            try:
+                if current_task().in_cancelled_scope():
+                    raise BaseExceptionGroup(MESSAGE, [failure, exc]) from None
+                raise failure
+            finally:
+                del failure, handle, exc
+
+    async def _run(self, handle: TaskHandle[Any]) -> None:
+        """What each task of the group really runs. Never raises."""
+        try:
+            handle.end(FINISHED, await handle.coro_)
+        except BaseException as exc:
+            self._ended_badly(handle, exc)
+        handle.nest.retire(handle.key)  # type: ignore[union-attr]  # set before the first step
+
+    def _ended_badly(self, handle: TaskHandle[Any], exc: BaseException) -> None:
+        if exc.__traceback__ is not None:  # Without our own frame, which would keep the handle.
+            exc.__traceback__ = exc.__traceback__.tb_next
+        host = self._host
+        assert host is not None, "a task runs in a group that was entered"
+        cancelled_class = host.kernel.cancelled_class
+        alone = handle.state is CANCELLING
+        if alone and isinstance(exc, BaseExceptionGroup):
+            rest = exc.split(cancelled_class)[1]
+            exc = cancelled_class() if rest is None else rest
+        if isinstance(exc, cancelled_class):
+            handle.end(CANCELLED, exc)
+            if self._cancelled is None and not alone:
+                self._cancelled = exc
+            return
+        handle.end(FAILED, exc)
+        starting = handle.starting
+        if starting is None or starting.started_:
+            self._errors.append(exc)
+            self.cancel_scope.cancel()
+
+    def _inactive(self) -> RuntimeError:
+        return RuntimeError(
+            "This task group is not active; no new tasks can be started: start them inside its "
+            "'async with' block"
+        )
+
+
+def create_task_group() -> TaskGroup:
+    """Make a task group, to be entered with `async with`."""
+    return TaskGroup()
+
+
+def _checked(func: Any, coro: Any) -> Any:
+    """Return `coro` if it is a coroutine of another kind, such as Cython's."""
+    if isinstance(coro, Coroutine):
+        return coro
+    raise TypeError(
+        f"Expected {name_of(func)}() to return a coroutine, but the return value ({coro!r}) is "
+        f"not a coroutine object"
+    )
+
+
+def _raise_unstarted(handle: TaskHandle[Any]) -> None:
+    """Raise what kept a child of `start()` from calling `started()`, bare."""
+    exc = handle.failure() if handle.state is FAILED else None
+    try:
+        if exc is not None:
+            raise exc
+        raise RuntimeError(
+            f"Child exited without calling task_status.started(): {handle.name} has to call it "
+            f"once it is ready"
+        )
+    finally:
+        del exc, handle

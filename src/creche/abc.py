@@ -1,0 +1,31 @@
+"""The abstract classes of Creche: what a stream, a listener, a task group promises."""
+
+from __future__ import annotations
+
+from ._abc.resources import AsyncResource as AsyncResource
+from ._abc.streams import AnyByteReceiveStream as AnyByteReceiveStream
+from ._abc.streams import AnyByteSendStream as AnyByteSendStream
+from ._abc.streams import AnyByteStream as AnyByteStream
+from ._abc.streams import AnyByteStreamConnectable as AnyByteStreamConnectable
+from ._abc.streams import AnyUnreliableByteReceiveStream as AnyUnreliableByteReceiveStream
+from ._abc.streams import AnyUnreliableByteSendStream as AnyUnreliableByteSendStream
+from ._abc.streams import AnyUnreliableByteStream as AnyUnreliableByteStream
+from ._abc.streams import ByteReceiveStream as ByteReceiveStream
+from ._abc.streams import ByteSendStream as ByteSendStream
+from ._abc.streams import ByteStream as ByteStream
+from ._abc.streams import ByteStreamConnectable as ByteStreamConnectable
+from ._abc.streams import Listener as Listener
+from ._abc.streams import ObjectReceiveStream as ObjectReceiveStream
+from ._abc.streams import ObjectSendStream as ObjectSendStream
+from ._abc.streams import ObjectStream as ObjectStream
+from ._abc.streams import ObjectStreamConnectable as ObjectStreamConnectable
+from ._abc.streams import UnreliableObjectReceiveStream as UnreliableObjectReceiveStream
+from ._abc.streams import UnreliableObjectSendStream as UnreliableObjectSendStream
+from ._abc.streams import UnreliableObjectStream as UnreliableObjectStream
+from ._net.abc import IPAddressType as IPAddressType
+from ._net.abc import IPSockAddrType as IPSockAddrType
+from ._net.abc import SocketAttribute as SocketAttribute
+from ._net.abc import SocketListener as SocketListener
+from ._net.abc import SocketStream as SocketStream
+from ._tasks import TaskGroup as TaskGroup
+from ._tasks import TaskStatus as TaskStatus

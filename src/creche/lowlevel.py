@@ -1,0 +1,191 @@
+"""Checkpoints by hand, tokens of event loops, and variables that belong to one event loop.
+
+For those who build primitives of their own. Knows the kernel only by its contract.
+"""
+
+from __future__ import annotations
+
+import enum
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final
+
+from ._kernel import current_kernel, current_task
+
+if TYPE_CHECKING:
+    from ._kernel.contract import Kernel
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+async def checkpoint() -> None:
+    """Raise if this task is cancelled; always let the other tasks run.
+
+    The same as `checkpoint_if_cancelled` followed by `cancel_shielded_checkpoint`, but cheaper.
+    """
+    await current_task().checkpoint()
+
+
+async def checkpoint_if_cancelled() -> None:
+    """Raise if this task is cancelled; otherwise do nothing, and let nobody else run."""
+    await current_task().checkpoint_if_cancelled()
+
+
+async def cancel_shielded_checkpoint() -> None:
+    """Let the other tasks run, without a chance of being cancelled here."""
+    await current_task().cancel_shielded_checkpoint()
+
+
+def current_token() -> EventLoopToken:
+    """Return what stands for the running event loop, to name it from another thread.
+
+    Raises:
+        NoEventLoopError: no event loop runs in this thread.
+    """
+    return EventLoopToken(current_kernel())
+
+
+@final
+class EventLoopToken:
+    """Stands for one event loop, for as long as that lives. Tokens of the same loop are equal."""
+
+    __slots__ = ("__weakref__", "kernel")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    @property
+    def backend_name(self) -> str:
+        """The name of the loop's backend: `"asyncio"` or `"trio"`."""
+        return self.kernel.name
+
+    @property
+    def native_token(self) -> object:
+        """The loop's own object for itself: the asyncio loop, or the Trio token."""
+        return self.kernel.token
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, EventLoopToken):
+            return bool(self.kernel.token == other.kernel.token)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.kernel.token)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.backend_name}: {self.native_token!r}>"
+
+
+class _NoValueSet(enum.Enum):
+    NO_VALUE_SET = enum.auto()
+
+
+@final
+class RunvarToken(Generic[T]):
+    """What `RunVar.set` returns: undoes that call, with `reset` or at the end of a with-block.
+
+    fresh --reset--> used
+    """
+
+    __slots__ = ("before", "used", "var")
+
+    def __init__(self, var: RunVar[T], value: T | Literal[_NoValueSet.NO_VALUE_SET]) -> None:
+        self.var = var
+        self.before = value
+        self.used = False
+
+    def __enter__(self) -> RunvarToken[T]:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.var.reset(self)
+
+
+@final
+class RunVar(Generic[T]):
+    """A variable with one value for each event loop, the same for all its tasks.
+
+    Args:
+        name: what to call it in messages.
+        default: its value in a loop where it was not set.
+
+    Example::
+
+        connections: RunVar[int] = RunVar("connections", 0)
+        with connections.set(1):
+            print(connections.get())
+    """
+
+    NO_VALUE_SET: Literal[_NoValueSet.NO_VALUE_SET] = _NoValueSet.NO_VALUE_SET
+
+    __slots__ = ("__weakref__", "_default", "_name")
+
+    def __init__(
+        self,
+        name: str,
+        default: T | Literal[_NoValueSet.NO_VALUE_SET] = _NoValueSet.NO_VALUE_SET,
+    ) -> None:
+        self._name = name
+        self._default = default
+
+    def get(
+        self, default: D | Literal[_NoValueSet.NO_VALUE_SET] = _NoValueSet.NO_VALUE_SET
+    ) -> T | D:
+        """Return the value in the running event loop, else `default`, else the variable's own.
+
+        Raises:
+            LookupError: there is no value and no default.
+            NoEventLoopError: no event loop runs in this thread.
+        """
+        values: dict[Any, Any] = current_kernel().run_vars
+        found: T | Literal[_NoValueSet.NO_VALUE_SET] = values.get(self, _NoValueSet.NO_VALUE_SET)
+        if found is not _NoValueSet.NO_VALUE_SET:
+            return found
+        if default is not _NoValueSet.NO_VALUE_SET:
+            return default
+        if self._default is not _NoValueSet.NO_VALUE_SET:
+            return self._default
+        raise LookupError(
+            f'Run variable "{self._name}" has no value and no default set: '
+            "set() it in this event loop first, or pass a default to get()"
+        )
+
+    def set(self, value: T) -> RunvarToken[T]:
+        """Set the value in the running event loop; return a token that undoes this.
+
+        Raises:
+            NoEventLoopError: no event loop runs in this thread.
+        """
+        values: dict[Any, Any] = current_kernel().run_vars
+        token = RunvarToken(self, values.get(self, _NoValueSet.NO_VALUE_SET))
+        values[self] = value
+        return token
+
+    def reset(self, token: RunvarToken[T]) -> None:
+        """Bring back the value from before the `set` that returned `token`.
+
+        Raises:
+            ValueError: the token was used already, or came from another variable.
+            NoEventLoopError: no event loop runs in this thread.
+        """
+        if token.var is not self:
+            raise ValueError(
+                f"This token does not belong to this RunVar: it came from {token.var!r}, "
+                f"this is {self!r}"
+            )
+        if token.used:
+            raise ValueError(f"This token has already been used: set {self!r} again for a new one")
+        token.used = True
+        values: dict[Any, Any] = current_kernel().run_vars
+        if token.before is _NoValueSet.NO_VALUE_SET:
+            values.pop(self, None)
+        else:
+            values[self] = token.before
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self._name!r}>"

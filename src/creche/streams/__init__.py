@@ -1,0 +1,1 @@
+"""Streams, one kind in each module."""

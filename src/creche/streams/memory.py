@@ -1,0 +1,260 @@
+"""Memory object streams: pass objects between tasks of one event loop, with a bounded buffer.
+
+Owns the two ends that users hold, and the waiting. What goes where is decided by `Channel`, which
+knows nothing of waiting.
+
+    open --close--> closed         each end for itself; a clone is an end of its own
+
+`send` and `receive` pay for a checkpoint, ask the channel, and park only if it has no answer.
+"""
+
+from __future__ import annotations
+
+import warnings
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from .._abc.streams import ObjectReceiveStream, ObjectSendStream
+from .._channel import NOTHING, Channel
+from .._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
+from .._exceptions import ClosedResourceError, EndOfStream, WouldBlock
+from .._kernel import current_task
+
+T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
+
+_CLOSED = "this stream was closed: use it before close(), or a clone of it"
+
+
+class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
+    """The end of a memory stream that items come out of.
+
+    Made by `create_memory_object_stream`. Any number of tasks may share it or its clones; each item
+    goes to one of them, in the order in which they asked.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_state", "_waiting")
+
+    def __init__(self, _state: Channel) -> None:
+        _state.open_receivers += 1
+        self._state = _state
+        self._closed = False
+        self._waiting = 0
+
+    async def receive(self) -> T_co:
+        """Wait for the next item and return it. A checkpoint.
+
+        Raises:
+            ClosedResourceError: this stream was closed, before or while this task waited.
+            EndOfStream: all send streams were closed, and no item is left.
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._closed:
+            raise ClosedResourceError(_CLOSED)
+        state = self._state
+        item: T_co = state.take()
+        if item is not NOTHING:
+            return item
+        waiter = task.make_waiter()
+        state.receivers.add(waiter, self)
+        self._waiting += 1
+        try:
+            item = await task.park(waiter)
+        except BaseException:
+            state.receivers.discard(waiter)
+            raise
+        finally:
+            self._waiting -= 1
+        return item
+
+    async def __anext__(self) -> T_co:
+        # The fast half of receive() again, for a coroutine inside a coroutine costs more than it.
+        task = current_task()
+        if task.credit > 0 and not self._closed:
+            try:
+                item: T_co = self._state.take()
+            except EndOfStream:
+                raise StopAsyncIteration from None
+            if item is not NOTHING:
+                task.credit -= 1
+                return item
+        try:
+            return await self.receive()
+        except EndOfStream:
+            raise StopAsyncIteration from None
+
+    def receive_nowait(self) -> T_co:
+        """Return the next item if there is one.
+
+        Raises:
+            WouldBlock: there is no item yet.
+            ClosedResourceError: this stream was closed.
+            EndOfStream: all send streams were closed, and no item is left.
+        """
+        if self._closed:
+            raise ClosedResourceError(_CLOSED)
+        item: T_co = self._state.take()
+        if item is NOTHING:
+            raise WouldBlock
+        return item
+
+    def clone(self) -> MemoryObjectReceiveStream[T_co]:
+        """Make another receive stream of the same items, to be closed for itself.
+
+        Senders see the end of the stream only when the last of them is closed.
+
+        Raises:
+            ClosedResourceError: this stream was closed.
+        """
+        if self._closed:
+            raise ClosedResourceError(_CLOSED)
+        return MemoryObjectReceiveStream(self._state)
+
+    def close(self) -> None:
+        """Close this stream; tasks that wait on it get ClosedResourceError.
+
+        If it was the last of the receive streams, sending raises BrokenResourceError from now on. A
+        second call does nothing.
+        """
+        if not self._closed:
+            self._closed = True
+            self._state.close_receiver(self, self._waiting)
+
+    async def aclose(self) -> None:
+        """Do what `close` does. Not a checkpoint."""
+        self.close()
+
+    def statistics(self) -> MemoryObjectStreamStatistics:
+        """Return how full the stream is and who waits on it, all clones taken together."""
+        return self._state.statistics()
+
+    def __enter__(self) -> MemoryObjectReceiveStream[T_co]:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        _warn_if_open(self)
+
+
+class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
+    """The end of a memory stream that items go into.
+
+    Made by `create_memory_object_stream`. Any number of tasks may share it or its clones.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_state", "_waiting")
+
+    def __init__(self, _state: Channel) -> None:
+        _state.open_senders += 1
+        self._state = _state
+        self._closed = False
+        self._waiting = 0
+
+    async def send(self, item: T_contra) -> None:
+        """Send an item, waiting for room in the buffer or for a receiver. A checkpoint.
+
+        If it raises, the item was not sent; if it returns, a receiver or the buffer has it.
+
+        Raises:
+            ClosedResourceError: this stream was closed, before or while this task waited.
+            BrokenResourceError: all receive streams were closed.
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._closed:
+            raise ClosedResourceError(_CLOSED)
+        state = self._state
+        if state.put(item):
+            return
+        waiter = task.make_waiter()
+        state.senders.add(waiter, (self, item))
+        self._waiting += 1
+        try:
+            await task.park(waiter)
+        except BaseException:
+            state.senders.discard(waiter)
+            raise
+        finally:
+            self._waiting -= 1
+
+    def send_nowait(self, item: T_contra) -> None:
+        """Send an item if a receiver waits for it or the buffer has room.
+
+        Raises:
+            WouldBlock: no receiver waits and the buffer is full.
+            ClosedResourceError: this stream was closed.
+            BrokenResourceError: all receive streams were closed.
+        """
+        if self._closed:
+            raise ClosedResourceError(_CLOSED)
+        if not self._state.put(item):
+            raise WouldBlock
+
+    def clone(self) -> MemoryObjectSendStream[T_contra]:
+        """Make another send stream to the same receivers, to be closed for itself.
+
+        Receivers see the end of the stream only when the last of them is closed.
+
+        Raises:
+            ClosedResourceError: this stream was closed.
+        """
+        if self._closed:
+            raise ClosedResourceError(_CLOSED)
+        return MemoryObjectSendStream(self._state)
+
+    def close(self) -> None:
+        """Close this stream; tasks that wait on it get ClosedResourceError.
+
+        If it was the last of the send streams, receivers get what is in the buffer and then
+        EndOfStream. A second call does nothing.
+        """
+        if not self._closed:
+            self._closed = True
+            self._state.close_sender(self, self._waiting)
+
+    async def aclose(self) -> None:
+        """Do what `close` does. Not a checkpoint."""
+        self.close()
+
+    def statistics(self) -> MemoryObjectStreamStatistics:
+        """Return how full the stream is and who waits on it, all clones taken together."""
+        return self._state.statistics()
+
+    def __enter__(self) -> MemoryObjectSendStream[T_contra]:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        _warn_if_open(self)
+
+
+def _warn_if_open(stream: MemoryObjectReceiveStream[Any] | MemoryObjectSendStream[Any]) -> None:
+    if not stream._closed:  # pyright: ignore[reportPrivateUsage]  # the same module's
+        warnings.warn(
+            f"Unclosed <{type(stream).__name__} at {id(stream):x}>: "
+            "use it in a with-block, or call its close()",
+            ResourceWarning,
+            stacklevel=3,
+            source=stream,
+        )

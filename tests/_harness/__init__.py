@@ -1,0 +1,14 @@
+"""What the tests share: the backends they run on, the checks around each test, small measures.
+
+Hooks and fixtures are in ``conftest.py``; this package has the parts that a test may import.
+"""
+
+from ._backends import ASYNCIO_FAMILY as ASYNCIO_FAMILY
+from ._backends import BACKENDS as BACKENDS
+from ._backends import Backend as Backend
+from ._backends import on_asyncio as on_asyncio
+from ._backends import on_trio as on_trio
+from ._measures import Laggard as Laggard
+from ._measures import Measured as Measured
+from ._measures import cpu_time as cpu_time
+from ._measures import leaves as leaves
