@@ -1,16 +1,17 @@
 """Runs the Python blocks of the documentation on every backend, and compares what they print.
 
 The blocks of one page share a namespace, from top to bottom. A block fenced as
-```text title="Output"``` after a Python block is what that block prints.
+```text title="Output"``` after a Python block is what that block prints. A block that names a
+backend gets that one; every other `run` is on the backend whose turn it is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from sybil import Document, Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
@@ -20,7 +21,11 @@ from sybil.sybil import SybilCollection
 
 import creche
 
-BACKENDS = ["asyncio", "trio"]
+BACKENDS: dict[str, dict[str, Any]] = {
+    "asyncio": {"backend": "asyncio"},
+    "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
+    "trio": {"backend": "trio"},
+}
 fences = RawFencedCodeBlockLexer(re.compile(r"(?P<language>\w+)(?P<info>[^\n]*)\n"))
 run_python = PythonEvaluator()
 
@@ -37,9 +42,25 @@ def code_blocks(document: Document) -> Iterator[Region]:
 
 
 def run_block(example: Example) -> None:
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        run_python(example)
+    with on_backend(example.namespace["__backend__"]):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            run_python(example)
     example.namespace["__printed__"] = printed.getvalue()
+
+
+@contextlib.contextmanager
+def on_backend(name: str) -> Iterator[None]:
+    """Make `creche.run` run on a backend, for one block: pages of several backends take turns."""
+    run = creche.run
+
+    def run_here(func: Callable[..., Any], *args: Any, **chosen: Any) -> Any:
+        return run(func, *args, **(chosen or BACKENDS[name]))
+
+    creche.run = run_here
+    try:
+        yield
+    finally:
+        creche.run = run
 
 
 def compare_output(example: Example) -> None:
@@ -47,19 +68,14 @@ def compare_output(example: Example) -> None:
 
 
 def pages(backend: str) -> Sybil:
-    run = creche.run
-
     def setup(namespace: dict[str, object]) -> None:
-        creche.run = functools.partial(run, backend=backend)
-
-    def teardown(namespace: dict[str, object]) -> None:
-        creche.run = run
+        namespace["__backend__"] = backend
+        namespace["__name__"] = "__main__"
 
     return Sybil(
         [code_blocks, SkipParser()],
         patterns=["docs/*.md", "README.md"],
         setup=setup,
-        teardown=teardown,
         name=backend,
     )
 

@@ -151,7 +151,7 @@ async def test_sleeping_until_no_time_at_all_is_refused() -> None:
 async def test_sleep_takes_at_least_its_delay() -> None:
     before = current_time()
     await sleep(0.01)
-    assert current_time() - before >= 0.01
+    assert current_time() - before > 0.009  # uvloop's clock ticks in milliseconds
 
 
 async def test_sleepers_wake_in_the_order_of_their_deadlines() -> None:
@@ -178,6 +178,7 @@ async def test_sleeping_for_no_time_lets_others_run(operation: Callable[[], Any]
     async with create_task_group() as group:
         group.start_soon(other)
         await operation()
+        await operation()  # Trio may let this task go first once
         assert ran == ["other"]
 
 

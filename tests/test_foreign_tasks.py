@@ -184,6 +184,26 @@ async def test_a_foreign_task_knows_itself() -> None:
     assert await asyncio.create_task(foreign(), name="the foreign one") == "the foreign one"
 
 
+@pytest.mark.time_limit(10)
+async def test_several_tasks_may_wait_until_all_are_blocked_at_once() -> None:
+    log = []
+
+    async def waits_for_all() -> None:
+        await wait_all_tasks_blocked()
+        log.append("all blocked")
+
+    async def busy() -> None:
+        for _ in range(5):
+            await checkpoint()
+        log.append("not busy any more")
+
+    async with create_task_group() as tg:
+        for _ in range(3):
+            tg.start_soon(waits_for_all)
+        tg.start_soon(busy)
+    assert log == ["not busy any more", *["all blocked"] * 3]
+
+
 # Trio
 
 

@@ -106,7 +106,6 @@ class TaskGroup:
 
     __slots__ = (
         "__weakref__",
-        "_cancelled",
         "_errors",
         "_host",
         "_nest",
@@ -123,7 +122,6 @@ class TaskGroup:
         self._nest: Nest | None = None
         self._open = False
         self._errors: list[BaseException] = []
-        self._cancelled: BaseException | None = None
 
     async def __aenter__(self) -> Self:
         if self._nest is not None:
@@ -159,7 +157,7 @@ class TaskGroup:
             scope.cancel()
         try:
             try:
-                rest = await nest.close(stopped or self._cancelled)
+                rest = await nest.close(stopped)
             except BaseException as exc:  # Such as Trio's KeyboardInterrupt in the main task.
                 self._errors.append(exc)
                 rest = None
@@ -167,7 +165,7 @@ class TaskGroup:
             return self._conclude(host, exc_val, rest)
         finally:
             self._open = False
-            self._errors, self._cancelled = [], None
+            self._errors = []
             del exc_val, stopped, nest, host
 
     def _conclude(
@@ -175,8 +173,6 @@ class TaskGroup:
     ) -> bool:
         """Raise what has to leave the group; return whether the body's exception ends here."""
         enclosed = host.in_cancelled_scope()
-        if stopped is not None and stopped is self._cancelled and not enclosed:
-            stopped = None  # A child was cancelled natively: the group has no part in it.
         errors = self._errors
         if errors and self.cancel_scope.cancelled and not enclosed:
             errors = self._without_cancellations(host, errors)
@@ -334,25 +330,31 @@ class TaskGroup:
         return handle if return_handle else status.value
 
     def _start_interrupted(self, handle: TaskHandle[Any], exc: BaseException) -> None:
-        """The caller of `start()` was cancelled: lose no error of the child."""
+        """The caller of `start()` was cancelled. An error of the child says more, so it wins."""
         if handle.state is FAILED:
-            failure = handle.failure()
             try:
-                if current_task().in_cancelled_scope():
-                    raise BaseExceptionGroup(MESSAGE, [failure, exc]) from None
-                raise failure
+                raise handle.failure()
             finally:
-                del failure, handle, exc
+                del handle, exc
 
     async def _run(self, handle: TaskHandle[Any]) -> None:
-        """What each task of the group really runs. Never raises."""
+        """What each task of the group really runs. Raises no error of the task."""
+        cancelled = None
         try:
             handle.end(FINISHED, await handle.coro_)
         except BaseException as exc:
-            self._ended_badly(handle, exc)
-        handle.nest.retire(handle.key)  # type: ignore[union-attr]  # set before the first step
+            cancelled = self._ended_badly(handle, exc)
+        nest, key = handle.nest, handle.key
+        assert nest is not None, "set before the task was spawned"
+        # The frames of the task's exception lead here, and the handle holds that exception.
+        del handle, self
+        try:
+            nest.retire(key, cancelled)
+        finally:
+            del cancelled, nest, key
 
-    def _ended_badly(self, handle: TaskHandle[Any], exc: BaseException) -> None:
+    def _ended_badly(self, handle: TaskHandle[Any], exc: BaseException) -> BaseException | None:
+        """Note how a task failed; return the cancellation that the group has to know of."""
         if exc.__traceback__ is not None:  # Without our own frame, which would keep the handle.
             exc.__traceback__ = exc.__traceback__.tb_next
         host = self._host
@@ -364,14 +366,13 @@ class TaskGroup:
             exc = cancelled_class() if rest is None else rest
         if isinstance(exc, cancelled_class):
             handle.end(CANCELLED, exc)
-            if self._cancelled is None and not alone:
-                self._cancelled = exc
-            return
+            return None if alone else exc
         handle.end(FAILED, exc)
         starting = handle.starting
         if starting is None or starting.started_:
             self._errors.append(exc)
             self.cancel_scope.cancel()
+        return None
 
     def _inactive(self) -> RuntimeError:
         return RuntimeError(

@@ -87,11 +87,18 @@ class RunvarToken(Generic[T]):
     fresh --reset--> used
     """
 
-    __slots__ = ("before", "used", "var")
+    __slots__ = ("old_value", "used", "var")
+
+    var: RunVar[T]
+    """The variable that was set."""
+    old_value: T | Literal[_NoValueSet.NO_VALUE_SET]
+    """Its value until then, `RunVar.NO_VALUE_SET` if it had none."""
+    used: bool
+    """Whether the set was undone already."""
 
     def __init__(self, var: RunVar[T], value: T | Literal[_NoValueSet.NO_VALUE_SET]) -> None:
         self.var = var
-        self.before = value
+        self.old_value = value
         self.used = False
 
     def __enter__(self) -> RunvarToken[T]:
@@ -167,7 +174,7 @@ class RunVar(Generic[T]):
         return token
 
     def reset(self, token: RunvarToken[T]) -> None:
-        """Bring back the value from before the `set` that returned `token`.
+        """Bring back the value from old_value the `set` that returned `token`.
 
         Raises:
             ValueError: the token was used already, or came from another variable.
@@ -182,10 +189,10 @@ class RunVar(Generic[T]):
             raise ValueError(f"This token has already been used: set {self!r} again for a new one")
         token.used = True
         values: dict[Any, Any] = current_kernel().run_vars
-        if token.before is _NoValueSet.NO_VALUE_SET:
+        if token.old_value is _NoValueSet.NO_VALUE_SET:
             values.pop(self, None)
         else:
-            values[self] = token.before
+            values[self] = token.old_value
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self._name!r}>"

@@ -105,16 +105,17 @@ async def test_a_native_task_waits_for_an_event_and_can_be_cancelled_there() -> 
 
 async def test_a_limiter_shows_a_native_borrower_as_what_it_is() -> None:
     limiter = CapacityLimiter(1)
-    borrower = asyncio.create_task(limiter.acquire())
-    await wait_all_tasks_blocked()
-    assert borrower.done()
     seen: list[object] = []
+    leave = Event()
 
     async def borrow() -> None:
         async with limiter:
             seen.extend(limiter.statistics().borrowers)
+            await leave.wait()
 
-    limiter.total_tokens = 2
-    other = asyncio.create_task(borrow())
-    await asyncio.wait([other])
-    assert other in seen
+    borrower = asyncio.create_task(borrow())
+    await wait_all_tasks_blocked()
+    assert limiter.statistics().borrowers == (borrower,)
+    leave.set()
+    await borrower
+    assert seen == [borrower]

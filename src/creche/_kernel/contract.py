@@ -144,8 +144,12 @@ class Nest(Protocol):
         """
         ...
 
-    def retire(self, key: Any) -> None:
-        """Hear from a child that it does its last step. Every child calls this once."""
+    def retire(self, key: Any, cancelled: BaseException | None) -> None:
+        """Hear from a child that it does its last step, once from each.
+
+        `cancelled` is what ended it, if a scope around the group or a native cancel did. May raise
+        that: the child lets it out.
+        """
         ...
 
     def cancel_child(self, key: Any, reason: str | None) -> None:
@@ -156,8 +160,8 @@ class Nest(Protocol):
         """Wait until no child is left, then leave the scope.
 
         `cancelled` is the cancellation that ended the body of the group, if one did. Returns the
-        cancellation that has to go on to the enclosing scopes, None where there was none or the
-        nest's own scope was the cause of it.
+        cancellation, of the body or of a child, that has to go on to the enclosing scopes: None
+        where nobody was interrupted, or by the nest's own scope. The wait itself injects none.
         """
         ...
 

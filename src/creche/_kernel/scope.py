@@ -10,7 +10,9 @@ Rules of the chain
 * `task.scope` is the innermost scope, `scope.parent` the next one out. A child of a group starts
   with the group's scope, so chains of tasks meet in groups and nowhere else.
 * A scope is left by the task that entered it, innermost first. Anything else is an error that
-  names both places, and takes only the wrong scope out of its chain: the others stay whole.
+  names both places, and damages no other scope. Left too early by its own task, the scope is
+  taken out of the chain. Left by another task, it stays, `lost`: its own task may still leave it,
+  or leave an outer one over it.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class Scope:
         "deadline_",
         "host",
         "left",
+        "lost",
         "parent",
         "reason",
         "shield_",
@@ -64,6 +67,7 @@ class Scope:
         self.cancelled = False
         self.caught = False
         self.left = False
+        self.lost = False
         self.reason: str | None = None
         self.host = None
         self.parent = None
@@ -102,12 +106,14 @@ def link(scope: Scope, task: Task, depth: int) -> None:
 
 def unlink(scope: Scope, task: Task) -> None:
     """Take `scope` out of the chain of `task`, the one that leaves it."""
-    if task.scope is scope:
-        task.scope = scope.parent
-        scope.host = None
-        scope.left = True
-        return
-    raise misplaced(scope, task)
+    inner = task.scope
+    while inner is not scope and inner is not None and inner.lost:
+        inner = inner.parent
+    if inner is not scope or scope.host is not task:
+        raise misplaced(scope, task)
+    task.scope = scope.parent
+    scope.host = None
+    scope.left = True
 
 
 def misplaced(scope: Scope, task: Task) -> RuntimeError:
@@ -118,11 +124,8 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
         if scope.left:
             return RuntimeError(f"this {kind}, entered at {place(scope.where)}, was left already")
         return RuntimeError(f"this {kind} was never entered: use it in a with-statement")
-    inner = host.scope if host.scope is not scope else None
-    _cut(scope, host)
-    scope.host = None
-    scope.left = True
     if host is not task:
+        scope.lost = True
         return RuntimeError(
             f"Attempted to exit cancel scope in a different task than it was entered in: "
             f"task {host.info().name!r} entered it at {place(scope.where)}, "
@@ -130,6 +133,10 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
             f"the task that entered it; a yield inside one, in an async generator or a fixture "
             f"that another task finishes, breaks that (PEP 789)"
         )
+    inner = host.scope
+    _cut(scope, host)
+    scope.host = None
+    scope.left = True
     innermost = f", entered at {place(inner.where)}," if inner is not None else ""
     return RuntimeError(
         f"Attempted to exit a cancel scope that isn't the current task's current cancel scope: "

@@ -320,20 +320,22 @@ def enter(scope: Scope, task: AnyTask) -> None:
 
 def leave(scope: Scope, task: AnyTask, exc: BaseException | None) -> BaseException | None:
     """Settle, and return what of `exc` is not this scope's cancellation."""
-    if canceller(scope.parent) is not None:
-        if scope.shield_:
-            deliver(task)  # Out of the shield: the outer cancellation goes on.
-        return exc
+    outside = canceller(scope.parent)
+    if outside is not None:
+        if not scope.shield_:
+            return exc
+        deliver(task)  # Out of the shield: the outer cancellation goes on.
     if not scope.cancelled:
         return exc
     trouble = task.trouble
     delivered = trouble.delivered if trouble is not None else 0
     native = task.cancelling() - delivered > scope.base
     if trouble is not None:
-        trouble.settle()
+        if outside is None:
+            trouble.settle()
         if native and exc is not None:
             trouble.deferred = None  # It is on its way, in `exc`.
-    if not native and (trouble is None or trouble.deferred is None):
+    if outside is None and not native and (trouble is None or trouble.deferred is None):
         task.credit = BUDGET
     return exc if native else absorb(scope, exc)
 

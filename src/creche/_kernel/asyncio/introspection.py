@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import coroutine
-from collections.abc import Generator
 from typing import Any
 
 from ..contract import TaskRecord
@@ -53,16 +52,21 @@ def _pass() -> Generator[None, None, None]:
     yield
 
 
-async def wait_all_tasks_blocked(loop: asyncio.AbstractEventLoop) -> None:
+async def wait_all_tasks_blocked(loop: asyncio.AbstractEventLoop, watchers: set[Any]) -> None:
     """Return when every other task waits for something that has not come yet.
 
     Gives way once for each pass in which some task can still run, so it costs what they cost.
+    `watchers` are the tasks of the loop that are in this very call: they count as blocked.
     """
     me = asyncio.current_task(loop)
+    watchers.add(me)
     quiet = 0
-    while quiet < _QUIET_PASSES:
-        await _pass()
-        moving = any(
-            native is not me and not _blocked(native) for native in asyncio.all_tasks(loop)
-        )
-        quiet = 0 if moving else quiet + 1
+    try:
+        while quiet < _QUIET_PASSES:
+            await _pass()
+            moving = any(
+                not _blocked(native) for native in asyncio.all_tasks(loop) if native not in watchers
+            )
+            quiet = 0 if moving else quiet + 1
+    finally:
+        watchers.discard(me)

@@ -30,6 +30,7 @@ class AsyncioKernel:
         self.run_vars: dict[Any, Any] = {}
         self.timers = Timers(self, loop)
         self._readiness: Readiness | None = None
+        self._watchers: set[Any] = set()
         # The stock loops read this very clock; a loop of its own time is asked each time.
         stock = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
         self.now: Callable[[], float] = time.monotonic if stock else loop.time
@@ -41,7 +42,7 @@ class AsyncioKernel:
         return introspection.has_pending_cancellation(native)
 
     async def wait_all_tasks_blocked(self) -> None:
-        await introspection.wait_all_tasks_blocked(self.loop)
+        await introspection.wait_all_tasks_blocked(self.loop, self._watchers)
 
     async def sleep_until(self, deadline: float) -> None:
         task = task_here()

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 class Nest:
     """The children of one group."""
 
-    __slots__ = ("_idle", "_loop", "_starting", "host", "kernel", "scope")
+    __slots__ = ("_cancelled", "_idle", "_loop", "_starting", "_stopped", "host", "kernel", "scope")
 
     def __init__(self, kernel: AsyncioKernel, scope: Scope, host: Task | ForeignTask) -> None:
         self.kernel = kernel
         self.scope = scope
         self.host = host
         self._loop = kernel.loop
+        self._cancelled: BaseException | None = None
+        self._stopped: BaseException | None = None
         self._idle: asyncio.Future[Any] | None = None
         self._starting: dict[Task, _Antechamber] | None = None
         scope.tasks = set()
@@ -52,12 +54,17 @@ class Nest:
         else:
             deliver(task)
 
-    def retire(self, task: Task) -> None:
+    def retire(self, task: Task, cancelled: BaseException | None) -> None:
+        if self._cancelled is None:
+            self._cancelled = cancelled
         tasks = self.scope.tasks
         if self._starting and task in self._starting:
             self._starting.pop(task).ended(task)
         else:
             tasks.remove(task)
+        # What is done is reached from its handle alone, so that its frames die with that.
+        task.label.key = None
+        task.trouble = None
         if self._idle is not None and not tasks and not self._starting:
             if not self._idle.done():
                 self._idle.set_result(None)
@@ -99,24 +106,28 @@ class Nest:
             spread(own)
 
     async def close(self, cancelled: BaseException | None) -> BaseException | None:
-        host = self.host
-        if self.scope.tasks or self._starting:
-            try:
-                self._idle = host.make_waiter()
-                await host.park(self._idle)
-            except asyncio.CancelledError as exc:
-                cancelled = cancelled or exc
-                self.kernel.cancel(self.scope)
-                while self.scope.tasks or self._starting:
-                    self._idle = host.make_waiter()
-                    await host.park_shielded(self._idle)
-        self._idle = None
-        unlink(self.scope, host)
-        scope_timer(self.kernel, self.scope)
+        host, scope = self.host, self.scope
         try:
-            return leave(self.scope, host, cancelled)
+            # A cancelled scope does not interrupt this wait: the children are in it as well, and
+            # it is over when they are. So nothing is raised where nobody was interrupted.
+            while scope.tasks or self._starting:
+                self._idle = host.make_waiter()
+                await host.park_shielded(self._idle, self._interrupted)
+            self._idle = None
+            cancelled = cancelled or self._stopped
+            if canceller(scope) is not None:  # Else somebody cancelled a child natively.
+                cancelled = cancelled or self._cancelled
+            unlink(scope, host)
+            scope_timer(self.kernel, scope)
+            return leave(scope, host, cancelled)
         finally:
+            self._cancelled = self._stopped = None
             del cancelled
+
+    def _interrupted(self, exc: BaseException) -> None:
+        """Somebody cancelled the host natively while it waits for the children."""
+        self._stopped = self._stopped or exc
+        self.kernel.cancel(self.scope)
 
 
 def scope_timer(kernel: AsyncioKernel, scope: Scope) -> None:

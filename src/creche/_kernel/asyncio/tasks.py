@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,11 @@ class _Verbs:
             raise
 
     @coroutine
-    def park_shielded(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
+    def park_shielded(
+        self,
+        waiter: Future[Any],
+        on_native_cancel: Callable[[BaseException], None] | None = None,
+    ) -> Generator[Any, Any, Any]:
         delivery = Delivery.of(self)
         delivery.masked += 1
         try:
@@ -81,7 +85,10 @@ class _Verbs:
                 try:
                     yield from step
                 except CancelledError as exc:
-                    delivery.defer(exc.args, counted=True)
+                    if on_native_cancel is None:
+                        delivery.defer(exc.args, counted=True)
+                    else:
+                        on_native_cancel(exc)
                 finally:
                     waiter.remove_done_callback(relay)
         finally:

@@ -2,7 +2,7 @@
 
     open -> closing (the host waits in the nursery's own exit) -> closed
 
-The nursery never sees an exception of a child, only the cancellation that ended the group's body.
+Of what children raise the nursery sees cancellations only; errors are the group's.
 """
 
 from __future__ import annotations
@@ -56,10 +56,15 @@ class Nest:
             if task is not None:
                 task.context = context  # Trio made a copy: the child's changes are to be seen.
 
-    def retire(self, key: Run) -> None:
+    def retire(self, key: Run, cancelled: BaseException | None) -> None:
         me = task_here()
         if me is not None:
             unwind(me, None)
+        try:
+            if cancelled is not None:
+                raise cancelled  # Trio's nursery knows what to do with it.
+        finally:
+            del cancelled
 
     async def start(self, coro: Run, label: Label, move: Starting) -> None:
         label.key = coro

@@ -40,7 +40,7 @@ def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException 
 def unwind(task: Task, until: Scope | None) -> None:
     """Leave the innermost Trio scopes whose own scope was left in the wrong place."""
     stack = task.stack
-    while stack and stack[-1] is not until and stack[-1].left:
+    while stack and stack[-1] is not until and (stack[-1].left or stack[-1].lost):
         abandoned = stack.pop().native
         abandoned.deadline, abandoned.shield = inf, False
         exit_native(abandoned, None)
