@@ -1,4 +1,5 @@
-"""Runs the Python blocks of the documentation on every backend, and compares what they print.
+"""Runs the Python blocks of the documentation and of docstrings on every backend, and compares
+what they print.
 
 The blocks of one page share a namespace, from top to bottom. A block fenced as
 ```text title="Output"``` after a Python block is what that block prints. A block that names a
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sybil import Document, Example, Region, Sybil
+from sybil.document import PythonDocStringDocument
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import SkipParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
@@ -74,7 +76,8 @@ def pages(backend: str) -> Sybil:
 
     return Sybil(
         [code_blocks, SkipParser()],
-        patterns=["docs/*.md", "README.md"],
+        patterns=["docs/*.md", "README.md", "src/creche/*.py", "src/creche/*/*.py"],
+        document_types={".py": PythonDocStringDocument},
         setup=setup,
         name=backend,
     )

@@ -123,7 +123,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
     return True
 
 
-def _runnable(pyfuncitem: pytest.Function) -> Callable[..., object]:
+def _runnable(pyfuncitem: pytest.Function) -> Any:
     """Return the test as something to be called: an async one becomes a run on its backend."""
     test, backend = pyfuncitem.obj, _backend_of(pyfuncitem)
     if backend is None or not _coroutine_function(test):

@@ -74,7 +74,7 @@ async def test_nested_scopes_cancelled_together_leave_no_count_behind() -> None:
 
 
 async def test_a_cancelled_scope_left_before_its_delivery_leaves_nothing_behind() -> None:
-    event, scope, log = Event(), CancelScope(), []
+    event, scope, log = Event(), CancelScope(), list[object]()
 
     async def host() -> None:
         with scope:

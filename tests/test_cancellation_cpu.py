@@ -104,7 +104,9 @@ async def test_a_host_that_awaits_a_subtask_deaf_to_cancellation_burns_no_cpu() 
         await subtask
     assert spent.wall >= WALL * 0.9
     assert spent.cpu <= CPU_AT_MOST
-    assert asyncio.current_task().cancelling() == 0
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
 
 
 @on_asyncio

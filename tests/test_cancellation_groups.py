@@ -39,7 +39,7 @@ def inside_a_shield() -> Iterator[None]:
 async def test_a_childs_failure_cancels_the_group_at_once(
     place: Callable[[], AbstractContextManager[None]],
 ) -> None:
-    seen = []
+    seen: list[bool] = []
 
     async def failing() -> None:
         raise ValueError("no")

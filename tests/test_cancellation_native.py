@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,12 @@ pytestmark = pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
 both_orders = pytest.mark.parametrize(
     "order", [("scope", "native"), ("native", "scope")], ids="-then-".join
 )
+
+
+def this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def cancel_both(scope: CancelScope, task: asyncio.Task[object], order: Sequence[str]) -> None:
@@ -65,7 +72,7 @@ async def test_a_native_cancel_of_a_child_beside_its_scopes_own_is_not_swallowed
     scope, log, tasks = CancelScope(), [], []
 
     async def child() -> None:
-        tasks.append(asyncio.current_task())
+        tasks.append(this_task())
         with scope:
             await sleep_forever()
         log.append("went on")
@@ -186,7 +193,7 @@ async def test_a_native_cancel_that_meets_errors_leaves_only_the_errors(where: s
                     await sleep_forever()
         except BaseExceptionGroup as group:
             log.extend([type(group), *map(repr, leaves(group))])
-            log.append(asyncio.current_task().cancelling())
+            log.append(this_task().cancelling())
 
     task = asyncio.create_task(host())
     await wait_all_tasks_blocked()
@@ -199,7 +206,7 @@ async def test_a_natively_cancelled_child_ends_cancelled_and_the_group_goes_on()
     log, tasks, release = [], [], Event()
 
     async def cancelled() -> None:
-        tasks.append(asyncio.current_task())
+        tasks.append(this_task())
         await sleep_forever()
 
     async def sibling() -> None:

@@ -49,7 +49,8 @@ def native_run(backend: Backend, main: Main[T]) -> T:
     if backend.name == "uvloop":
         import uvloop
 
-        return uvloop.run(main())
+        result: T = uvloop.run(main())
+        return result
     if backend.name == "trio":
         import trio
 
@@ -136,7 +137,7 @@ def test_the_clock_works(backend: Backend) -> None:
 
 def test_primitives_work(backend: Backend) -> None:
     async def main() -> list[str]:
-        log = []
+        log: list[str] = []
 
         async def waiter() -> None:
             async with lock, semaphore, limiter:
@@ -165,6 +166,8 @@ def test_primitives_work(backend: Backend) -> None:
 
 def test_streams_work(backend: Backend) -> None:
     async def main() -> list[int]:
+        got: list[int] = []
+
         async def producer() -> None:
             async with send:
                 for number in range(5):
@@ -173,7 +176,8 @@ def test_streams_work(backend: Backend) -> None:
         send, receive = create_memory_object_stream[int]()
         async with create_task_group() as tg, receive:
             tg.start_soon(producer)
-            return [number async for number in receive]
+            got.extend([number async for number in receive])
+        return got
 
     assert native_run(backend, main) == [0, 1, 2, 3, 4]
 
@@ -225,10 +229,10 @@ def test_primitives_made_outside_work_in_one_loop_after_the_other(backend: Backe
 
 def test_loops_in_two_threads_do_not_meet(backend: Backend) -> None:
     both_run = threading.Barrier(2, timeout=10)
-    results: dict[str, object] = {}
+    results: dict[str, tuple[bool, object]] = {}
 
     def in_a_thread(name: str) -> None:
-        async def main() -> object:
+        async def main() -> tuple[bool, object]:
             with move_on_after(0.01) as scope:
                 await checkpoint()
                 both_run.wait()
@@ -243,10 +247,8 @@ def test_loops_in_two_threads_do_not_meet(backend: Backend) -> None:
         thread.start()
     for thread in threads:
         thread.join(20)
-    (a_caught, a_token), (b_caught, b_token) = results["a"], results["b"]  # type: ignore[misc]
-    assert a_caught
-    assert b_caught
-    assert a_token != b_token
+    assert [results[name][0] for name in "ab"] == [True, True]
+    assert results["a"][1] != results["b"][1]
 
 
 def test_contexts_are_those_of_the_callers(backend: Backend) -> None:

@@ -8,7 +8,7 @@ others run and sees its deadline.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
@@ -29,6 +29,7 @@ from creche.lowlevel import checkpoint
 
 BUDGET = 32
 Operation = Callable[[], Awaitable[None]]
+Prepare = Callable[[], AbstractAsyncContextManager[Operation]]
 
 
 @asynccontextmanager
@@ -131,7 +132,7 @@ async def counted_turns() -> AsyncIterator[Callable[[], int]]:
 
 @operations
 async def test_operations_within_the_budget_do_not_yield(
-    prepare: Callable[[], AsyncIterator[Operation]],
+    prepare: Prepare,
 ) -> None:
     async with prepare() as operation, counted_turns() as turns:
         await checkpoint()
@@ -143,7 +144,7 @@ async def test_operations_within_the_budget_do_not_yield(
 
 @operations
 async def test_operations_yield_once_per_budget(
-    prepare: Callable[[], AsyncIterator[Operation]],
+    prepare: Prepare,
 ) -> None:
     async with prepare() as operation, counted_turns() as turns:
         await checkpoint()
@@ -155,7 +156,7 @@ async def test_operations_yield_once_per_budget(
 
 @operations
 async def test_an_endless_loop_of_ready_operations_lets_others_run(
-    prepare: Callable[[], AsyncIterator[Operation]],
+    prepare: Prepare,
 ) -> None:
     log = []
 
@@ -176,7 +177,7 @@ async def test_an_endless_loop_of_ready_operations_lets_others_run(
 
 @operations
 async def test_an_endless_loop_of_ready_operations_sees_its_deadline(
-    prepare: Callable[[], AsyncIterator[Operation]],
+    prepare: Prepare,
 ) -> None:
     async with prepare() as operation:
         with move_on_after(0.02) as scope:
@@ -187,7 +188,7 @@ async def test_an_endless_loop_of_ready_operations_sees_its_deadline(
 
 @operations
 async def test_an_operation_that_need_not_wait_checks_for_cancellation_each_time(
-    prepare: Callable[[], AsyncIterator[Operation]],
+    prepare: Prepare,
 ) -> None:
     log = []
     async with prepare() as operation:

@@ -107,7 +107,8 @@ async def test_every_order_of_sends_and_cancels_delivers_each_item_once() -> Non
             got.append(await receive.receive())
 
     for order in permutations(["send a", "send b", "cancel 0", "cancel 1"]):
-        scopes, got, refused = [CancelScope(), CancelScope()], [], []
+        scopes, refused = [CancelScope(), CancelScope()], list[str]()
+        got: list[str] = []
         send, receive = create_memory_object_stream[str]()
         with send, receive:
             async with create_task_group() as tg:
@@ -144,7 +145,7 @@ async def test_a_receiver_in_a_cancelled_scope_takes_nothing() -> None:
 
 
 async def test_a_send_whose_item_was_taken_before_the_cancel_returns() -> None:
-    log = []
+    log: list[str] = []
     scope = CancelScope()
 
     async def sender() -> None:
@@ -167,7 +168,7 @@ async def test_a_send_whose_item_was_taken_before_the_cancel_returns() -> None:
 
 @pytest.mark.parametrize("size", [0, 1])
 async def test_a_send_that_raises_has_not_delivered(size: int) -> None:
-    log = []
+    log: list[str] = []
     scope = CancelScope()
 
     async def sender() -> None:
@@ -216,8 +217,8 @@ async def test_every_order_of_receives_and_cancels_delivers_what_was_sent() -> N
             sent.append(item)
 
     for order in permutations(["receive 0", "receive 1", "cancel 0", "cancel 1"]):
-        scopes, got = [CancelScope(), CancelScope()], []
-        sent: list[int] = []
+        scopes = [CancelScope(), CancelScope()]
+        got, sent = list[int](), list[int]()
         send, receive = create_memory_object_stream[int]()
         with send, receive:
             async with create_task_group() as tg:
@@ -323,7 +324,7 @@ async def test_closing_after_the_hand_over_loses_nothing() -> None:
 
 
 async def test_closing_the_last_of_the_other_side_wakes_all() -> None:
-    log = []
+    log: list[str] = []
 
     async def receiver() -> None:
         try:

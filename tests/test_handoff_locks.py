@@ -7,15 +7,14 @@ and hands it on when it leaves; if it is cancelled before, it is passed over.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import pytest
 
+from _harness import Resource, assert_free, each_resource
 from creche import (
     CancelScope,
     Condition,
     Event,
-    Lock,
     Semaphore,
     WouldBlock,
     create_task_group,
@@ -27,40 +26,12 @@ from creche import CapacityLimiter as Limiter
 from creche.lowlevel import checkpoint
 
 
-class Resource(Protocol):
-    """What one task at a time may hold."""
-
-    async def __aenter__(self) -> Any: ...
-    async def __aexit__(self, *args: object) -> Any: ...
-    async def acquire(self) -> Any: ...
-    def acquire_nowait(self) -> None: ...
-    def release(self) -> None: ...
-    def statistics(self) -> Any: ...
-
-
-def semaphore() -> Resource:
-    return Semaphore(1)
-
-
-def limiter() -> Resource:
-    return Limiter(1)
-
-
-resources = pytest.mark.parametrize("make", [Lock, semaphore, limiter, Condition])
-
-
-def assert_free(resource: Resource) -> None:
-    """Nobody holds it, and whoever comes gets it at once."""
-    resource.acquire_nowait()
-    resource.release()
-
-
 def waiting(resource: Resource) -> int:
     statistics = resource.statistics()
     return int(getattr(statistics, "lock_statistics", statistics).tasks_waiting)
 
 
-@resources
+@each_resource
 async def test_a_waiter_cancelled_after_its_grant_holds_and_hands_on(
     make: Callable[[], Resource],
 ) -> None:
@@ -91,7 +62,7 @@ async def test_a_waiter_cancelled_after_its_grant_holds_and_hands_on(
     assert_free(resource)
 
 
-@resources
+@each_resource
 async def test_a_waiter_cancelled_before_the_release_is_passed_over(
     make: Callable[[], Resource],
 ) -> None:
@@ -120,7 +91,7 @@ async def test_a_waiter_cancelled_before_the_release_is_passed_over(
     assert_free(resource)
 
 
-@resources
+@each_resource
 async def test_the_group_that_is_cancelled_as_a_waiter_is_granted_loses_no_grant(
     make: Callable[[], Resource],
 ) -> None:
@@ -141,7 +112,7 @@ async def test_the_group_that_is_cancelled_as_a_waiter_is_granted_loses_no_grant
     assert_free(resource)
 
 
-@resources
+@each_resource
 async def test_waiters_are_served_in_order_also_after_a_cancel(
     make: Callable[[], Resource],
 ) -> None:
@@ -168,7 +139,7 @@ async def test_waiters_are_served_in_order_also_after_a_cancel(
     assert_free(resource)
 
 
-@resources
+@each_resource
 async def test_what_was_granted_cannot_be_snatched_before_the_waiter_steps(
     make: Callable[[], Resource],
 ) -> None:
@@ -191,7 +162,7 @@ async def test_what_was_granted_cannot_be_snatched_before_the_waiter_steps(
     assert log == ["waiter holds", "late comer holds"]
 
 
-@resources
+@each_resource
 async def test_acquiring_in_a_cancelled_scope_takes_nothing(make: Callable[[], Resource]) -> None:
     resource = make()
     with CancelScope() as scope:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
+from _harness import Resource, assert_free, each_resource
 from creche import (
-    CapacityLimiter,
     Condition,
     Event,
-    Lock,
-    Semaphore,
     WouldBlock,
     create_memory_object_stream,
     create_task_group,
@@ -171,27 +169,9 @@ async def test_a_send_that_a_native_cancel_ends_has_not_delivered(spawner: Any) 
     assert log == []
 
 
-class Resource(Protocol):
-    async def __aenter__(self) -> Any: ...
-    async def __aexit__(self, *args: object) -> Any: ...
-    def acquire_nowait(self) -> None: ...
-    def release(self) -> None: ...
-
-
-def semaphore() -> Resource:
-    return Semaphore(1)
-
-
-def limiter() -> Resource:
-    return CapacityLimiter(1)
-
-
-resources = pytest.mark.parametrize("make", [Lock, semaphore, limiter, Condition])
-
-
 @spawners
 @next_awaits
-@resources
+@each_resource
 async def test_a_holder_cancelled_natively_as_it_is_granted_holds_and_hands_on(
     spawner: Any, next_await: Callable[[], Awaitable[None]], make: Callable[[], Resource]
 ) -> None:
@@ -216,12 +196,11 @@ async def test_a_holder_cancelled_natively_as_it_is_granted_holds_and_hands_on(
         resource.release()
         task.cancel()
     assert log == ["first holds", 1, "cancelled", "second holds"]
-    resource.acquire_nowait()
-    resource.release()
+    assert_free(resource)
 
 
 @spawners
-@resources
+@each_resource
 async def test_a_waiter_cancelled_natively_before_the_release_is_passed_over(
     spawner: Any, make: Callable[[], Resource]
 ) -> None:
@@ -241,8 +220,7 @@ async def test_a_waiter_cancelled_natively_before_the_release_is_passed_over(
         task.cancel()
         resource.release()
     assert log == ["second holds"]
-    resource.acquire_nowait()
-    resource.release()
+    assert_free(resource)
 
 
 @spawners

@@ -103,16 +103,17 @@ async def test_there_is_no_current_task_in_a_callback_of_the_loop() -> None:
 
     def callback() -> None:
         try:
+            outcomes.append(f"{len(get_running_tasks())} running")
             get_current_task()
         except RuntimeError as exc:
             outcomes.append(str(exc))
-        outcomes.append(f"{len(get_running_tasks())} running")
-        called.set()
+        finally:
+            called.set()
 
     current_kernel().call_soon_threadsafe(callback)
     await called.wait()
-    assert outcomes[0].startswith("There is no task currently running")
-    assert outcomes[1] == f"{len(get_running_tasks())} running"
+    assert outcomes[0] == f"{len(get_running_tasks())} running"
+    assert outcomes[1].startswith("There is no task currently running")
 
 
 # Waiting until all are blocked

@@ -123,7 +123,7 @@ async def test_start_raises_if_child_swallows_a_cancel_of_its_own_before_started
 async def test_an_error_before_started_reaches_the_caller_bare(
     make: Callable[[], Exception], wait_first: bool
 ) -> None:
-    error, log = make(), []
+    error, log = make(), list[str]()
 
     async def child(*, task_status: TaskStatus[None]) -> None:
         if wait_first:

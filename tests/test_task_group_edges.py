@@ -249,7 +249,7 @@ async def test_an_error_while_the_coroutine_is_made_stays_with_the_caller() -> N
 
     async with create_task_group() as tg:
         with pytest.raises(TypeError, match="missing 1 required"):
-            tg.start_soon(child)
+            tg.start_soon(child)  # type: ignore[arg-type]
         await checkpoint()
     assert not tg.cancel_scope.cancel_called
 

@@ -136,7 +136,7 @@ async def test_an_error_raised_by_two_children_is_in_the_group_twice() -> None:
 
 
 async def test_errors_meet_an_outer_cancellation_and_only_the_errors_come_out() -> None:
-    inside = []
+    inside: list[type] = []
     with pytest.raises(ExceptionGroup) as caught, CancelScope() as outer:
         try:
             async with create_task_group() as tg:
@@ -170,7 +170,7 @@ async def test_a_groups_own_cancellation_is_not_among_its_errors() -> None:
 
 async def test_only_the_scopes_own_cancellation_is_taken_from_a_mixed_group() -> None:
     """The scope in the middle is not cancelled: it has nothing to take."""
-    passed = []
+    passed: list[type] = []
     with pytest.raises(ExceptionGroup), CancelScope() as outer:
         try:
             with CancelScope() as middle:

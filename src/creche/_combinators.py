@@ -29,15 +29,10 @@ T5 = TypeVar("T5")
 async def amap(func: Callable[[T], Coroutine[Any, Any, R]], args: Iterable[T]) -> list[R]:
     """Call an async function once for each argument, all at the same time.
 
-    Args:
-        func: a coroutine function of one argument.
-        args: the arguments; read to the end before the first call takes its first step.
-
-    Returns:
-        What the calls returned, in the order of the arguments.
-
-    Raises:
-        ExceptionGroup: a call raised; the others were then cancelled.
+    :param func: a coroutine function of one argument
+    :param args: the arguments; read to the end before the first call takes its first step
+    :return: what the calls returned, in the order of the arguments
+    :raises ExceptionGroup: a call raised; the others were then cancelled
     """
     handles: list[TaskHandle[R]] = []
     async with create_task_group() as group:
@@ -90,18 +85,28 @@ async def gather(*coros: Coroutine[Any, Any, T]) -> tuple[T, ...]: ...
 async def gather(*coros: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
     """Run coroutines at the same time, and wait for all of them.
 
-    Args:
-        coros: coroutine objects that have not begun.
+    ```python
+    import creche
 
-    Returns:
-        What they returned, in the order in which they were passed.
 
-    Raises:
-        ExceptionGroup: one of them raised; the others were then cancelled.
+    async def name() -> str:
+        return "Ada"
 
-    Example::
 
-        name, age = await gather(fetch_name(), fetch_age())
+    async def born() -> int:
+        return 1815
+
+
+    async def main() -> None:
+        print(await creche.gather(name(), born()))
+
+
+    creche.run(main)
+    ```
+
+    :param coros: coroutine objects that have not begun
+    :return: what they returned, in the order in which they were passed
+    :raises ExceptionGroup: one of them raised; the others were then cancelled
     """
     handles: list[TaskHandle[Any]] = []
     async with create_task_group() as group:
@@ -124,18 +129,26 @@ async def as_completed(
     An async context manager that gives a stream of task handles, in the order in which the tasks
     end, also by an error. Leaving the block early cancels the rest.
 
-    Args:
-        awaitables: what is to be awaited, each in a task of its own.
+    ```python
+    import creche
 
-    Raises:
-        ValueError: nothing was passed.
-        ExceptionGroup: one of them raised; the others, and the block, were then cancelled.
 
-    Example::
+    async def fetch(page: str) -> str:
+        return f"the text of {page}"
 
-        async with as_completed(fetch("a"), fetch("b")) as results:
+
+    async def main() -> None:
+        async with creche.as_completed(fetch("a"), fetch("b")) as results:
             async for handle in results:
                 print(handle.return_value)
+
+
+    creche.run(main)
+    ```
+
+    :param awaitables: what is to be awaited, each in a task of its own
+    :raises ValueError: nothing was passed
+    :raises ExceptionGroup: one of them raised; the others, and the block, were then cancelled
     """
     if not awaitables:
         raise ValueError("as_completed() takes at least one awaitable")

@@ -27,24 +27,24 @@ def run(
 
     When this returns the loop is closed, and no task, async generator or thread of it is left.
 
-    Args:
-        func: the coroutine function to call.
-        args: its positional arguments.
-        backend: `"asyncio"` or `"trio"`.
-        backend_options: for asyncio `debug`, `use_uvloop` and `loop_factory`; for Trio the
-            keyword arguments of `trio.run`.
-
-    Raises:
-        RuntimeError: an event loop already runs in this thread.
-        LookupError: there is no such backend, or it is not installed.
-
-    Example::
-
-        async def main(name: str) -> str:
-            return f"hello {name}"
+    ```python
+    import creche
 
 
-        print(run(main, "world"))
+    async def main(name: str) -> str:
+        return f"hello {name}"
+
+
+    print(creche.run(main, "world"))
+    ```
+
+    :param func: the coroutine function to call
+    :param args: its positional arguments
+    :param backend: `"asyncio"` or `"trio"`
+    :param backend_options: for asyncio `debug`, `use_uvloop` and `loop_factory`; for Trio the
+        keyword arguments of `trio.run`
+    :raises RuntimeError: an event loop already runs in this thread
+    :raises LookupError: there is no such backend, or it is not installed
     """
     result: T_Retval = _kernel.run(func, args, backend, backend_options or {})
     return result
@@ -63,8 +63,7 @@ def get_available_backends() -> tuple[str, ...]:
 def current_time() -> float:
     """Return the event loop's clock, in seconds. Only differences mean anything.
 
-    Raises:
-        NoEventLoopError: no event loop runs in this thread.
+    :raises NoEventLoopError: no event loop runs in this thread
     """
     return current_kernel().now()
 
@@ -74,8 +73,7 @@ def current_effective_deadline() -> float:
 
     `-inf` if the task is cancelled already, `inf` if there is no deadline.
 
-    Raises:
-        NoEventLoopError: no event loop runs in this thread.
+    :raises NoEventLoopError: no event loop runs in this thread
     """
     return current_task().effective_deadline()
 
@@ -83,8 +81,7 @@ def current_effective_deadline() -> float:
 def get_cancelled_exc_class() -> type[BaseException]:
     """Return the exception class that a cancellation raises on this event loop.
 
-    Raises:
-        NoEventLoopError: no event loop runs in this thread.
+    :raises NoEventLoopError: no event loop runs in this thread
     """
     return current_kernel().cancelled_class
 
@@ -92,11 +89,8 @@ def get_cancelled_exc_class() -> type[BaseException]:
 async def sleep(delay: float) -> None:
     """Pause this task. A checkpoint, which always lets other tasks run.
 
-    Args:
-        delay: how long, in seconds; 0 to let the others run once, `inf` to sleep for ever.
-
-    Raises:
-        ValueError: `delay` is negative or NaN.
+    :param delay: how long, in seconds; 0 to let the others run once, `inf` to sleep for ever
+    :raises ValueError: `delay` is negative or NaN
     """
     if not delay >= 0:
         raise ValueError(f"delay must be a non-negative number, not {delay!r}")
@@ -111,12 +105,9 @@ async def sleep(delay: float) -> None:
 async def sleep_until(deadline: float) -> None:
     """Pause this task until a point in time. A checkpoint, which always lets other tasks run.
 
-    Args:
-        deadline: when to go on, on the clock of `current_time`; a time that has passed lets
-            the others run once.
-
-    Raises:
-        ValueError: `deadline` is NaN.
+    :param deadline: when to go on, on the clock of `current_time`; a time that has passed lets the
+        others run once
+    :raises ValueError: `deadline` is NaN
     """
     if deadline != deadline:
         raise ValueError("deadline must not be NaN, for then the delay is not known")

@@ -27,8 +27,7 @@ T = TypeVar("T")
 class Future(Generic[T]):
     """A value that is set once, by any task, and that any number of tasks can await.
 
-    Args:
-        name: shown in the `repr`.
+    :param name: shown in the `repr`
     """
 
     __slots__ = ("__weakref__", "_done", "_exception", "_name", "_status", "_value")
@@ -53,11 +52,10 @@ class Future(Generic[T]):
     def return_value(self) -> T:
         """The value. Setting it finishes the future, and wakes every task that awaits it.
 
-        Raises:
-            FutureNotFinished: (on reading) it has no outcome yet.
-            FutureFailed: (on reading) it failed; the `__cause__` is the exception.
-            FutureCancelled: it was cancelled.
-            FutureAlreadyFinished: (on setting) it has an outcome.
+        :raises FutureNotFinished: (on reading) it has no outcome yet
+        :raises FutureFailed: (on reading) it failed; the `__cause__` is the exception
+        :raises FutureCancelled: it was cancelled
+        :raises FutureAlreadyFinished: (on setting) it has an outcome
         """
         if self._status is Future.Status.FINISHED:
             return self._value
@@ -73,11 +71,10 @@ class Future(Generic[T]):
     def exception(self) -> BaseException | None:
         """The exception, None if there is a value instead. Setting it fails the future.
 
-        Raises:
-            FutureNotFinished: (on reading) it has no outcome yet.
-            FutureCancelled: it was cancelled.
-            FutureAlreadyFinished: (on setting) it has an outcome.
-            TypeError: (on setting) not an exception.
+        :raises FutureNotFinished: (on reading) it has no outcome yet
+        :raises FutureCancelled: it was cancelled
+        :raises FutureAlreadyFinished: (on setting) it has an outcome
+        :raises TypeError: (on setting) not an exception
         """
         if self._status is Future.Status.PENDING or self._status is Future.Status.CANCELLED:
             raise self._no_value()
@@ -107,9 +104,8 @@ class Future(Generic[T]):
     def __await__(self) -> Generator[Any, Any, T]:
         """Wait for the outcome; return the value. A checkpoint.
 
-        Raises:
-            FutureFailed: it failed; the `__cause__` is the exception.
-            FutureCancelled: it was cancelled.
+        :raises FutureFailed: it failed; the `__cause__` is the exception
+        :raises FutureCancelled: it was cancelled
         """
         yield from self._done.wait().__await__()
         return self.return_value

@@ -71,9 +71,8 @@ class TaskInfo:
 def get_current_task() -> TaskInfo:
     """Return a picture of the running task.
 
-    Raises:
-        NoEventLoopError: no event loop runs in this thread.
-        RuntimeError: a loop runs, but not a task: this is a callback of the loop.
+    :raises NoEventLoopError: no event loop runs in this thread
+    :raises RuntimeError: a loop runs, but not a task: this is a callback of the loop
     """
     return TaskInfo.of(current_task().info())
 
@@ -81,8 +80,7 @@ def get_current_task() -> TaskInfo:
 def get_running_tasks() -> list[TaskInfo]:
     """Return a picture of each task of this event loop that has not ended, in no order.
 
-    Raises:
-        NoEventLoopError: no event loop runs in this thread.
+    :raises NoEventLoopError: no event loop runs in this thread
     """
     return [TaskInfo.of(record) for record in current_kernel().tasks()]
 

@@ -32,16 +32,26 @@ class ContextManagerMixin:
 
     An instance can be entered again once it was left, but not while it is entered.
 
-    Example::
+    ```python
+    from collections.abc import Generator
+    from contextlib import contextmanager
 
-        class Playground(ContextManagerMixin):
-            @contextmanager
-            def __contextmanager__(self) -> Generator[Self]:
-                print("open")
-                try:
-                    yield self
-                finally:
-                    print("closed")
+    from creche import ContextManagerMixin
+
+
+    class Playground(ContextManagerMixin):
+        @contextmanager
+        def __contextmanager__(self) -> Generator["Playground", None, None]:
+            print("open")
+            try:
+                yield self
+            finally:
+                print("closed")
+
+
+    with Playground():
+        print("playing")
+    ```
     """
 
     __cm: AbstractContextManager[object, bool | None] | None = None
@@ -95,13 +105,28 @@ class AsyncContextManagerMixin:
 
     An instance can be entered again once it was left, but not while it is entered.
 
-    Example::
+    ```python
+    from collections.abc import AsyncGenerator
+    from contextlib import asynccontextmanager
 
-        class Nursery(AsyncContextManagerMixin):
-            @asynccontextmanager
-            async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-                async with create_task_group() as self.tasks:
-                    yield self
+    import creche
+    from creche import AsyncContextManagerMixin, create_task_group
+
+
+    class Nursery(AsyncContextManagerMixin):
+        @asynccontextmanager
+        async def __asynccontextmanager__(self) -> AsyncGenerator["Nursery", None]:
+            async with create_task_group() as self.tasks:
+                yield self
+
+
+    async def main() -> None:
+        async with Nursery() as nursery:
+            nursery.tasks.start_soon(creche.sleep, 0.01)
+
+
+    creche.run(main)
+    ```
     """
 
     __cm: AbstractAsyncContextManager[object, bool | None] | None = None

@@ -17,23 +17,26 @@ class create_memory_object_stream(  # noqa: N801  # a function that can be subsc
 ):
     """Make a memory object stream, and return its send end and its receive end.
 
-    The type of the items is given as `create_memory_object_stream[int](10)`.
+    The type of the items is given as `create_memory_object_stream[int](10)`. The number,
+    `max_buffer_size`, is how many items `send` may leave in the buffer before it waits for
+    receivers. With 0, the default, `send` waits until a receiver has the item; with `math.inf` it
+    never waits. `item_type` is deprecated, and without effect: write the type in brackets.
 
-    Args:
-        max_buffer_size: how many items `send` may leave in the buffer before it waits for
-            receivers. 0, the default: `send` waits until a receiver has the item;
-            `math.inf`: it never waits.
-        item_type: deprecated, and without effect: write the type in brackets.
+    ```python
+    import creche
 
-    Raises:
-        ValueError: `max_buffer_size` is negative, or neither an integer nor `math.inf`.
 
-    Example::
-
-        send, receive = create_memory_object_stream[str](10)
+    async def main() -> None:
+        send, receive = creche.create_memory_object_stream[str](10)
         async with send, receive:
             await send.send("parcel")
             print(await receive.receive())
+
+
+    creche.run(main)
+    ```
+
+    :raises ValueError: `max_buffer_size` is negative, or neither an integer nor `math.inf`
     """
 
     __slots__ = ()

@@ -62,13 +62,10 @@ class _Call(Generic[T]):
 async def run_blocking(func: Callable[[], T], *, name: str) -> T:
     """Call `func()` in a new thread and return what it returns. A checkpoint.
 
-    Args:
-        func: what to call.
-        name: the name of the thread.
-
-    Raises:
-        whatever `func` raises. If the caller is cancelled the thread is left to finish alone, and
-        its outcome is dropped.
+    :param func: what to call
+    :param name: the name of the thread
+    :raises BaseException: whatever `func` raises. If the caller is cancelled the thread is left to
+        finish alone, and its outcome is dropped.
     """
     task = current_task()
     if task.credit > 0:

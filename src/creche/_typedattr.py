@@ -26,10 +26,13 @@ _undefined = object()
 def typed_attribute() -> Any:
     """Return a new unique key, to be given a name and a type in a `TypedAttributeSet`.
 
-    Example::
+    ```python
+    from creche import TypedAttributeSet, typed_attribute
 
-        class CourierAttribute(TypedAttributeSet):
-            parcels: int = typed_attribute()
+
+    class CourierAttribute(TypedAttributeSet):
+        parcels: int = typed_attribute()
+    ```
     """
     return object()
 
@@ -73,12 +76,9 @@ class TypedAttributeProvider:
     def extra(self, attribute: Any, default: object = _undefined) -> object:
         """Return the value of one typed attribute. Never waits.
 
-        Args:
-            attribute: the key, a member of some `TypedAttributeSet`.
-            default: what to return if neither this object nor what it wraps has the attribute.
-
-        Raises:
-            TypedAttributeLookupError: there is no such attribute, and no default was given.
+        :param attribute: the key, a member of some `TypedAttributeSet`
+        :param default: what to return if neither this object nor what it wraps has the attribute
+        :raises TypedAttributeLookupError: there is no such attribute, and no default was given
         """
         getter = self.extra_attributes.get(attribute)
         if getter is not None:

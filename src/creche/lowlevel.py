@@ -39,8 +39,7 @@ async def cancel_shielded_checkpoint() -> None:
 def current_token() -> EventLoopToken:
     """Return what stands for the running event loop, to name it from another thread.
 
-    Raises:
-        NoEventLoopError: no event loop runs in this thread.
+    :raises NoEventLoopError: no event loop runs in this thread
     """
     return EventLoopToken(current_kernel())
 
@@ -117,15 +116,23 @@ class RunvarToken(Generic[T]):
 class RunVar(Generic[T]):
     """A variable with one value for each event loop, the same for all its tasks.
 
-    Args:
-        name: what to call it in messages.
-        default: its value in a loop where it was not set.
+    ```python
+    import creche
+    from creche.lowlevel import RunVar
 
-    Example::
+    connections: RunVar[int] = RunVar("connections", 0)
 
-        connections: RunVar[int] = RunVar("connections", 0)
+
+    async def main() -> None:
         with connections.set(1):
             print(connections.get())
+
+
+    creche.run(main)
+    ```
+
+    :param name: what to call it in messages
+    :param default: its value in a loop where it was not set
     """
 
     NO_VALUE_SET: Literal[_NoValueSet.NO_VALUE_SET] = _NoValueSet.NO_VALUE_SET
@@ -145,9 +152,8 @@ class RunVar(Generic[T]):
     ) -> T | D:
         """Return the value in the running event loop, else `default`, else the variable's own.
 
-        Raises:
-            LookupError: there is no value and no default.
-            NoEventLoopError: no event loop runs in this thread.
+        :raises LookupError: there is no value and no default
+        :raises NoEventLoopError: no event loop runs in this thread
         """
         values: dict[Any, Any] = current_kernel().run_vars
         found: T | Literal[_NoValueSet.NO_VALUE_SET] = values.get(self, _NoValueSet.NO_VALUE_SET)
@@ -165,8 +171,7 @@ class RunVar(Generic[T]):
     def set(self, value: T) -> RunvarToken[T]:
         """Set the value in the running event loop; return a token that undoes this.
 
-        Raises:
-            NoEventLoopError: no event loop runs in this thread.
+        :raises NoEventLoopError: no event loop runs in this thread
         """
         values: dict[Any, Any] = current_kernel().run_vars
         token = RunvarToken(self, values.get(self, _NoValueSet.NO_VALUE_SET))
@@ -176,9 +181,8 @@ class RunVar(Generic[T]):
     def reset(self, token: RunvarToken[T]) -> None:
         """Bring back the value from old_value the `set` that returned `token`.
 
-        Raises:
-            ValueError: the token was used already, or came from another variable.
-            NoEventLoopError: no event loop runs in this thread.
+        :raises ValueError: the token was used already, or came from another variable
+        :raises NoEventLoopError: no event loop runs in this thread
         """
         if token.var is not self:
             raise ValueError(

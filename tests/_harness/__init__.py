@@ -12,3 +12,6 @@ from ._measures import Laggard as Laggard
 from ._measures import Measured as Measured
 from ._measures import cpu_time as cpu_time
 from ._measures import leaves as leaves
+from ._resources import Resource as Resource
+from ._resources import assert_free as assert_free
+from ._resources import each_resource as each_resource

@@ -56,7 +56,7 @@ class Snapshot:
 
 
 def _open_descriptors() -> list[tuple[str, str]]:
-    found = []
+    found: list[tuple[str, str]] = []
     try:
         numbers = os.listdir(FD_DIRECTORY)
     except OSError:  # not Linux
@@ -100,7 +100,7 @@ class LoopReports(logging.Handler):
 
 def other_tasks() -> set[asyncio.Task[object]]:
     """The tasks of the running asyncio loop apart from the current one."""
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[operator]
+    return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 async def tasks_left_since(before: set[asyncio.Task[object]]) -> list[str]:

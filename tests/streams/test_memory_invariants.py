@@ -151,15 +151,19 @@ async def test_one_receiver_sees_the_items_of_each_sender_in_their_order(
     send, receive = create_memory_object_stream[tuple[int, int]](size)
     received: list[tuple[int, int]] = []
 
-    async def produce(number: int, items: int) -> None:
-        with send.clone() as stream:
+    async def produce(
+        stream: MemoryObjectSendStream[tuple[int, int]], number: int, items: int
+    ) -> None:
+        with stream:
             for item in range(items):
                 await stream.send((number, item))
 
     with send, receive:
         async with create_task_group() as group:
-            handles = [group.start_soon(produce, *given) for given in enumerate(producers)]
-            await checkpoint()
+            handles = [
+                group.start_soon(produce, send.clone(), number, items)
+                for number, items in enumerate(producers)
+            ]
             send.close()
             async for item in receive:
                 received.append(item)

@@ -6,7 +6,6 @@ import pytest
 
 from creche import (
     Event,
-    TaskHandle,
     create_task_group,
     get_cancelled_exc_class,
     get_running_tasks,
@@ -15,6 +14,8 @@ from creche import (
 )
 
 MANY = 50_000
+
+pytestmark = pytest.mark.time_limit(180)
 
 
 async def test_all_tasks_wait_at_the_same_time_and_each_returns_its_own_result() -> None:
@@ -46,11 +47,11 @@ async def test_cancelling_the_group_cancels_every_task_once() -> None:
             raise
 
     async with create_task_group() as tg:
-        handles = [tg.start_soon(wait) for _ in range(MANY)]
+        for _ in range(MANY):
+            tg.start_soon(wait)
         await wait_all_tasks_blocked()
         tg.cancel()
     assert cancelled == MANY
-    assert {handle.status for handle in handles} == {TaskHandle.Status.CANCELLED}
 
 
 async def test_all_failures_arrive_in_one_flat_exception_group() -> None:

@@ -45,10 +45,9 @@ class UnreliableObjectReceiveStream(AsyncResource, TypedAttributeProvider, Gener
     async def receive(self) -> T_co:
         """Wait for the next item and return it.
 
-        Raises:
-            ClosedResourceError: this stream was closed on this side.
-            EndOfStream: the other side has closed its end, and nothing is left.
-            BrokenResourceError: the stream has become unusable.
+        :raises ClosedResourceError: this stream was closed on this side
+        :raises EndOfStream: the other side has closed its end, and nothing is left
+        :raises BrokenResourceError: the stream has become unusable
         """
 
 
@@ -61,9 +60,8 @@ class UnreliableObjectSendStream(AsyncResource, TypedAttributeProvider, Generic[
     async def send(self, item: T_contra) -> None:
         """Send an item to whoever is at the other end, waiting for room if that is needed.
 
-        Raises:
-            ClosedResourceError: this stream was closed on this side.
-            BrokenResourceError: the stream has become unusable, or nobody is left to receive.
+        :raises ClosedResourceError: this stream was closed on this side
+        :raises BrokenResourceError: the stream has become unusable, or nobody is left to receive
         """
 
 
@@ -117,14 +115,11 @@ class ByteReceiveStream(AsyncResource, TypedAttributeProvider):
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Wait for bytes and return at least one of them.
 
-        Args:
-            max_bytes: the most to return, in bytes; at least 1.
-
-        Raises:
-            ValueError: `max_bytes` is less than 1.
-            ClosedResourceError: this stream was closed on this side.
-            EndOfStream: the peer has closed its end, and nothing is left.
-            BrokenResourceError: the stream has become unusable.
+        :param max_bytes: the most to return, in bytes; at least 1
+        :raises ValueError: `max_bytes` is less than 1
+        :raises ClosedResourceError: this stream was closed on this side
+        :raises EndOfStream: the peer has closed its end, and nothing is left
+        :raises BrokenResourceError: the stream has become unusable
         """
 
 
@@ -137,9 +132,8 @@ class ByteSendStream(AsyncResource, TypedAttributeProvider):
     async def send(self, item: bytes) -> None:
         """Send all of the bytes, waiting for room as often as that takes.
 
-        Raises:
-            ClosedResourceError: this stream was closed on this side.
-            BrokenResourceError: the stream has become unusable, or the peer is gone.
+        :raises ClosedResourceError: this stream was closed on this side
+        :raises BrokenResourceError: the stream has become unusable, or the peer is gone
         """
 
 
@@ -164,9 +158,8 @@ class Listener(AsyncResource, TypedAttributeProvider, Generic[T_co]):
     ) -> None:
         """Accept connections for as long as nobody stops it, each handled in a new task.
 
-        Args:
-            handler: a coroutine function that is called with each accepted connection.
-            task_group: where the tasks are started; a group of the listener's own if omitted.
+        :param handler: a coroutine function that is called with each accepted connection
+        :param task_group: where the tasks are started; a group of the listener's own if omitted
         """
 
 
@@ -179,8 +172,7 @@ class ObjectStreamConnectable(Generic[T_co], metaclass=ABCMeta):
     async def connect(self) -> ObjectStream[T_co]:
         """Connect, and return the stream.
 
-        Raises:
-            ConnectionFailed: there was no connecting; the system's error is its cause.
+        :raises ConnectionFailed: there was no connecting; the system's error is its cause
         """
 
 
@@ -193,8 +185,7 @@ class ByteStreamConnectable(metaclass=ABCMeta):
     async def connect(self) -> ByteStream:
         """Connect, and return the stream.
 
-        Raises:
-            ConnectionFailed: there was no connecting; the system's error is its cause.
+        :raises ConnectionFailed: there was no connecting; the system's error is its cause
         """
 
 

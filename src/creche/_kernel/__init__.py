@@ -26,15 +26,28 @@ INSTALL = {
 }
 
 
+_trio_rooms: Any = None
+
+
+def _trio() -> Any:
+    """Return the rooms of the Trio kernel, None while the process has not imported Trio."""
+    global _trio_rooms
+    if _trio_rooms is None and sys.modules.get("trio") is not None:
+        from .trio import tasks
+
+        _trio_rooms = tasks
+    return _trio_rooms
+
+
 def current_task() -> Task:
-    """Return the running task. Raises NoEventLoopError outside a task."""
+    """Return the running task. Raises NoEventLoopError outside a loop."""
     task = _asyncio_task()
     if task is not None:
         return task
-    if "trio" in sys.modules:
-        from .trio.tasks import task_here
-
-        trio_task = task_here()
+    # Trio next: as a guest it runs in the callbacks of an asyncio loop, outside of its tasks.
+    trio = _trio()
+    if trio is not None:
+        trio_task: Task | None = trio.task_here()
         if trio_task is not None:
             return trio_task
     if _asyncio_kernel() is not None:
@@ -47,10 +60,12 @@ def current_task() -> Task:
 
 def current_kernel() -> Kernel:
     """Return the kernel of the loop that runs in this thread. Raises NoEventLoopError."""
-    if "trio" in sys.modules:
-        from .trio.tasks import kernel_here
-
-        trio_kernel = kernel_here()
+    task = _asyncio_task()
+    if task is not None:
+        return task.kernel
+    trio = _trio()
+    if trio is not None:
+        trio_kernel: Kernel | None = trio.kernel_here()
         if trio_kernel is not None:
             return trio_kernel
     kernel = _asyncio_kernel()

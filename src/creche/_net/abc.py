@@ -91,15 +91,12 @@ class SocketStream(ByteStream, SocketProvider):
     async def from_socket(cls, sock_or_fd: socket | int) -> SocketStream:
         """Make a stream of a connected stream socket, which from then on belongs to the stream.
 
-        Args:
-            sock_or_fd: a socket or the number of its descriptor.
-
-        Raises:
-            TypeError: it is neither.
-            ValueError: it is no socket, not connected, or not of type SOCK_STREAM; it then still
-                belongs to the caller.
-
         Does not wait; it needs a running event loop.
+
+        :param sock_or_fd: a socket or the number of its descriptor
+        :raises TypeError: it is neither
+        :raises ValueError: it is no socket, not connected, or not of type SOCK_STREAM; it then
+            still belongs to the caller
         """
         from .stream import adopt_stream  # that module builds on this one
 
@@ -115,15 +112,12 @@ class SocketListener(Listener[SocketStream], SocketProvider):
     async def from_socket(cls, sock_or_fd: socket | int) -> SocketListener:
         """Make a listener of a bound, listening socket, which from then on belongs to it.
 
-        Args:
-            sock_or_fd: a socket or the number of its descriptor.
-
-        Raises:
-            TypeError: it is neither.
-            ValueError: it is no socket, not bound, or not of type SOCK_STREAM; it then still
-                belongs to the caller.
-
         Does not wait; it needs a running event loop.
+
+        :param sock_or_fd: a socket or the number of its descriptor
+        :raises TypeError: it is neither
+        :raises ValueError: it is no socket, not bound, or not of type SOCK_STREAM; it then still
+            belongs to the caller
         """
         from .listener import adopt_listener  # that module builds on this one
 
@@ -133,8 +127,7 @@ class SocketListener(Listener[SocketStream], SocketProvider):
     async def accept(self) -> SocketStream:
         """Wait for the next connection and return its stream. A checkpoint.
 
-        Raises:
-            ClosedResourceError: the listener was closed, before or while this waited.
-            BusyResourceError: another task is in `accept()` of this listener.
-            OSError: the system can give no descriptor for it (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+        :raises ClosedResourceError: the listener was closed, before or while this waited
+        :raises BusyResourceError: another task is in `accept()` of this listener
+        :raises OSError: the system can give no descriptor for it (EMFILE, ENFILE, ENOBUFS, ENOMEM)
         """

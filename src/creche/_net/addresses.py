@@ -55,8 +55,7 @@ def describe(address: Any) -> str:
 def encode_host(host: str) -> bytes:
     """Return a host name as the resolver wants it.
 
-    Raises:
-        socket.gaierror: there is no such international host name.
+    :raises socket.gaierror: there is no such international host name
     """
     if host.isascii():
         return host.encode()
@@ -78,8 +77,7 @@ def checked_port(port: Any) -> Any:
 
     The resolver would take a number that is too large modulo 65536.
 
-    Raises:
-        OverflowError: it is not in 0-65535.
+    :raises OverflowError: it is not in 0-65535
     """
     if isinstance(port, str) and port.isdecimal():
         port = int(port)
@@ -128,24 +126,19 @@ async def getaddrinfo(
 ) -> list[tuple[AddressFamily, SocketKind, int, str, tuple[str, int]]]:
     """Look up the addresses of a host. A checkpoint; names are resolved in a thread.
 
-    Args:
-        host: a name, an address as text, or None for the wildcard or loopback addresses.
-        port: a number or the name of a service.
-        family: only addresses of this family (`AF_INET`, `AF_INET6`).
-        type: only addresses for this type of socket (`SOCK_STREAM`, `SOCK_DGRAM`).
-        proto: only addresses for this protocol.
-        flags: `AI_*` flags of `socket.getaddrinfo`.
-
-    Returns:
-        Tuples of family, type, protocol, canonical name and `(host, port)`, for IPv6 as well,
-        in the order of preference of the system (RFC 6724).
-
-    Raises:
-        socket.gaierror: there is no such name or service. An OSError.
-        OverflowError: the port is not in 0-65535.
-
     International names are encoded by IDNA 2008 if the package `idna` is installed, otherwise
     by IDNA 2003.
+
+    :param host: a name, an address as text, or None for the wildcard or loopback addresses
+    :param port: a number or the name of a service
+    :param family: only addresses of this family (`AF_INET`, `AF_INET6`)
+    :param type: only addresses for this type of socket (`SOCK_STREAM`, `SOCK_DGRAM`)
+    :param proto: only addresses for this protocol
+    :param flags: `AI_*` flags of `socket.getaddrinfo`
+    :return: tuples of family, type, protocol, canonical name and `(host, port)`, for IPv6 as well,
+        in the order of preference of the system (RFC 6724)
+    :raises socket.gaierror: there is no such name or service. An OSError.
+    :raises OverflowError: the port is not in 0-65535
     """
     found = await resolve(host, port, family=family, type=type, proto=proto, flags=flags)
     return [(*each[:4], public_address(each[4])) for each in found]
@@ -154,17 +147,12 @@ async def getaddrinfo(
 async def getnameinfo(sockaddr: IPSockAddrType, flags: int = 0) -> tuple[str, str]:
     """Look up the host name and service of an address. A checkpoint.
 
-    Args:
-        sockaddr: an address, as text, and a port.
-        flags: `NI_*` flags of `socket.getnameinfo`. With both NI_NUMERICHOST and
-            NI_NUMERICSERV there is nothing to look up, and no thread is used.
-
-    Returns:
-        The name of the host and the name of the service; the numbers, as text, where they
-        have no name.
-
-    Raises:
-        socket.gaierror: the address is not one, or has no name and NI_NAMEREQD was given.
+    :param sockaddr: an address, as text, and a port
+    :param flags: `NI_*` flags of `socket.getnameinfo`. With both NI_NUMERICHOST and NI_NUMERICSERV
+        there is nothing to look up, and no thread is used.
+    :return: the name of the host and the name of the service; the numbers, as text, where they have
+        no name
+    :raises socket.gaierror: the address is not one, or has no name and NI_NAMEREQD was given
     """
     look_up = partial(socket.getnameinfo, sockaddr, flags)
     numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV

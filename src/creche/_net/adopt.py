@@ -14,12 +14,10 @@ from typing import Any
 def check_adoptable(sock_or_fd: Any, *, connected: bool) -> socket.socket:
     """Return a stream socket that may be adopted, non-blocking from now on.
 
-    Args:
-        sock_or_fd: a socket or the number of a descriptor.
-        connected: True if it must have a peer, False if it must be bound.
-
-    Raises:
-        TypeError, ValueError: it is not what it must be.
+    :param sock_or_fd: a socket or the number of a descriptor
+    :param connected: True if it must have a peer, False if it must be bound
+    :raises TypeError: it is neither
+    :raises ValueError: it is not what it must be
     """
     if isinstance(sock_or_fd, socket.socket):
         _check(sock_or_fd, connected)

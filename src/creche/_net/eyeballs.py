@@ -70,14 +70,11 @@ async def race(
 ) -> R:
     """Try the candidates in turn, overlapping, and return the result of the first to succeed.
 
-    Args:
-        candidates: at least one.
-        attempt: tries one candidate; raises OSError when that fails.
-        delay: seconds to wait for an attempt before the next one starts beside it.
-        target: the name of it all, for the error.
-
-    Raises:
-        ConnectionFailed: every attempt has failed. An OSError.
+    :param candidates: at least one
+    :param attempt: tries one candidate; raises OSError when that fails
+    :param delay: seconds to wait for an attempt before the next one starts beside it
+    :param target: the name of it all, for the error
+    :raises ConnectionFailed: every attempt has failed. An OSError.
     """
     if len(candidates) > 1:
         return await _Race(attempt).run(candidates, delay, target)

@@ -72,10 +72,9 @@ class DirectSocketListener(SocketListener):
     async def accept(self) -> SocketStream:
         """Wait for the next connection and return its stream. A checkpoint.
 
-        Raises:
-            ClosedResourceError: the listener was closed, before or while this waited.
-            BusyResourceError: another task is in `accept()` of this listener.
-            OSError: the system can give no descriptor for it (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+        :raises ClosedResourceError: the listener was closed, before or while this waited
+        :raises BusyResourceError: another task is in `accept()` of this listener
+        :raises OSError: the system can give no descriptor for it (EMFILE, ENFILE, ENOBUFS, ENOMEM)
         """
         task = current_task()
         if task.credit > 0:
@@ -106,15 +105,12 @@ class DirectSocketListener(SocketListener):
     ) -> None:
         """Accept connections until it is cancelled, each handled in a new task. A checkpoint.
 
-        Args:
-            handler: a coroutine function that is called with each stream, and closes it.
-            task_group: where the tasks are started, and where their errors go; a group of the
-                listener's own if omitted, which also waits for them.
-
-        Raises:
-            ClosedResourceError: the listener was closed, before or meanwhile.
-
         When the process has run out of descriptors this logs a warning and tries again.
+
+        :param handler: a coroutine function that is called with each stream, and closes it
+        :param task_group: where the tasks are started, and where their errors go; a group of the
+            listener's own if omitted, which also waits for them
+        :raises ClosedResourceError: the listener was closed, before or meanwhile
         """
         if task_group is not None:
             await self._serve(handler, task_group)

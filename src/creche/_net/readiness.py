@@ -26,14 +26,11 @@ if TYPE_CHECKING:
 def wait_readable(obj: FileDescriptorLike) -> Awaitable[None]:
     """Wait until there is something to read from a socket or descriptor. A checkpoint.
 
-    Args:
-        obj: an object with `fileno()`, or the number itself; on Windows it has to be a socket.
-            A socket that a stream has taken over is read through the stream.
-
-    Raises:
-        ClosedResourceError: `notify_closing` was called on it meanwhile.
-        BusyResourceError: another task is waiting for the same.
-        NoEventLoopError: no event loop is running in this thread; raised by the call itself.
+    :param obj: an object with `fileno()`, or the number itself; on Windows it has to be a socket. A
+        socket that a stream has taken over is read through the stream.
+    :raises ClosedResourceError: `notify_closing` was called on it meanwhile
+    :raises BusyResourceError: another task is waiting for the same
+    :raises NoEventLoopError: no event loop is running in this thread; raised by the call itself
     """
     return current_kernel().wait_readable(obj)
 
@@ -41,14 +38,11 @@ def wait_readable(obj: FileDescriptorLike) -> Awaitable[None]:
 def wait_writable(obj: FileDescriptorLike) -> Awaitable[None]:
     """Wait until a socket or descriptor takes something to write. A checkpoint.
 
-    Args:
-        obj: an object with `fileno()`, or the number itself; on Windows it has to be a socket.
-            A socket that a stream has taken over is written through the stream.
-
-    Raises:
-        ClosedResourceError: `notify_closing` was called on it meanwhile.
-        BusyResourceError: another task is waiting for the same.
-        NoEventLoopError: no event loop is running in this thread; raised by the call itself.
+    :param obj: an object with `fileno()`, or the number itself; on Windows it has to be a socket. A
+        socket that a stream has taken over is written through the stream.
+    :raises ClosedResourceError: `notify_closing` was called on it meanwhile
+    :raises BusyResourceError: another task is waiting for the same
+    :raises NoEventLoopError: no event loop is running in this thread; raised by the call itself
     """
     return current_kernel().wait_writable(obj)
 
@@ -59,11 +53,8 @@ def notify_closing(obj: FileDescriptorLike) -> None:
     Those waiting in `wait_readable` or `wait_writable` get a ClosedResourceError. Then close it,
     with no await in between, or somebody may begin to wait anew. Never waits.
 
-    Args:
-        obj: what the waiting tasks passed: an object with `fileno()`, or the number itself.
-
-    Raises:
-        NoEventLoopError: no event loop is running in this thread.
+    :param obj: what the waiting tasks passed: an object with `fileno()`, or the number itself
+    :raises NoEventLoopError: no event loop is running in this thread
     """
     current_kernel().notify_closing(obj)
 

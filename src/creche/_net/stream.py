@@ -74,15 +74,13 @@ class DirectSocketStream(SocketStream):
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Wait for bytes and return at least one of them. A checkpoint.
 
-        Args:
-            max_bytes: the most to return, in bytes; at least 1.
-
-        Raises:
-            ValueError: `max_bytes` is less than 1.
-            ClosedResourceError: this stream was closed on this side, before or while this waited.
-            BusyResourceError: another task is receiving from it.
-            EndOfStream: the peer has closed its end, and nothing is left.
-            BrokenResourceError: the connection is gone; the system's error is the cause.
+        :param max_bytes: the most to return, in bytes; at least 1
+        :raises ValueError: `max_bytes` is less than 1
+        :raises ClosedResourceError: this stream was closed on this side, before or while this
+            waited
+        :raises BusyResourceError: another task is receiving from it
+        :raises EndOfStream: the peer has closed its end, and nothing is left
+        :raises BrokenResourceError: the connection is gone; the system's error is the cause
         """
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
@@ -117,15 +115,12 @@ class DirectSocketStream(SocketStream):
 
         If it is cancelled, any part of `item` may have been sent, and no more of it will be.
 
-        Args:
-            item: bytes, or any object that lends its memory; it must not change until this
-                returns, and is not copied.
-
-        Raises:
-            ClosedResourceError: this stream was closed on this side, before or while this waited,
-                or `send_eof` was called.
-            BusyResourceError: another task is sending to it.
-            BrokenResourceError: the connection is gone; the system's error is the cause.
+        :param item: bytes, or any object that lends its memory; it must not change until this
+            returns, and is not copied
+        :raises ClosedResourceError: this stream was closed on this side, before or while this
+            waited, or `send_eof` was called
+        :raises BusyResourceError: another task is sending to it
+        :raises BrokenResourceError: the connection is gone; the system's error is the cause
         """
         task = current_task()
         if task.credit > 0:
@@ -156,10 +151,9 @@ class DirectSocketStream(SocketStream):
 
         A second call does nothing.
 
-        Raises:
-            ClosedResourceError: this stream was closed on this side.
-            BusyResourceError: another task is sending to it.
-            BrokenResourceError: the connection is gone; the system's error is the cause.
+        :raises ClosedResourceError: this stream was closed on this side
+        :raises BusyResourceError: another task is sending to it
+        :raises BrokenResourceError: the connection is gone; the system's error is the cause
         """
         task = current_task()
         if task.credit > 0:

@@ -54,18 +54,15 @@ async def connect_tcp(
     preference, IPv6 and IPv4 taking turns, the next beside the last one if that is slow.
     TCP_NODELAY is set.
 
-    Args:
-        remote_host: a host name or an IP address.
-        remote_port: the port there.
-        local_host: the name or address to connect from; any if omitted.
-        local_port: the port to connect from; any free one if omitted.
-        happy_eyeballs_delay: seconds after which the next address is tried beside the last one.
-
-    Raises:
-        ConnectionFailed: no address could be connected to. An OSError whose cause is what the
-            system said of the only address, or a group with an error for each.
-        socket.gaierror: there is no such host. An OSError.
-        OverflowError: a port is not in 0-65535.
+    :param remote_host: a host name or an IP address
+    :param remote_port: the port there
+    :param local_host: the name or address to connect from; any if omitted
+    :param local_port: the port to connect from; any free one if omitted
+    :param happy_eyeballs_delay: seconds after which the next address is tried beside the last one
+    :raises ConnectionFailed: no address could be connected to. An OSError whose cause is what the
+        system said of the only address, or a group with an error for each.
+    :raises socket.gaierror: there is no such host. An OSError.
+    :raises OverflowError: a port is not in 0-65535
     """
     host = str(remote_host)
     found = await resolve(host, checked_port(remote_port), type=socket.SOCK_STREAM)
@@ -91,21 +88,18 @@ async def create_tcp_listener(
 ) -> MultiListener[SocketStream]:
     """Listen for TCP connections, on every address of a host, with one port for all. A checkpoint.
 
-    Args:
-        local_host: the name or address to listen on; every interface if omitted, `0.0.0.0` for
-            those of IPv4, `::` for those of IPv6.
-        local_port: the port; if 0 the system chooses one that is free in every family used.
-        family: only addresses of this family.
-        backlog: how many connections may wait to be accepted, at most 65536; the system may
-            have a lower limit.
-        reuse_port: let several sockets listen on the same port, which then share the
-            connections; not on Windows.
-
-    Raises:
-        OSError: an address cannot be listened on, for example EADDRINUSE: the port is taken.
-        socket.gaierror: there is no such host. An OSError.
-        ValueError: `reuse_port` where the system does not have it.
-        OverflowError: the port is not in 0-65535.
+    :param local_host: the name or address to listen on; every interface if omitted, `0.0.0.0` for
+        those of IPv4, `::` for those of IPv6
+    :param local_port: the port; if 0 the system chooses one that is free in every family used
+    :param family: only addresses of this family
+    :param backlog: how many connections may wait to be accepted, at most 65536; the system may have
+        a lower limit
+    :param reuse_port: let several sockets listen on the same port, which then share the
+        connections; not on Windows
+    :raises OSError: an address cannot be listened on, for example EADDRINUSE: the port is taken
+    :raises socket.gaierror: there is no such host. An OSError.
+    :raises ValueError: `reuse_port` where the system does not have it
+    :raises OverflowError: the port is not in 0-65535
     """
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError(f"reuse_port is not supported on {sys.platform}: leave it False")

@@ -35,8 +35,7 @@ class ConditionStatistics(NamedTuple):
 class Condition:
     """A lock, and a queue of tasks that wait until a holder of it notifies them.
 
-    Args:
-        lock: the lock to use; a new one if None.
+    :param lock: the lock to use; a new one if None
     """
 
     __slots__ = ("__weakref__", "_lock", "_queue")
@@ -48,25 +47,22 @@ class Condition:
     async def acquire(self) -> None:
         """Wait until the lock is free, and take it. A checkpoint.
 
-        Raises:
-            RuntimeError: the current task holds the lock already.
+        :raises RuntimeError: the current task holds the lock already
         """
         await self._lock.acquire()
 
     def acquire_nowait(self) -> None:
         """Take the lock without waiting.
 
-        Raises:
-            WouldBlock: another task holds the lock.
-            RuntimeError: the current task holds the lock already.
+        :raises WouldBlock: another task holds the lock
+        :raises RuntimeError: the current task holds the lock already
         """
         self._lock.acquire_nowait()
 
     def release(self) -> None:
         """Release the lock.
 
-        Raises:
-            RuntimeError: the current task does not hold the lock.
+        :raises RuntimeError: the current task does not hold the lock
         """
         self._lock.release()
 
@@ -89,8 +85,7 @@ class Condition:
 
         The current task holds the lock again when this returns or raises.
 
-        Raises:
-            RuntimeError: the current task does not hold the lock.
+        :raises RuntimeError: the current task does not hold the lock
         """
         task = current_task()
         if not self._lock.held_by(task):
@@ -113,11 +108,8 @@ class Condition:
 
         A checkpoint if it has to wait.
 
-        Returns:
-            What the predicate returned.
-
-        Raises:
-            RuntimeError: the current task does not hold the lock.
+        :return: what the predicate returned
+        :raises RuntimeError: the current task does not hold the lock
         """
         while not (result := predicate()):
             await self.wait()
@@ -126,8 +118,7 @@ class Condition:
     def notify(self, n: int = 1) -> None:
         """Wake the first `n` tasks that wait. They return when they have the lock again.
 
-        Raises:
-            RuntimeError: the current task does not hold the lock.
+        :raises RuntimeError: the current task does not hold the lock
         """
         if not self._lock.held_by(current_task()):
             raise _not_held()
@@ -138,8 +129,7 @@ class Condition:
     def notify_all(self) -> None:
         """Wake all tasks that wait. They return one by one, each when it has the lock again.
 
-        Raises:
-            RuntimeError: the current task does not hold the lock.
+        :raises RuntimeError: the current task does not hold the lock
         """
         self.notify(len(self._queue))
 

@@ -15,8 +15,7 @@ from creche._exceptions import BusyResourceError
 class ResourceGuard:
     """A context manager that only one task can be inside of.
 
-    Args:
-        action: what the task does with the resource, for the error: "reading from".
+    :param action: what the task does with the resource, for the error: "reading from"
     """
 
     __slots__ = ("__weakref__", "_guarded", "action")

@@ -39,12 +39,9 @@ class CapacityLimiterStatistics(NamedTuple):
 class CapacityLimiter:
     """A pool of tokens that tasks borrow, fair: first come, first served.
 
-    Args:
-        total_tokens: how many tokens can be lent at a time, an int of 0 or more or `math.inf`.
-
-    Raises:
-        TypeError: `total_tokens` is neither an int nor `math.inf`.
-        ValueError: `total_tokens` is negative.
+    :param total_tokens: how many tokens can be lent at a time, an int of 0 or more or `math.inf`
+    :raises TypeError: `total_tokens` is neither an int nor `math.inf`
+    :raises ValueError: `total_tokens` is negative
     """
 
     __slots__ = ("__weakref__", "_borrowers", "_queue", "_total")
@@ -58,8 +55,7 @@ class CapacityLimiter:
     async def acquire(self) -> None:
         """Wait for a token, and borrow it for the current task. A checkpoint.
 
-        Raises:
-            RuntimeError: the current task has a token of this limiter already.
+        :raises RuntimeError: the current task has a token of this limiter already
         """
         # As `acquire_on_behalf_of`, here once more: a call less in `async with`.
         task = current_task()
@@ -78,11 +74,8 @@ class CapacityLimiter:
     async def acquire_on_behalf_of(self, borrower: object) -> None:
         """Wait for a token, and borrow it for `borrower`. A checkpoint.
 
-        Args:
-            borrower: anything hashable.
-
-        Raises:
-            RuntimeError: the borrower has a token of this limiter already.
+        :param borrower: anything hashable
+        :raises RuntimeError: the borrower has a token of this limiter already
         """
         task = current_task()
         if task.credit > 0:
@@ -108,9 +101,8 @@ class CapacityLimiter:
     def acquire_nowait(self) -> None:
         """Borrow a token for the current task without waiting.
 
-        Raises:
-            WouldBlock: no token is left.
-            RuntimeError: the current task has a token of this limiter already.
+        :raises WouldBlock: no token is left
+        :raises RuntimeError: the current task has a token of this limiter already
         """
         task = current_task()
         self._borrow_nowait(task, task)
@@ -118,9 +110,8 @@ class CapacityLimiter:
     def acquire_on_behalf_of_nowait(self, borrower: object) -> None:
         """Borrow a token for `borrower` without waiting.
 
-        Raises:
-            WouldBlock: no token is left.
-            RuntimeError: the borrower has a token of this limiter already.
+        :raises WouldBlock: no token is left
+        :raises RuntimeError: the borrower has a token of this limiter already
         """
         self._borrow_nowait(borrower, None)
 
@@ -134,16 +125,14 @@ class CapacityLimiter:
     def release(self) -> None:
         """Give back the current task's token; the first that waits has it from now on.
 
-        Raises:
-            RuntimeError: the current task has no token of this limiter.
+        :raises RuntimeError: the current task has no token of this limiter
         """
         self.release_on_behalf_of(current_task())
 
     def release_on_behalf_of(self, borrower: object) -> None:
         """Give back the token of `borrower`; the first that waits has it from now on.
 
-        Raises:
-            RuntimeError: the borrower has no token of this limiter.
+        :raises RuntimeError: the borrower has no token of this limiter
         """
         try:
             del self._borrowers[borrower]

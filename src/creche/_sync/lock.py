@@ -33,9 +33,8 @@ class LockStatistics(NamedTuple):
 class Lock:
     """A lock that one task holds at a time, fair: first come, first served.
 
-    Args:
-        fast_acquire: never give way to other tasks in `acquire` when the lock is free. A task
-            that does nothing else in a loop then starves all others.
+    :param fast_acquire: never give way to other tasks in `acquire` when the lock is free. A task
+        that does nothing else in a loop then starves all others.
     """
 
     __slots__ = ("__weakref__", "_fast", "_owner", "_queue")
@@ -48,8 +47,7 @@ class Lock:
     async def acquire(self) -> None:
         """Wait until the lock is free, and take it. A checkpoint.
 
-        Raises:
-            RuntimeError: the current task holds the lock already.
+        :raises RuntimeError: the current task holds the lock already
         """
         task = current_task()
         if task.credit > 0:
@@ -72,9 +70,8 @@ class Lock:
     def acquire_nowait(self) -> None:
         """Take the lock without waiting.
 
-        Raises:
-            WouldBlock: another task holds the lock.
-            RuntimeError: the current task holds the lock already.
+        :raises WouldBlock: another task holds the lock
+        :raises RuntimeError: the current task holds the lock already
         """
         task = current_task()
         if self._owner is None:
@@ -87,8 +84,7 @@ class Lock:
     def release(self) -> None:
         """Release the lock; the first task that waits for it holds it from now on.
 
-        Raises:
-            RuntimeError: the current task does not hold the lock.
+        :raises RuntimeError: the current task does not hold the lock
         """
         if self._owner is not current_task():
             raise self._not_held()

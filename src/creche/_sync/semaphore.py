@@ -27,14 +27,11 @@ class SemaphoreStatistics(NamedTuple):
 class Semaphore:
     """A counter that tasks take from and give back to, fair: first come, first served.
 
-    Args:
-        initial_value: how many can be acquired before the first release, 0 or more.
-        max_value: a release that would lift the value above this is an error; None: no limit.
-        fast_acquire: never give way to other tasks in `acquire` when the value is above 0.
-
-    Raises:
-        TypeError: a value is not an integer.
-        ValueError: `initial_value` is negative, or above `max_value`.
+    :param initial_value: how many can be acquired before the first release, 0 or more
+    :param max_value: a release that would lift the value above this is an error; None: no limit
+    :param fast_acquire: never give way to other tasks in `acquire` when the value is above 0
+    :raises TypeError: a value is not an integer
+    :raises ValueError: `initial_value` is negative, or above `max_value`
     """
 
     __slots__ = ("__weakref__", "_fast", "_max", "_queue", "_value")
@@ -93,8 +90,7 @@ class Semaphore:
     def acquire_nowait(self) -> None:
         """Take 1 from the value without waiting.
 
-        Raises:
-            WouldBlock: the value is 0.
+        :raises WouldBlock: the value is 0
         """
         if not self._value:
             raise WouldBlock
@@ -103,8 +99,7 @@ class Semaphore:
     def release(self) -> None:
         """Let the first task that waits go on, or add 1 to the value if none does.
 
-        Raises:
-            ValueError: the value is at its maximum.
+        :raises ValueError: the value is at its maximum
         """
         if self._value == self._max:
             raise ValueError(

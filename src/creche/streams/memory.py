@@ -44,9 +44,8 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
     async def receive(self) -> T_co:
         """Wait for the next item and return it. A checkpoint.
 
-        Raises:
-            ClosedResourceError: this stream was closed, before or while this task waited.
-            EndOfStream: all send streams were closed, and no item is left.
+        :raises ClosedResourceError: this stream was closed, before or while this task waited
+        :raises EndOfStream: all send streams were closed, and no item is left
         """
         task = current_task()
         if task.credit > 0:
@@ -90,10 +89,9 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
     def receive_nowait(self) -> T_co:
         """Return the next item if there is one.
 
-        Raises:
-            WouldBlock: there is no item yet.
-            ClosedResourceError: this stream was closed.
-            EndOfStream: all send streams were closed, and no item is left.
+        :raises WouldBlock: there is no item yet
+        :raises ClosedResourceError: this stream was closed
+        :raises EndOfStream: all send streams were closed, and no item is left
         """
         if self._closed:
             raise ClosedResourceError(_CLOSED)
@@ -107,8 +105,7 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
 
         Senders see the end of the stream only when the last of them is closed.
 
-        Raises:
-            ClosedResourceError: this stream was closed.
+        :raises ClosedResourceError: this stream was closed
         """
         if self._closed:
             raise ClosedResourceError(_CLOSED)
@@ -166,9 +163,8 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
 
         If it raises, the item was not sent; if it returns, a receiver or the buffer has it.
 
-        Raises:
-            ClosedResourceError: this stream was closed, before or while this task waited.
-            BrokenResourceError: all receive streams were closed.
+        :raises ClosedResourceError: this stream was closed, before or while this task waited
+        :raises BrokenResourceError: all receive streams were closed
         """
         task = current_task()
         if task.credit > 0:
@@ -194,10 +190,9 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
     def send_nowait(self, item: T_contra) -> None:
         """Send an item if a receiver waits for it or the buffer has room.
 
-        Raises:
-            WouldBlock: no receiver waits and the buffer is full.
-            ClosedResourceError: this stream was closed.
-            BrokenResourceError: all receive streams were closed.
+        :raises WouldBlock: no receiver waits and the buffer is full
+        :raises ClosedResourceError: this stream was closed
+        :raises BrokenResourceError: all receive streams were closed
         """
         if self._closed:
             raise ClosedResourceError(_CLOSED)
@@ -209,8 +204,7 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
 
         Receivers see the end of the stream only when the last of them is closed.
 
-        Raises:
-            ClosedResourceError: this stream was closed.
+        :raises ClosedResourceError: this stream was closed
         """
         if self._closed:
             raise ClosedResourceError(_CLOSED)

@@ -29,9 +29,8 @@ T_Stream = TypeVar("T_Stream")
 class StapledByteStream(ByteStream):
     """Two byte streams, one for each direction, used as one.
 
-    Args:
-        send_stream: where `send` goes; `send_eof` closes it.
-        receive_stream: where `receive` comes from, and the attributes that both have.
+    :param send_stream: where `send` goes; `send_eof` closes it
+    :param receive_stream: where `receive` comes from, and the attributes that both have
     """
 
     __slots__ = ("__weakref__", "receive_stream", "send_stream")
@@ -68,9 +67,8 @@ class StapledByteStream(ByteStream):
 class StapledObjectStream(ObjectStream[T_Item], Generic[T_Item]):
     """Two object streams, one for each direction, used as one.
 
-    Args:
-        send_stream: where `send` goes; `send_eof` closes it.
-        receive_stream: where `receive` comes from, and the attributes that both have.
+    :param send_stream: where `send` goes; `send_eof` closes it
+    :param receive_stream: where `receive` comes from, and the attributes that both have
     """
 
     __slots__ = ("__weakref__", "receive_stream", "send_stream")
@@ -94,9 +92,8 @@ class StapledObjectStream(ObjectStream[T_Item], Generic[T_Item]):
     def send_nowait(self, item: T_Item) -> None:
         """Send an item without waiting, if the send stream can do that.
 
-        Raises:
-            NotImplementedError: it cannot: it has no `send_nowait` method.
-            WouldBlock: it would have to wait.
+        :raises NotImplementedError: it cannot: it has no `send_nowait` method
+        :raises WouldBlock: it would have to wait
         """
         send_nowait: Callable[[T_Item], None] | None
         send_nowait = getattr(self.send_stream, "send_nowait", None)
@@ -129,8 +126,7 @@ class MultiListener(Listener[T_Stream], Generic[T_Stream]):
 
     Where more than one has an attribute, the last one answers.
 
-    Args:
-        listeners: the listeners; those in another MultiListener are taken out of it.
+    :param listeners: the listeners; those in another MultiListener are taken out of it
     """
 
     __slots__ = ("__weakref__", "listeners")
@@ -152,9 +148,8 @@ class MultiListener(Listener[T_Stream], Generic[T_Stream]):
     ) -> None:
         """Serve on all the listeners at once.
 
-        Args:
-            handler: a coroutine function that is called with each accepted connection.
-            task_group: where the handlers' tasks are started; a group of this call's if omitted.
+        :param handler: a coroutine function that is called with each accepted connection
+        :param task_group: where the handlers' tasks are started; a group of this call's if omitted
         """
         async with create_task_group() as group:
             for listener in self.listeners:

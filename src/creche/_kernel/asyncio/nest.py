@@ -62,9 +62,9 @@ class Nest:
             self._starting.pop(task).ended(task)
         else:
             tasks.remove(task)
-        # What is done is reached from its handle alone, so that its frames die with that.
+        # Nothing of the task leads to its handle now, so the frames of its exception can die.
         task.label.key = None
-        task.trouble = None
+        task.label = task.trouble = None
         if self._idle is not None and not tasks and not self._starting:
             if not self._idle.done():
                 self._idle.set_result(None)

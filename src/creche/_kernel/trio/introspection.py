@@ -14,10 +14,18 @@ def record(task: trio.lowlevel.Task) -> TaskRecord:
     """Describe a Trio task. A child of a group shows the coroutine that the user gave."""
     nursery = task.parent_nursery
     parent = nursery.parent_task if nursery is not None else None
-    coro: Any = task.coro
-    if getattr(coro, "__name__", "") == "_run" and getattr(coro, "cr_await", None) is not None:
-        coro = coro.cr_await
-    return TaskRecord(id(task), None if parent is None else id(parent), task.name, coro, task)
+    return TaskRecord(
+        id(task), None if parent is None else id(parent), task.name, _users_coro(task.coro), task
+    )
+
+
+def _users_coro(coro: Any) -> Any:
+    """Return the coroutine that the user gave, where ours is around it."""
+    frame = getattr(coro, "cr_frame", None)
+    if frame is not None and coro.__qualname__ == "TaskGroup._run":
+        handle = frame.f_locals.get("handle")
+        return coro if handle is None else handle.coro
+    return coro
 
 
 def tasks() -> Iterator[TaskRecord]:
@@ -25,9 +33,6 @@ def tasks() -> Iterator[TaskRecord]:
     root = trio.lowlevel.current_root_task()
     if root is None:
         return
-    # The main task is alone in the root's last nursery; system tasks live in the others.
-    system = trio.lowlevel.current_trio_token()
-    del system
     main = _main_nursery(root)
     pending = list(main.child_tasks) if main is not None else []
     while pending:
@@ -38,6 +43,6 @@ def tasks() -> Iterator[TaskRecord]:
 
 
 def _main_nursery(root: trio.lowlevel.Task) -> trio.Nursery | None:
-    """Return the nursery that holds the main task: the innermost one of Trio's first task."""
+    """Return the nursery of the main task: the last of the root's, whose others are Trio's own."""
     nurseries = root.child_nurseries
     return nurseries[-1] if nurseries else None

@@ -17,7 +17,7 @@ from ..contract import Label, Starting
 from ..scope import Scope, unlink
 from . import private
 from .scopes import settle, unwind
-from .tasks import task_here
+from .tasks import known_task
 
 if TYPE_CHECKING:
     from .kernel import TrioKernel
@@ -57,8 +57,8 @@ class Nest:
                 task.context = context  # Trio made a copy: the child's changes are to be seen.
 
     def retire(self, key: Run, cancelled: BaseException | None) -> None:
-        me = task_here()
-        if me is not None:
+        me = known_task()
+        if me is not None and me.stack:
             unwind(me, None)
         try:
             if cancelled is not None:

@@ -151,6 +151,11 @@ def kernel_here() -> TrioKernel | None:
     return kernel_of_run() if trio.lowlevel.in_trio_run() else None
 
 
+def known_task() -> Task | None:
+    """Return the state of the running Trio task, None if it never used Creche."""
+    return _states.get(id(_native_task()))
+
+
 def task_here() -> Task | None:
     """Return the Trio task that runs in this thread, None if there is none."""
     try:
