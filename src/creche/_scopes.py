@@ -13,6 +13,7 @@ and act at once.
 from __future__ import annotations
 
 from math import inf
+from sys import _getframe
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -33,16 +34,15 @@ class CancelScope(Scope):
     :raises ValueError: if the deadline is not a number
     """
 
-    __slots__ = ()
-
     def __init__(self, *, deadline: float = inf, shield: bool = False) -> None:
         if deadline != deadline:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
-        super().__init__(deadline, shield)
+        self.deadline_ = deadline
+        self.shield_ = shield
 
     def __enter__(self) -> Self:
         task = current_task()
-        link(self, task, 2)
+        link(self, task, _getframe(1))
         task.kernel.enter_scope(self, task)
         return self
 
@@ -53,7 +53,12 @@ class CancelScope(Scope):
         exc_tb: TracebackType | None,
     ) -> bool:
         task = current_task()
-        unlink(self, task)
+        if task.scope is self:
+            task.scope = self.parent
+            self.host = None
+            self.left = True
+        else:
+            unlink(self, task)
         rest = task.kernel.leave_scope(self, task, exc_val)
         if rest is exc_val:
             return False
@@ -125,13 +130,12 @@ def raise_as_is(exc: BaseException) -> None:
 class _FailScope(CancelScope):
     """A scope that turns its own deadline into a TimeoutError."""
 
-    __slots__ = ("_called", "_delay", "_reason")
+    _called = False
 
     def __init__(self, delay: float | None, deadline: float, shield: bool, reason: str | None):
         super().__init__(deadline=deadline, shield=shield)
         if delay is not None and delay != delay:
             raise ValueError("deadline must not be NaN: give a delay in seconds, or None")
-        self._called = False
         self._delay = delay
         self._reason = reason
 
@@ -140,7 +144,7 @@ class _FailScope(CancelScope):
         kernel = task.kernel
         if self._delay is not None:
             self.deadline_ = kernel.now() + self._delay
-        link(self, task, 2)
+        link(self, task, _getframe(1))
         kernel.enter_scope(self, task)
         return self
 

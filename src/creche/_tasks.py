@@ -14,6 +14,7 @@ cancelled scope around it will take it out again.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from sys import _getframe
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, TypeVarTuple, overload
 
@@ -130,7 +131,7 @@ class TaskGroup:
                 "create_task_group() for each block"
             )
         task = current_task()
-        link(self.cancel_scope, task, 2)
+        link(self.cancel_scope, task, _getframe(1))
         self._host = task
         self._nest = task.kernel.open_nest(self.cancel_scope, task)
         self._open = True

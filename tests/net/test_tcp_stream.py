@@ -17,6 +17,7 @@ from creche import (
     EndOfStream,
     TypedAttributeLookupError,
     create_task_group,
+    move_on_after,
     wait_all_tasks_blocked,
 )
 from creche.abc import SocketAttribute, SocketStream
@@ -67,8 +68,12 @@ async def test_send_eof_twice_does_nothing_and_send_after_it_is_refused() -> Non
             await client.send(b"more")
 
 
-async def test_every_call_on_a_closed_stream_is_refused_but_aclose() -> None:
-    async with connected() as (client, _server):
+@pytest.mark.parametrize("used", [True, False])
+async def test_every_call_on_a_closed_stream_is_refused_but_aclose(used: bool) -> None:
+    async with connected() as (client, server):
+        if used:
+            await server.send(b"all there is")
+            await client.receive()
         await client.aclose()
         await client.aclose()
         with pytest.raises(ClosedResourceError, match="closed on this side"):
@@ -280,7 +285,8 @@ async def finish(stream: SocketStream, data: bytes) -> None:
     await stream.send_eof()
 
 
-async def test_ready_operations_in_a_row_let_other_tasks_run() -> None:
+@pytest.mark.parametrize("call", ["receive", "send"])
+async def test_ready_operations_in_a_row_let_other_tasks_run(call: str) -> None:
     turns = 0
 
     async def count() -> None:
@@ -290,12 +296,32 @@ async def test_ready_operations_in_a_row_let_other_tasks_run() -> None:
             turns += 1
 
     async with connected() as (client, server), create_task_group() as group:
-        await client.send(bytes(1000))
+        if call == "receive":
+            await client.send(bytes(10_000))
         group.start_soon(count)
-        for _ in range(1000):
-            await server.receive(1)
+        for _ in range(10_000):
+            await (server.receive(1) if call == "receive" else server.send(b"x"))
         group.cancel_scope.cancel()
-    assert turns >= 10
+    assert turns >= 2
+
+
+async def test_a_loop_of_ready_sends_sees_its_deadline() -> None:
+    async with connected() as (client, server), create_task_group() as group:
+        group.start_soon(receive_all, server)
+        with move_on_after(0.01) as scope:
+            while True:
+                await client.send(b"x" * 256)
+        assert scope.cancelled_caught
+        await client.send_eof()
+
+
+async def test_what_came_after_a_short_read_is_received() -> None:
+    async with connected() as (client, server):
+        for data in (b"one", b"two", b"three"):
+            await client.send(data)
+            assert await server.receive() == data
+        await client.send_eof()
+        await fails(EndOfStream, server, "receive")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

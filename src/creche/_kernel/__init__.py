@@ -12,7 +12,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .._exceptions import NoEventLoopError
+from .asyncio.tasks import Task as _AsyncioTask
 from .asyncio.tasks import kernel_here as _asyncio_kernel
+from .asyncio.tasks import native_task as _native_task
+from .asyncio.tasks import running_loop as _running_loop
 from .asyncio.tasks import task_here as _asyncio_task
 
 if TYPE_CHECKING:
@@ -41,6 +44,16 @@ def _trio() -> Any:
 
 def current_task() -> Task:
     """Return the running task. Raises NoEventLoopError outside a loop."""
+    # Every operation begins here: the usual case is two calls in C and a look at a type.
+    loop = _running_loop()
+    if loop is not None:
+        native = _native_task(loop)
+        if type(native) is _AsyncioTask:
+            return native
+    return _find_task()
+
+
+def _find_task() -> Task:
     task = _asyncio_task()
     if task is not None:
         return task
@@ -60,9 +73,14 @@ def current_task() -> Task:
 
 def current_kernel() -> Kernel:
     """Return the kernel of the loop that runs in this thread. Raises NoEventLoopError."""
-    task = _asyncio_task()
-    if task is not None:
-        return task.kernel
+    loop = _running_loop()
+    if loop is not None:
+        native = _native_task(loop)
+        if type(native) is _AsyncioTask:
+            return native.kernel
+        task = _asyncio_task()
+        if task is not None:
+            return task.kernel
     trio = _trio()
     if trio is not None:
         trio_kernel: Kernel | None = trio.kernel_here()

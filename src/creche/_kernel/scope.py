@@ -1,7 +1,7 @@
 """`Scope`: the data of a cancel scope, and the chain of scopes that each task is in.
 
-Knows no event loop. The kernels hang their own state on the last four slots; `CancelScope` above
-adds what the user sees.
+Knows no event loop. The kernels hang their own state on the last four attributes; `CancelScope`
+above adds what the user sees.
 
     new --enter--> entered --exit--> left        cancel() is allowed, and remembered, in each
 
@@ -17,9 +17,8 @@ Rules of the chain
 
 from __future__ import annotations
 
-import sys
 from math import inf
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,78 +26,61 @@ if TYPE_CHECKING:
 
 
 class Scope:
-    """The state of one cancel scope, entered or not."""
+    """The state of one cancel scope, entered or not.
 
-    __slots__ = (
-        "__weakref__",
-        "cancelled",
-        "caught",
-        "deadline_",
-        "host",
-        "left",
-        "lost",
-        "parent",
-        "reason",
-        "shield_",
-        "tasks",
-        "native",
-        "base",
-        "timer",
-        "where",
-    )
+    No slots: what a scope does not use, it reads from its class, and making one is two stores.
+    """
 
-    host: Task | None
+    deadline_ = inf
+    shield_ = False
+    cancelled = False
+    """Whether it was cancelled. A deadline that has passed counts once the kernel has seen it."""
+    caught = False
+    left = False
+    lost = False
+    """Whether a task that is not its host tried to leave it."""
+    reason: str | None = None
+    host: Task | None = None
     """The task that entered the scope, None before and after."""
-    parent: Scope | None
-    where: tuple[CodeType, int] | None
-    """Code and instruction where the scope was entered."""
-    tasks: Any
+    parent: Scope | None = None
+    code: CodeType | None = None
+    """The code that entered the scope, and `instruction` the instruction."""
+    instruction = 0
+    tasks: Any = None
     """Asyncio kernel: the tasks that began life in this scope (None or a set)."""
-    native: Any
+    native: Any = None
     """Trio kernel: the `trio.CancelScope` behind this one."""
-    base: int
+    base = 0
     """Asyncio kernel: foreign `Task.cancel()` requests on the host when the scope was entered."""
-    timer: Any
+    timer: Any = None
     """Asyncio kernel: the entry in the heap of deadlines."""
 
     def __init__(self, deadline: float = inf, shield: bool = False) -> None:
         self.deadline_ = deadline
         self.shield_ = shield
-        self.cancelled = False
-        self.caught = False
-        self.left = False
-        self.lost = False
-        self.reason: str | None = None
-        self.host = None
-        self.parent = None
-        self.where = None
-        self.tasks = None
-        self.native = None
-        self.base = 0
-        self.timer = None
 
 
-def place(where: tuple[CodeType, int] | None) -> str:
-    """Say where a scope was entered: `file.py:12`."""
-    if where is None:
+def place(scope: Scope) -> str:
+    """Say where a scope was entered: `file.py:12, in function`."""
+    code = scope.code
+    if code is None:
         return "an unknown place"
-    code, instruction = where
     line = code.co_firstlineno
     for start, end, number in code.co_lines():
-        if start <= instruction < end and number is not None:
+        if start <= scope.instruction < end and number is not None:
             line = number
     return f"{code.co_filename}:{line}, in {code.co_qualname}"
 
 
-def link(scope: Scope, task: Task, depth: int) -> None:
-    """Make `scope` the innermost of `task`; `depth` frames up is the user's line."""
+def link(scope: Scope, task: Task, frame: FrameType) -> None:
+    """Make `scope` the innermost of `task`; `frame` is the user's, which enters it."""
     if scope.host is not None or scope.left:
         raise RuntimeError(
-            f"this {type(scope).__name__} has already been entered, at {place(scope.where)}: "
+            f"this {type(scope).__name__} has already been entered, at {place(scope)}: "
             "make a new one for each with-block"
         )
-    frame = sys._getframe(depth)
-    scope.where = (frame.f_code, frame.f_lasti)
+    scope.code = frame.f_code
+    scope.instruction = frame.f_lasti
     scope.host = task
     scope.parent = task.scope
     task.scope = scope
@@ -122,13 +104,13 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
     kind = type(scope).__name__
     if host is None:
         if scope.left:
-            return RuntimeError(f"this {kind}, entered at {place(scope.where)}, was left already")
+            return RuntimeError(f"this {kind}, entered at {place(scope)}, was left already")
         return RuntimeError(f"this {kind} was never entered: use it in a with-statement")
     if host is not task:
         scope.lost = True
         return RuntimeError(
             f"Attempted to exit cancel scope in a different task than it was entered in: "
-            f"task {host.info().name!r} entered it at {place(scope.where)}, "
+            f"task {host.info().name!r} entered it at {place(scope)}, "
             f"task {task.info().name!r} tried to leave it. A scope or task group must be left by "
             f"the task that entered it; a yield inside one, in an async generator or a fixture "
             f"that another task finishes, breaks that (PEP 789)"
@@ -137,10 +119,10 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
     _cut(scope, host)
     scope.host = None
     scope.left = True
-    innermost = f", entered at {place(inner.where)}," if inner is not None else ""
+    innermost = f", entered at {place(inner)}," if inner is not None else ""
     return RuntimeError(
         f"Attempted to exit a cancel scope that isn't the current task's current cancel scope: "
-        f"task {task.info().name!r} entered it at {place(scope.where)}, and a scope inside it"
+        f"task {task.info().name!r} entered it at {place(scope)}, and a scope inside it"
         f"{innermost} has not been left yet. Leave scopes in the reverse order of entering"
     )
 

@@ -73,9 +73,19 @@ def members(scope: Scope) -> Iterator[AnyTask]:
 
 def spread(scope: Scope) -> None:
     """Deliver to every task in `scope` that is now cancelled."""
+    sweep: list[Delivery] = []
     for task in list(members(scope)):
         if canceller(task.scope) is not None:
-            deliver(task)
+            task.credit = 0
+            Delivery.of(task).ensure(sweep)
+    if sweep:
+        # They all have their steps ahead of this call: one look for all instead of one each.
+        sweep[0].loop.call_soon(_look_at_all, sweep)
+
+
+def _look_at_all(sweep: list[Delivery]) -> None:
+    for delivery in sweep:
+        delivery.look()
 
 
 def deliver(task: AnyTask) -> None:
@@ -95,9 +105,9 @@ def interrupt(task: AnyTask, waiter: asyncio.Future[Any] | None) -> Generator[An
     delivery = task.trouble
     if waiter is not None and waiter.done():
         return
-    if delivery is not None and (delivery.masked or delivery.deferred is not None):
-        if delivery.masked:
-            return
+    if task.masked:
+        return
+    if delivery is not None and delivery.deferred is not None:
         deferred = delivery.take_deferred()
         if deferred is not None:
             if waiter is not None:
@@ -127,28 +137,23 @@ def _raise_native(
 class Delivery:
     """Brings cancellations home to one task. Made at its first cancellation."""
 
-    __slots__ = (
-        "_level", "_timer", "deferred", "delivered", "loop", "masked", "own", "pending",
-        "refusals", "task",
-    )  # fmt: skip
+    # Defaults in the class rather than slots: a group of many tasks makes many of these at once.
+    delivered = 0
+    """Times we called cancel() on the task and have not settled yet."""
+    refusals = 0
+    """Cancellations in a row that the task met without leaving the scope."""
+    pending = False
+    """Whether a look is on its way already."""
+    deferred: tuple[tuple[Any, ...], bool] | None = None
+    """A native cancel to raise at the next checkpoint; whether `cancelling()` counts it."""
+    own: Scope | None = None
+    """The scope that `cancel_child` put around the whole task."""
+    _level = 0
+    _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, task: AnyTask) -> None:
         self.task = task
         self.loop = task.kernel.loop
-        self.delivered = 0
-        """Times we called cancel() on the task and have not settled yet."""
-        self.refusals = 0
-        """Cancellations in a row that the task met without leaving the scope."""
-        self.pending = False
-        """Whether a look is on its way already."""
-        self.masked = 0
-        """Above 0 while the task waits shielded: nothing is delivered."""
-        self.deferred: tuple[tuple[Any, ...], bool] | None = None
-        """A native cancel to raise at the next checkpoint; whether `cancelling()` counts it."""
-        self.own: Scope | None = None
-        """The scope that `cancel_child` put around the whole task."""
-        self._level = 0
-        self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def of(cls, task: AnyTask) -> Delivery:
@@ -157,9 +162,12 @@ class Delivery:
             trouble = task.trouble = cls(task)
         return trouble
 
-    def ensure(self) -> None:
-        """Act now if the task waits, or have a look as soon as its step is over."""
-        if self.pending or self.masked:
+    def ensure(self, sweep: list[Delivery] | None = None) -> None:
+        """Act now if the task waits, or have a look as soon as its step is over.
+
+        What has to be looked at after the steps that are due goes into `sweep`, if there is one.
+        """
+        if self.pending or self.task.masked:
             return
         native = self.task.native
         if native is None or native.done():
@@ -169,13 +177,13 @@ class Delivery:
         if waiter is None or waiter.done() or scope is None:
             # Without a waiter the task may be on the stack this moment: an eager task runs inside
             # the step of another. A look from the loop finds nobody there.
-            self._look_soon()
+            self._look_soon(sweep)
         else:
-            self._strike(native, waiter, scope)
+            self._strike(native, waiter, scope, sweep)
 
     def resume(self) -> None:
         """Take up again what waited for the end of a shielded wait."""
-        if self.masked == 0 and (self.deferred or canceller(self.task.scope) is not None):
+        if self.deferred is not None or canceller(self.task.scope) is not None:
             self.task.credit = 0
             self.ensure()
 
@@ -185,7 +193,7 @@ class Delivery:
         native = self.task.native
         self._level = native.cancelling() - self.delivered if native is not None else 0
         self.task.credit = 0
-        if not self.pending and not self.masked:
+        if not self.pending and not self.task.masked:
             self._look_soon()
 
     def take_deferred(self) -> tuple[tuple[Any, ...], bool] | None:
@@ -212,7 +220,7 @@ class Delivery:
         self.pending = False
         task = self.task
         native = task.native
-        if native is None or native.done() or self.masked:
+        if native is None or native.done() or task.masked:
             return
         scope = canceller(task.scope)
         if scope is None and self.deferred is None:
@@ -233,30 +241,41 @@ class Delivery:
         self._warn()
         pause: asyncio.Future[None] = self.loop.create_future()
         self.loop.call_later(self._delay(), _grant, pause)
-        self.masked += 1
+        self.task.masked += 1
         try:
             yield from pause
         finally:
-            self.masked -= 1
+            self.task.masked -= 1
 
-    def _look_soon(self) -> None:
+    def _look_soon(self, sweep: list[Delivery] | None = None) -> None:
         self.pending = True
-        self.loop.call_soon(self.look)
-
-    def _look_after(self, waiter: Any) -> None:
-        self.pending = True
-        if waiter is None:
+        if sweep is None:
             self.loop.call_soon(self.look)
         else:
+            sweep.append(self)
+
+    def _look_after(self, waiter: Any, sweep: list[Delivery] | None = None) -> None:
+        if waiter is None or waiter.done():
+            self._look_soon(sweep)
+        else:
+            self.pending = True
             waiter.add_done_callback(self.look)
 
-    def _strike(self, native: asyncio.Task[Any], waiter: Any, scope: Scope) -> None:
-        self._look_after(waiter)
+    def _strike(
+        self,
+        native: asyncio.Task[Any],
+        waiter: Any,
+        scope: Scope,
+        sweep: list[Delivery] | None = None,
+    ) -> None:
         self.refusals += 1
         if self.refusals <= _PATIENCE:
             self.delivered += 1
             _native_cancel(native, message(scope))
-        elif self._timer is None:
+            self._look_after(waiter, sweep)
+            return
+        self._look_after(waiter)
+        if self._timer is None:
             self._warn()
             self._timer = self.loop.call_later(self._delay(), self._strike_late, waiter)
 
@@ -264,7 +283,7 @@ class Delivery:
         self._timer = None
         native = self.task.native
         scope = canceller(self.task.scope)
-        if native is None or native.done() or scope is None or self.masked:
+        if native is None or native.done() or scope is None or self.task.masked:
             return
         if getattr(native, "_fut_waiter", None) is waiter and not (waiter and waiter.done()):
             self.delivered += 1
@@ -272,12 +291,12 @@ class Delivery:
 
     def _strike_natively(self, native: asyncio.Task[Any], waiter: Any) -> None:
         deferred = self.take_deferred()
-        self._look_after(waiter)
         if deferred is not None:
             args, counted = deferred
             _native_cancel(native, *args)
             if counted:
                 native.uncancel()
+        self._look_after(waiter)
 
     def _delay(self) -> float:
         return min(_SHORTEST * 2.0 ** min(self.refusals - _PATIENCE - 1, 30), _LONGEST)

@@ -10,8 +10,9 @@ There are no done-callbacks: a child's last step calls `retire`, and the last on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from contextvars import Context
+from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET, Label, Starting
@@ -46,6 +47,7 @@ class Nest:
         task.label = label
         label.key = task
         task.nest = self
+        task.masked = 0
         task.trouble = None
         scope = task.scope = self.scope
         scope.tasks.add(task)
@@ -108,12 +110,8 @@ class Nest:
     async def close(self, cancelled: BaseException | None) -> BaseException | None:
         host, scope = self.host, self.scope
         try:
-            # A cancelled scope does not interrupt this wait: the children are in it as well, and
-            # it is over when they are. So nothing is raised where nobody was interrupted.
-            while scope.tasks or self._starting:
-                self._idle = host.make_waiter()
-                await host.park_shielded(self._idle, self._interrupted)
-            self._idle = None
+            if scope.tasks or self._starting:
+                await self._wait()
             cancelled = cancelled or self._stopped
             if canceller(scope) is not None:  # Else somebody cancelled a child natively.
                 cancelled = cancelled or self._cancelled
@@ -124,10 +122,26 @@ class Nest:
             self._cancelled = self._stopped = None
             del cancelled
 
-    def _interrupted(self, exc: BaseException) -> None:
-        """Somebody cancelled the host natively while it waits for the children."""
-        self._stopped = self._stopped or exc
-        self.kernel.cancel(self.scope)
+    @coroutine
+    def _wait(self) -> Generator[Any, Any, None]:
+        """Wait until no child is left.
+
+        A cancelled scope does not interrupt this: the children are in it as well, and it is over
+        when they are. So nothing is raised where nobody was interrupted.
+        """
+        host = self.host
+        host.masked += 1
+        try:
+            while self.scope.tasks or self._starting:
+                idle = self._idle = asyncio.Future(loop=self._loop)
+                try:
+                    yield from idle
+                except asyncio.CancelledError as exc:  # Native, for the host is masked.
+                    self._stopped = self._stopped or exc
+                    self.kernel.cancel(self.scope)
+        finally:
+            self._idle = None
+            host.unmask()
 
 
 def scope_timer(kernel: AsyncioKernel, scope: Scope) -> None:
@@ -170,6 +184,7 @@ class _Antechamber:
         task.label = label
         label.key = task
         task.nest = nest
+        task.masked = 0
         task.trouble = None
         task.credit = BUDGET
         scope = task.scope = self._scope

@@ -61,6 +61,7 @@ def _adopt_next_task(loop: asyncio.AbstractEventLoop) -> None:
         task.credit = BUDGET
         task.label = None
         task.nest = None
+        task.masked = 0
         task.trouble = None
         return task
 

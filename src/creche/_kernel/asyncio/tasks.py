@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 Future = asyncio.Future
 CancelledError = asyncio.CancelledError
 
-_running_loop = asyncio._get_running_loop
+running_loop = asyncio._get_running_loop
 _native_cancel = asyncio.Task.cancel
 
 if sys.version_info >= (3, 12):
-    _native_task = asyncio.current_task
+    native_task = asyncio.current_task
 else:
     # asyncio.current_task is written in Python there, at several times the price.
-    _native_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]  # private
+    native_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]  # private
 
 
 class _Verbs:
@@ -46,6 +46,8 @@ class _Verbs:
     kernel: AsyncioKernel
     scope: Scope | None
     credit: int
+    masked: int
+    """Above 0 while the task waits shielded: nothing is delivered."""
     trouble: Delivery | None
     native: asyncio.Task[Any] | None
 
@@ -70,31 +72,30 @@ class _Verbs:
             raise
 
     @coroutine
-    def park_shielded(
-        self,
-        waiter: Future[Any],
-        on_native_cancel: Callable[[BaseException], None] | None = None,
-    ) -> Generator[Any, Any, Any]:
-        delivery = Delivery.of(self)
-        delivery.masked += 1
+    def park_shielded(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
+        self.masked += 1
         try:
             while not waiter.done():
+                # A native cancel would cancel what we await, so that is not the waiter itself.
                 step: Future[None] = self.make_waiter()
                 relay = _Relay(step)
                 waiter.add_done_callback(relay)
                 try:
                     yield from step
                 except CancelledError as exc:
-                    if on_native_cancel is None:
-                        delivery.defer(exc.args, counted=True)
-                    else:
-                        on_native_cancel(exc)
+                    Delivery.of(self).defer(exc.args, counted=True)
                 finally:
                     waiter.remove_done_callback(relay)
         finally:
-            delivery.masked -= 1
-            delivery.resume()
+            self.unmask()
         return waiter.result()
+
+    def unmask(self) -> None:
+        """End a shielded wait: what was cancelled meanwhile comes now."""
+        self.masked -= 1
+        if self.credit <= 0 and self.masked == 0:
+            if self.trouble is not None or canceller(self.scope) is not None:
+                Delivery.of(self).resume()
 
     @coroutine
     def checkpoint(self) -> Generator[Any, Any, None]:
@@ -114,15 +115,13 @@ class _Verbs:
 
     @coroutine
     def cancel_shielded_checkpoint(self) -> Generator[Any, Any, None]:
-        delivery = Delivery.of(self)
-        delivery.masked += 1
+        self.masked += 1
         try:
             yield
         except CancelledError as exc:
-            delivery.defer(exc.args, counted=True)
+            Delivery.of(self).defer(exc.args, counted=True)
         finally:
-            delivery.masked -= 1
-            delivery.resume()
+            self.unmask()
 
     def in_cancelled_scope(self) -> bool:
         return canceller(self.scope) is not None
@@ -156,7 +155,7 @@ class _Relay:
 class Task(_Verbs, asyncio.Task):  # type: ignore[type-arg]  # no subscript at run time: it costs
     """A task of Creche's own, with the kernel's state in slots. `nest.py` makes them."""
 
-    __slots__ = ("credit", "kernel", "label", "nest", "scope", "trouble")
+    __slots__ = ("credit", "kernel", "label", "masked", "nest", "scope", "trouble")
 
     label: Any
     nest: Any
@@ -199,7 +198,7 @@ class Task(_Verbs, asyncio.Task):  # type: ignore[type-arg]  # no subscript at r
 class ForeignTask(_Verbs):
     """The kernel's state for a task that Creche did not make."""
 
-    __slots__ = ("_native", "credit", "kernel", "scope", "trouble", "__weakref__")
+    __slots__ = ("__weakref__", "_native", "credit", "kernel", "masked", "scope", "trouble")
 
     def __init__(self, native: asyncio.Task[Any], kernel: AsyncioKernel) -> None:
         key = id(native)
@@ -207,6 +206,7 @@ class ForeignTask(_Verbs):
         self.kernel = kernel
         self.scope = None
         self.credit = BUDGET
+        self.masked = 0
         self.trouble = None
 
     @property
@@ -248,16 +248,16 @@ def kernel_of(loop: asyncio.AbstractEventLoop) -> AsyncioKernel:
 
 def kernel_here() -> AsyncioKernel | None:
     """Return the kernel of the asyncio loop that runs in this thread."""
-    loop = _running_loop()
+    loop = running_loop()
     return None if loop is None else kernel_of(loop)
 
 
 def task_here() -> Task | ForeignTask | None:
     """Return the asyncio task that runs in this thread."""
-    loop = _running_loop()
+    loop = running_loop()
     if loop is None:
         return None
-    native = _native_task(loop)
+    native = native_task(loop)
     if type(native) is Task:
         return native
     if native is None:
