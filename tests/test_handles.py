@@ -27,7 +27,6 @@ from creche import (
     wait_all_tasks_blocked,
 )
 from creche.abc import TaskStatus
-from creche.lowlevel import checkpoint
 
 Status = TaskHandle.Status
 
@@ -287,89 +286,6 @@ async def test_awaiting_a_failed_handle_raises_anew_each_time() -> None:
         raised.append(caught.value)
     assert raised[0] is not raised[1]
     assert raised[0].__cause__ is raised[1].__cause__ is handle.exception
-
-
-# Cancelling through the handle
-
-
-async def test_cancel_cancels_only_that_task() -> None:
-    release = Event()
-    async with create_task_group() as tg:
-        handles = [tg.start_soon(waits, release) for _ in range(3)]
-        await wait_all_tasks_blocked()
-        handles[1].cancel()
-        await handles[1].wait()
-        assert not tg.cancel_scope.cancel_called
-        release.set()
-    assert [handle.status for handle in handles] == [
-        Status.FINISHED,
-        Status.CANCELLED,
-        Status.FINISHED,
-    ]
-
-
-async def test_cancel_is_level_triggered_as_a_scope_is() -> None:
-    raised = 0
-
-    async def stubborn() -> None:
-        nonlocal raised
-        for _ in range(5):
-            try:
-                await sleep_forever()
-            except get_cancelled_exc_class():
-                raised += 1
-        await checkpoint()
-
-    async with create_task_group() as tg:
-        handle = tg.start_soon(stubborn)
-        await wait_all_tasks_blocked()
-        handle.cancel()
-    assert raised == 5
-    assert handle.status is Status.CANCELLED
-
-
-async def test_cancel_reaches_the_tasks_own_children() -> None:
-    log = []
-
-    async def grandchild() -> None:
-        try:
-            await sleep_forever()
-        finally:
-            log.append("grandchild cancelled")
-
-    async def child() -> None:
-        async with create_task_group() as inner:
-            inner.start_soon(grandchild)
-
-    async with create_task_group() as tg:
-        handle = tg.start_soon(child)
-        await wait_all_tasks_blocked()
-        handle.cancel()
-    assert log == ["grandchild cancelled"]
-    assert handle.status is Status.CANCELLED
-
-
-async def test_cancel_after_cancel_and_after_the_end_does_nothing() -> None:
-    async with create_task_group() as tg:
-        handle = tg.start_soon(cleans_up_when_cancelled, release := Event())
-        await wait_all_tasks_blocked()
-        handle.cancel()
-        handle.cancel()
-        await wait_all_tasks_blocked()
-        assert handle.status is Status.CANCELLING
-        release.set()
-        await handle.wait()
-        handle.cancel()
-    assert handle.status is Status.CANCELLED
-
-
-async def test_a_task_cancelled_by_its_group_ends_cancelled() -> None:
-    async with create_task_group() as tg:
-        handle = tg.start_soon(sleep_forever)
-        tg.cancel_scope.cancel()
-    assert handle.status is Status.CANCELLED
-    with pytest.raises(TaskCancelled, match="the task was cancelled"):
-        await handle
 
 
 # Names, coroutines, started values

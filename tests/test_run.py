@@ -1,6 +1,6 @@
 """``creche.run``: what goes in, what comes out, what it refuses, and that it leaves nothing behind.
 
-Running without an event loop (`NoEventLoopError`) is here as well.
+What works without an event loop is in ``test_no_loop.py``.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import pytest
 
 import creche
 from _harness import Backend
 from creche import (
-    NoEventLoopError,
     create_task_group,
     get_all_backends,
     get_available_backends,
@@ -367,68 +365,3 @@ def test_run_leaves_the_current_loop_of_the_thread_alone(backend: Backend) -> No
     thread.start()
     thread.join(20)
     assert kept == ["still usable"]
-
-
-# No event loop
-
-
-def step(coro: Any) -> None:
-    """Run a coroutine without a loop, to its first suspension."""
-    try:
-        coro.send(None)
-    finally:
-        coro.close()
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: creche.current_time(),
-        lambda: creche.current_effective_deadline(),
-        lambda: creche.get_cancelled_exc_class(),
-        lambda: creche.get_current_task(),
-        lambda: creche.get_running_tasks(),
-        lambda: creche.lowlevel.current_token(),
-        lambda: step(creche.sleep(0)),
-        lambda: step(creche.sleep(1)),
-        lambda: step(creche.sleep_forever()),
-        lambda: step(creche.lowlevel.checkpoint()),
-        lambda: step(creche.lowlevel.checkpoint_if_cancelled()),
-        lambda: step(creche.lowlevel.cancel_shielded_checkpoint()),
-        lambda: step(creche.wait_all_tasks_blocked()),
-        lambda: step(creche.create_task_group().__aenter__()),
-        lambda: step(creche.Lock().acquire()),
-        lambda: step(creche.Event().wait()),
-    ],
-    ids=[
-        "current_time",
-        "current_effective_deadline",
-        "get_cancelled_exc_class",
-        "get_current_task",
-        "get_running_tasks",
-        "current_token",
-        "sleep(0)",
-        "sleep(1)",
-        "sleep_forever",
-        "checkpoint",
-        "checkpoint_if_cancelled",
-        "cancel_shielded_checkpoint",
-        "wait_all_tasks_blocked",
-        "create_task_group",
-        "Lock.acquire",
-        "Event.wait",
-    ],
-)
-def test_outside_a_loop_it_says_so(call: Callable[[], object]) -> None:
-    with pytest.raises(NoEventLoopError):
-        call()
-
-
-def test_primitives_can_be_made_outside_a_loop() -> None:
-    for make in (creche.Lock, creche.Event, creche.Condition, creche.Future):
-        make()
-    assert creche.Semaphore(2).value == 2
-    assert creche.CapacityLimiter(3).total_tokens == 3
-    send, receive = creche.create_memory_object_stream[int](1)
-    with send, receive:
-        assert send.statistics().max_buffer_size == 1

@@ -178,10 +178,11 @@ class TaskHandle(Generic[T_co]):
             self._waiters.append(waiter)
             try:
                 await task.park(waiter)
-            except BaseException:
-                if self._waiters is not None:
-                    self._waiters.remove(waiter)
-                raise
+            except BaseException as exc:
+                if not task.granted(waiter, exc):
+                    if self._waiters is not None:
+                        self._waiters.remove(waiter)
+                    raise
 
     def __await__(self) -> Generator[Any, Any, T_co]:
         yield from self.wait().__await__()

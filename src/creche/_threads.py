@@ -75,7 +75,11 @@ async def run_blocking(func: Callable[[], T], *, name: str) -> T:
     waiter = task.make_waiter()
     call = _Call(func, task.kernel, waiter)
     Thread(target=call.work, name=name).start()
-    await task.park(waiter)
+    try:
+        await task.park(waiter)
+    except BaseException as exc:
+        if not task.granted(waiter, exc):
+            raise
     if call.exception is None:
         return call.result
     try:

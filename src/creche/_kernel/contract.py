@@ -7,8 +7,8 @@ The rules
 ---------
 Waiting     `Task.park` is the only way to block. Whoever wakes a task holds its `Waiter`, and
             skips a waiter that is `done()`: its task was cancelled, and is on its way out.
-Grants      A grant wins over a cancel. Once `Waiter.set_result` was called, `park` returns that
-            value, whatever cancel arrives before the task steps; the cancel is raised at the
+Grants      A grant wins over a cancel. Once `Waiter.set_result` was called the operation has
+            succeeded, whatever cancel arrives before the task steps; the cancel is raised at the
             task's next checkpoint. So no primitive ever has to take a grant back.
 Cancelling  Level-triggered. While a scope is cancelled every `park`, `give_way` and checkpoint of
             an unshielded task inside it raises `Kernel.cancelled_class`, until the task has left
@@ -28,7 +28,7 @@ Threads     Nothing here may be called from another thread but `Kernel.call_soon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -46,6 +46,10 @@ class Waiter(Protocol):
 
     def done(self) -> bool:
         """Tell whether the waiter was granted, failed or cancelled already."""
+        ...
+
+    def result(self) -> Any:
+        """Return what a granted waiter was given, or raise what a failed one was."""
         ...
 
     def set_result(self, value: Any, /) -> None:
@@ -69,11 +73,27 @@ class Task(Protocol):
         """Make a waiter that this task is about to park on."""
         ...
 
-    async def park(self, waiter: Waiter, /) -> Any:
-        """Block this task (the running one) until `waiter` is granted or failed.
+    def park(self, waiter: Waiter, /) -> Awaitable[Any]:
+        """Return what this task (the running one) awaits to block until `waiter` is granted.
 
-        Raises `cancelled_class` if the task is cancelled and the waiter is not granted; the
-        waiter is then done. The caller takes it out of its queue.
+        Awaiting it returns what was granted, or raises what the waiter failed with, or
+        `cancelled_class`. It is awaited at once, and only in this way:
+
+            try:
+                value = await task.park(waiter)
+            except BaseException as exc:
+                if not task.granted(waiter, exc):
+                    queue.discard(waiter)
+                    raise
+                value = waiter.result()
+        """
+        ...
+
+    def granted(self, waiter: Waiter, exc: BaseException, /) -> bool:
+        """Tell, when `park` raised `exc`, whether `waiter` had been granted before the cancel.
+
+        Then the operation has succeeded, and the cancel is put off to the next checkpoint.
+        Otherwise the waiter is done: whoever holds it will skip it.
         """
         ...
 

@@ -15,12 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from creche._kernel import current_task
 from creche._queue import WaitQueue
 
 from .lock import Lock, LockStatistics
+
+if TYPE_CHECKING:
+    from creche._kernel.contract import Task, Waiter
 
 T = TypeVar("T")
 
@@ -42,7 +45,7 @@ class Condition:
 
     def __init__(self, lock: Lock | None = None) -> None:
         self._lock = Lock() if lock is None else lock
-        self._queue: WaitQueue[None] = WaitQueue()
+        self._queue: WaitQueue[Task] = WaitQueue()
 
     async def acquire(self) -> None:
         """Wait until the lock is free, and take it. A checkpoint.
@@ -93,15 +96,18 @@ class Condition:
         if task.credit <= 0:  # cancelled, perhaps: then raise before the lock changes hands
             await task.checkpoint_if_cancelled()
         waiter = task.make_waiter()
-        self._queue.add(waiter, None)
+        self._queue.add(waiter, task)
         self._lock.release()
+        turn: Waiter | None = None
         try:
-            await task.park(waiter)
-        except BaseException:
-            self._queue.discard(waiter)
-            raise
+            turn = await task.park(waiter)
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                self._queue.discard(waiter)
+                raise
+            turn = waiter.result()
         finally:
-            await self._lock.reacquire(task)
+            await task.park_shielded(turn or self._lock.queue_up(task))
 
     async def wait_for(self, predicate: Callable[[], T]) -> T:
         """Wait until `predicate()` is true, asking now and after each notification.
@@ -123,7 +129,10 @@ class Condition:
         if not self._lock.held_by(current_task()):
             raise _not_held()
         while n > 0 and (first := self._queue.pop()) is not None:
-            first[0].set_result(None)
+            waiter, task = first
+            # Its place among those that wait for the lock is taken now, so that the order of
+            # notification holds on a loop that shuffles the tasks it wakes.
+            waiter.set_result(self._lock.queue_up(task))
             n -= 1
 
     def notify_all(self) -> None:

@@ -57,9 +57,10 @@ class Event:
         self._queue.add(waiter, None)
         try:
             await task.park(waiter)
-        except BaseException:
-            self._queue.discard(waiter)
-            raise
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                self._queue.discard(waiter)
+                raise
 
     def statistics(self) -> EventStatistics:
         """Return how many tasks wait now."""

@@ -94,9 +94,10 @@ class CapacityLimiter:
         self._queue.add(waiter, (borrower, kernel_task))
         try:
             await task.park(waiter)
-        except BaseException:
-            self._queue.discard(waiter)
-            raise
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                self._queue.discard(waiter)
+                raise
 
     def acquire_nowait(self) -> None:
         """Borrow a token for the current task without waiting.

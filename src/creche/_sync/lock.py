@@ -19,7 +19,7 @@ from creche._queue import WaitQueue
 
 if TYPE_CHECKING:
     from creche._info import TaskInfo
-    from creche._kernel.contract import Task
+    from creche._kernel.contract import Task, Waiter
 
 
 class LockStatistics(NamedTuple):
@@ -63,9 +63,10 @@ class Lock:
         self._queue.add(waiter, task)
         try:
             await task.park(waiter)
-        except BaseException:
-            self._queue.discard(waiter)
-            raise
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                self._queue.discard(waiter)
+                raise
 
     def acquire_nowait(self) -> None:
         """Take the lock without waiting.
@@ -121,14 +122,15 @@ class Lock:
         """Tell whether `task` is the holder. For Condition."""
         return self._owner is task
 
-    async def reacquire(self, task: Task) -> None:
-        """Take the lock again for `task`, the running one, whatever is cancelled. For Condition."""
+    def queue_up(self, task: Task) -> Waiter:
+        """Put `task` in the queue; it holds the lock when the waiter is granted. For Condition."""
+        waiter = task.make_waiter()
         if self._owner is None:
             self._owner = task
-            return
-        waiter = task.make_waiter()
-        self._queue.add(waiter, task)
-        await task.park_shielded(waiter)
+            waiter.set_result(None)
+        else:
+            self._queue.add(waiter, task)
+        return waiter
 
     def _not_held(self) -> RuntimeError:
         holder = "no task" if self._owner is None else f"task {self._owner.info().name!r}"

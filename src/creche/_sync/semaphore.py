@@ -83,9 +83,10 @@ class Semaphore:
         self._queue.add(waiter, None)
         try:
             await task.park(waiter)
-        except BaseException:
-            self._queue.discard(waiter)
-            raise
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                self._queue.discard(waiter)
+                raise
 
     def acquire_nowait(self) -> None:
         """Take 1 from the value without waiting.

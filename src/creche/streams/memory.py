@@ -63,9 +63,11 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         self._waiting += 1
         try:
             item = await task.park(waiter)
-        except BaseException:
-            state.receivers.discard(waiter)
-            raise
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                state.receivers.discard(waiter)
+                raise
+            item = waiter.result()
         finally:
             self._waiting -= 1
         return item
@@ -181,9 +183,10 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
         self._waiting += 1
         try:
             await task.park(waiter)
-        except BaseException:
-            state.senders.discard(waiter)
-            raise
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                state.senders.discard(waiter)
+                raise
         finally:
             self._waiting -= 1
 

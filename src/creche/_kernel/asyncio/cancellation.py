@@ -26,8 +26,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Generator, Iterator
-from types import coroutine
+from pathlib import PurePath
+from types import FrameType, coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("creche")
 _native_cancel = asyncio.Task.cancel
 
+_OURS = str(PurePath(__file__).parents[2])
 _PATIENCE = 10
 """Cancellations in a row that a task may swallow before we slow down."""
 _SHORTEST, _LONGEST = 0.001, 1.0
@@ -238,7 +241,7 @@ class Delivery:
 
     def linger(self) -> Generator[Any, Any, None]:
         """Hold a task that swallows every cancellation for a while, so that others get on."""
-        self._warn()
+        self._warn(running=True)
         pause: asyncio.Future[None] = self.loop.create_future()
         self.loop.call_later(self._delay(), _grant, pause)
         self.task.masked += 1
@@ -301,20 +304,28 @@ class Delivery:
     def _delay(self) -> float:
         return min(_SHORTEST * 2.0 ** min(self.refusals - _PATIENCE - 1, 30), _LONGEST)
 
-    def _warn(self) -> None:
+    def _warn(self, *, running: bool = False) -> None:
         if self.refusals == _PATIENCE + 1:
             _log.warning(
                 "task %r swallowed %d cancellations in a row and is still inside the cancelled "
                 "scope, at %s: let the cancellation exception out, or shield the clean-up",
                 self.task.info().name,
                 _PATIENCE,
-                _whereabouts(self.task.native),
+                _users_line() if running else _whereabouts(self.task.native),
             )
 
 
 def _grant(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+def _users_line() -> str:
+    """Say where the running task is: the innermost frame that is not Creche's own."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"
 
 
 def _whereabouts(native: asyncio.Task[Any] | None) -> str:

@@ -48,7 +48,7 @@ class AsyncioKernel:
         task = task_here()
         assert task is not None, "awaited in a task"
         if deadline == inf:
-            await task.park(task.make_waiter())
+            await task.park(task.make_waiter())  # Nobody else has it: it is never granted.
         elif deadline <= self.now():
             await task.checkpoint()
         else:
@@ -56,9 +56,10 @@ class AsyncioKernel:
             entry = self.timers.add(deadline, waiter)
             try:
                 await task.park(waiter)
-            except BaseException:
-                self.timers.drop(entry)
-                raise
+            except BaseException as exc:
+                if not task.granted(waiter, exc):
+                    self.timers.drop(entry)
+                    raise
 
     def enter_scope(self, scope: Scope, task: Task | ForeignTask) -> None:
         deadline = scope.deadline_

@@ -82,7 +82,9 @@ class Nest:
         move.move = room.leave
         try:
             await caller.park(room.waiter)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
+            if caller.granted(room.waiter, exc):
+                return
             if task in self._starting:
                 room.given_up = True
                 self.cancel_child(task, "the caller of start() was cancelled")

@@ -46,9 +46,12 @@ class _Side:
             self.registered = True
         try:
             result: T = await task.park(waiter)
-        finally:
-            if self.waiter is waiter:
-                self.waiter = self.attempt = None
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                if self.waiter is waiter:
+                    self.waiter = self.attempt = None
+                raise
+            result = waiter.result()
         return result
 
     def _ready(self) -> None:
@@ -142,6 +145,9 @@ class Readiness:
         try:
             add(fd, _grant, waiter)
             await task.park(waiter)
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                raise
         finally:
             if self._waiting.get(key) is waiter:
                 del self._waiting[key]

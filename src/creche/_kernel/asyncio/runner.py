@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..contract import BUDGET
+from ..main import MainLabel, start
 from .tasks import Task, kernel_of
 
 OPTIONS = ("debug", "loop_factory", "use_uvloop")
@@ -29,24 +30,15 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
     with asyncio.Runner(debug=options.get("debug"), loop_factory=factory) as runner:
         loop = runner.get_loop()
         kernel = kernel_of(loop)
-        _adopt_next_task(loop)
+        main = start(func, args)
+        _adopt_next_task(loop, MainLabel(func, main))
         try:
-            return runner.run(_main(func, args))
+            return runner.run(main)
         finally:
             kernel.close()
 
 
-async def _main(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    result = func(*args)
-    if not hasattr(result, "__await__"):
-        raise TypeError(
-            f"Expected {getattr(func, '__qualname__', func)}() to return an awaitable, but the "
-            f"return value ({result!r}) is not one: pass an async function to run()"
-        )
-    return await result
-
-
-def _adopt_next_task(loop: asyncio.AbstractEventLoop) -> None:
+def _adopt_next_task(loop: asyncio.AbstractEventLoop, label: MainLabel) -> None:
     """Make the next task of the loop a `Task`, then put the loop's own factory back."""
     previous = loop.get_task_factory()
 
@@ -59,7 +51,7 @@ def _adopt_next_task(loop: asyncio.AbstractEventLoop) -> None:
         task.kernel = kernel_of(loop)
         task.scope = None
         task.credit = BUDGET
-        task.label = None
+        task.label = label
         task.nest = None
         task.masked = 0
         task.trouble = None

@@ -4,8 +4,8 @@
 A task that somebody else made is `foreign`: its state lives in a `ForeignTask` beside it, found
 by the task's identity, and it counts as outside every scope that it did not enter itself.
 
-What may suspend here: `park`, `park_shielded` and the checkpoints, which are generator-based
-coroutines because a frame less for each wait is time and memory. `trouble` is None until the
+What may suspend here: what `park` returns, `park_shielded` and the checkpoints. They are the loop's
+own future or generator-based coroutines, for each frame less in a wait is time and memory. `trouble` is None until the
 first cancellation; what happens then is in `cancellation.py`.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -54,22 +54,29 @@ class _Verbs:
     def make_waiter(self) -> Future[Any]:
         return Future(loop=self.kernel.loop)
 
+    def park(self, waiter: Future[Any]) -> Awaitable[Any]:
+        if self.credit > 0:
+            # Before the wait: a cancel that comes with the grant sets it back to nothing.
+            self.credit = BUDGET
+            return waiter  # As it is: a coroutine around it would cost each blocked task 230 bytes.
+        return self._park_if_not_cancelled(waiter)
+
     @coroutine
-    def park(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
-        if self.credit <= 0:
-            yield from interrupt(self, waiter)
-        # Before the wait: a cancel that comes with the grant sets it back to nothing.
+    def _park_if_not_cancelled(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
+        yield from interrupt(self, waiter)
         self.credit = BUDGET
-        try:
-            return (yield from waiter)
-        except CancelledError as exc:
-            if not waiter.done():
-                waiter.cancel()
-            elif not waiter.cancelled():
-                # A native cancel met a grant: the grant wins, the cancel comes next.
-                Delivery.of(self).defer(exc.args, counted=True)
-                return waiter.result()
-            raise
+        return (yield from waiter)
+
+    def granted(self, waiter: Future[Any], exc: BaseException) -> bool:
+        if waiter.cancelled() or not isinstance(exc, CancelledError):
+            return False
+        if not waiter.done():
+            waiter.cancel()
+            return False
+        # A native cancel met a grant: the grant wins, the cancel comes next.
+        Delivery.of(self).defer(exc.args, counted=True)
+        waiter.result()  # What it failed with says more than a cancellation.
+        return True
 
     @coroutine
     def park_shielded(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
@@ -168,6 +175,8 @@ class Task(_Verbs, asyncio.Task):  # type: ignore[type-arg]  # no subscript at r
         return self.label.name if self.label is not None else super().get_name()
 
     def set_name(self, value: object) -> None:
+        if value is None:  # From CPython 3.13's create_task, for a task that got no name.
+            return
         super().set_name(value)
         self.label = None
 
@@ -222,8 +231,11 @@ class ForeignTask(_Verbs):
 
     def info(self) -> TaskRecord:
         native = self._native()
-        assert native is not None, "a task that is described is alive"
-        return TaskRecord(id(native), None, native.get_name(), native.get_coro(), native)
+        if native is None:
+            return TaskRecord(id(self), None, "a task that has ended", None, None)
+        # CPython 3.12.1 crashes when a finished eager task is asked for its coroutine.
+        coro = None if native.done() else native.get_coro()
+        return TaskRecord(id(native), None, native.get_name(), coro, native)
 
 
 _foreign: dict[int, ForeignTask] = {}

@@ -7,15 +7,12 @@ from typing import Any
 
 import trio
 
+from ..main import name_of_main, start
+
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     async def main() -> Any:
-        result = func(*args)
-        if not hasattr(result, "__await__"):
-            raise TypeError(
-                f"Expected {getattr(func, '__qualname__', func)}() to return an awaitable, but "
-                f"the return value ({result!r}) is not one: pass an async function to run()"
-            )
-        return await result
+        trio.lowlevel.current_task().name = name_of_main(func)
+        return await start(func, args)
 
     return trio.run(main, **options)

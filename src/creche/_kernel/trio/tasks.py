@@ -8,17 +8,17 @@ operation goes through `give_way`, which asks Trio and keeps the budget itself.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Awaitable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import outcome
 import trio
 
-from ..contract import BUDGET
+from ..contract import BUDGET, TaskRecord
 from .introspection import record
 
 if TYPE_CHECKING:
-    from ..contract import TaskRecord
     from ..scope import Scope
     from .kernel import TrioKernel
 
@@ -40,6 +40,10 @@ class Waiter:
 
     def done(self) -> bool:
         return self._done
+
+    def result(self) -> Any:
+        assert self._outcome is not None, "kept only for a waiter that was granted before its park"
+        return self._outcome.unwrap()
 
     def set_result(self, value: Any, /) -> None:
         self._finish(outcome.Value(value))
@@ -90,11 +94,16 @@ class Task:
         return self._native()
 
     def make_waiter(self) -> Waiter:
-        return Waiter(_native_task())
+        native = self._native()
+        assert native is not None, "a task that parks is alive"
+        return Waiter(native)
 
-    async def park(self, waiter: Waiter, /) -> Any:
+    def park(self, waiter: Waiter, /) -> Awaitable[Any]:
         self._budget = BUDGET
-        return await waiter.wait()
+        return waiter.wait()
+
+    def granted(self, waiter: Waiter, exc: BaseException, /) -> bool:
+        return False  # Trio cancels no task that it has rescheduled.
 
     async def park_shielded(self, waiter: Waiter, /) -> Any:
         with trio.CancelScope(shield=True):
@@ -126,7 +135,8 @@ class Task:
 
     def info(self) -> TaskRecord:
         native = self._native()
-        assert native is not None, "a task that is described is alive"
+        if native is None:
+            return TaskRecord(id(self), None, "a task that has ended", None, None)
         return record(native)
 
 

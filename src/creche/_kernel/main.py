@@ -1,0 +1,35 @@
+"""The main function of a run, on every loop: calling it, and the name its task goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+
+async def start(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call the function that was given to `run` and await what it returns."""
+    result = func(*args)
+    if not hasattr(result, "__await__"):
+        raise TypeError(
+            f"Expected {name_of_main(func)}() to return an awaitable, but the return value "
+            f"({result!r}) is not one: pass an async function to run()"
+        )
+    return await result
+
+
+def name_of_main(func: Callable[..., Any]) -> str:
+    """Name the main task by its function."""
+    module = getattr(func, "__module__", None)
+    name = getattr(func, "__qualname__", None) or type(func).__qualname__
+    return f"{module}.{name}" if module else str(name)
+
+
+class MainLabel:
+    """What a kernel shows of the main task: the contract's `Label`."""
+
+    __slots__ = ("coro", "key", "name")
+
+    def __init__(self, func: Callable[..., Any], coro: Coroutine[Any, Any, Any]) -> None:
+        self.name = name_of_main(func)
+        self.coro = coro
+        self.key: Any = None

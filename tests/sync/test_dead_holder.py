@@ -1,0 +1,25 @@
+"""What the statistics of a primitive say of a holder that ended without releasing it."""
+
+from __future__ import annotations
+
+import gc
+from _harness import on_asyncio
+import asyncio, creche
+from creche import Lock, CapacityLimiter, create_task_group
+async def test_statistics_survive_a_holder_that_ended() -> None:
+    lock = Lock(); limiter = CapacityLimiter(2)
+    async with create_task_group() as g:
+        g.start_soon(lock.acquire); g.start_soon(limiter.acquire)
+    for _ in range(2):
+        assert lock.statistics().locked
+        repr(lock)
+        assert len(limiter.statistics().borrowers) == 1
+        gc.collect()
+@on_asyncio
+async def test_statistics_survive_a_native_holder_that_ended() -> None:
+    lock = Lock(); limiter = CapacityLimiter(2)
+    await asyncio.wait([asyncio.create_task(lock.acquire()), asyncio.create_task(limiter.acquire())])
+    gc.collect()
+    assert lock.statistics().locked
+    repr(lock)
+    assert len(limiter.statistics().borrowers) == 1
