@@ -18,7 +18,7 @@ help: ## show this
 		printf '  make %-7s %s\n' "$$name" "$$text"; done
 
 demo: ## watch the task chapter come true on every backend
-	@$(ENVIRONMENTS) main
+	@$(ENVIRONMENTS) main --group demo
 	@$(BIN)/python -m creche demo $(ARGS)
 
 test: ## run the tests on every CPython from 3.11 on

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -23,6 +24,11 @@ from .runner import load, run_portable
 
 STUBBORN_SECONDS = 1.0
 PROBE_TASKS = 20_000
+
+# Some machines forbid Python to keep what it compiled: then the rows would time the compiler.
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 
 
 def portable_names(settings: Settings) -> dict[str, str]:
@@ -73,7 +79,7 @@ def stubborn_cpu(backend: Backend, settings: Settings) -> dict[str, list[float]]
 def probe_memory(module: str, backend: Backend, gauge: str) -> float:
     command = [sys.executable, "-m", f"{__package__}.memory_probe"]
     command += [module, backend, gauge, str(PROBE_TASKS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
     return float(done.stdout)
@@ -124,7 +130,8 @@ print(time.perf_counter() - began)
 def milliseconds(program: str) -> float:
     """Run a program that prints seconds in a fresh interpreter."""
     command = [sys.executable, "-c", program]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) * 1e3
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT)
+    return float(done.stdout) * 1e3
 
 
 def in_turns(programs: dict[str, str], settings: Settings) -> dict[str, list[float]]:

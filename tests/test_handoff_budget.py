@@ -1,7 +1,7 @@
 """The checkpoint budget: operations that need not wait yield now and then, not every time.
 
 Every operation checks for cancellation. One that did not have to wait gives way to others only
-once the task has used up its budget of 32 operations, so an endless loop of ready operations lets
+once the task has used up its budget of 128 operations, so an endless loop of ready operations lets
 others run and sees its deadline.
 """
 
@@ -27,7 +27,7 @@ from creche import (
 )
 from creche.lowlevel import checkpoint
 
-BUDGET = 32
+BUDGET = 128
 Operation = Callable[[], Awaitable[None]]
 Prepare = Callable[[], AbstractAsyncContextManager[Operation]]
 

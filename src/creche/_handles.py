@@ -1,9 +1,9 @@
-"""`TaskHandle`: what a task group returns for each task it starts.
+r"""`TaskHandle`: what a task group returns for each task it starts.
 
 Knows no event loop and no group, but for one function that cancels its task.
 
     pending ----------------------> finished | failed | cancelled
-       \\--cancel()--> cancelling ------^
+       \--cancel()--> cancelling ------^
 
 The last three are final. What may be asked in each:
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator
 from enum import Enum
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from ._exceptions import TaskCancelled, TaskFailed, TaskNotFinished
 from ._kernel import current_task
@@ -72,7 +72,7 @@ class TaskHandle(Generic[T_co]):
         "state",
     )
 
-    Status = _Status
+    Status: TypeAlias = _Status
 
     key: Any
     """The kernel's own name for the task."""
@@ -173,15 +173,15 @@ class TaskHandle(Generic[T_co]):
             await task.give_way()
         if self.state is PENDING or self.state is CANCELLING:
             waiter = task.make_waiter()
-            if self._waiters is None:
-                self._waiters = []
-            self._waiters.append(waiter)
+            waiters = self._waiters
+            if waiters is None:
+                waiters = self._waiters = []
+            waiters.append(waiter)
             try:
                 await task.park(waiter)
             except BaseException as exc:
                 if not task.granted(waiter, exc):
-                    if self._waiters is not None:
-                        self._waiters.remove(waiter)
+                    waiters.remove(waiter)
                     raise
 
     def __await__(self) -> Generator[Any, Any, T_co]:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ._kernel import current_kernel, current_task
-from ._kernel.scope import Scope, link, unlink
+from ._kernel.scope import Scope, link, reentered, unlink
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -34,15 +34,28 @@ class CancelScope(Scope):
     :raises ValueError: if the deadline is not a number
     """
 
+    __slots__ = ()
+
     def __init__(self, *, deadline: float = inf, shield: bool = False) -> None:
         if deadline != deadline:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
-        self.deadline_ = deadline
+        self.deadline_ = deadline  # As `Scope.__init__`, without the call.
         self.shield_ = shield
+        self.cancelled = self.caught = self.left = False
+        self.host = self.parent = self.reason = self.tasks = self.native = None
 
     def __enter__(self) -> Self:
         task = current_task()
-        link(self, task, _getframe(1))
+        if self.host is not None or self.left:
+            raise reentered(self)
+        # `link`, without the call: this is half the cost of a scope that does nothing.
+        frame = _getframe(1)
+        self.lost = False
+        self.code = frame.f_code
+        self.instruction = frame.f_lasti
+        self.host = task
+        self.parent = task.scope
+        task.scope = self
         task.kernel.enter_scope(self, task)
         return self
 
@@ -130,12 +143,13 @@ def raise_as_is(exc: BaseException) -> None:
 class _FailScope(CancelScope):
     """A scope that turns its own deadline into a TimeoutError."""
 
-    _called = False
+    __slots__ = ("_called", "_delay", "_reason")
 
     def __init__(self, delay: float | None, deadline: float, shield: bool, reason: str | None):
         super().__init__(deadline=deadline, shield=shield)
         if delay is not None and delay != delay:
             raise ValueError("deadline must not be NaN: give a delay in seconds, or None")
+        self._called = False
         self._delay = delay
         self._reason = reason
 

@@ -162,7 +162,8 @@ class TaskGroup:
             except BaseException as exc:  # Such as Trio's KeyboardInterrupt in the main task.
                 self._errors.append(exc)
                 rest = None
-            self._open = False
+            if exc_val is None and rest is None and not self._errors:
+                return False
             return self._conclude(host, exc_val, rest)
         finally:
             self._open = False

@@ -80,9 +80,11 @@ async def run_blocking(func: Callable[[], T], *, name: str) -> T:
     except BaseException as exc:
         if not task.granted(waiter, exc):
             raise
-    if call.exception is None:
+    error = call.exception
+    if error is None:
         return call.result
+    call.exception = None  # the frames in its traceback hold the call, and this one holds it
     try:
-        raise call.exception
+        raise error
     finally:
-        del call  # the exception's traceback holds this frame
+        del error

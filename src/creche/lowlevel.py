@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final, overload
 
 from ._kernel import current_kernel, current_task
 
@@ -138,6 +138,16 @@ class RunVar(Generic[T]):
     NO_VALUE_SET: Literal[_NoValueSet.NO_VALUE_SET] = _NoValueSet.NO_VALUE_SET
 
     __slots__ = ("__weakref__", "_default", "_name")
+
+    @overload  # two, so that RunVar("name", 1) is a RunVar[int], not a RunVar[Literal[1]]
+    def __init__(
+        self,
+        name: str,
+        default: Literal[_NoValueSet.NO_VALUE_SET] = _NoValueSet.NO_VALUE_SET,
+    ) -> None: ...
+
+    @overload
+    def __init__(self, name: str, default: T) -> None: ...
 
     def __init__(
         self,

@@ -8,9 +8,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from creche import EndOfStream, connect_tcp, create_tcp_listener
-from creche.abc import ByteReceiveStream, SocketAttribute, SocketStream
+from creche.abc import ByteReceiveStream, SocketAttribute, SocketListener, SocketStream
+from creche.streams.stapled import MultiListener
 
 LOOPBACK = "127.0.0.1"
+
+
+async def accept(listener: MultiListener[SocketStream]) -> SocketStream:
+    first = listener.listeners[0]
+    assert isinstance(first, SocketListener)
+    return await first.accept()
 
 
 @asynccontextmanager
@@ -18,7 +25,7 @@ async def connected(host: str = LOOPBACK) -> AsyncIterator[tuple[SocketStream, S
     """Both ends of one TCP connection, closed at the end of the block."""
     async with await create_tcp_listener(local_host=host) as listener:
         client = await connect_tcp(host, listener.extra(SocketAttribute.local_port))
-        server = await listener.listeners[0].accept()
+        server = await accept(listener)
     async with client, server:
         yield client, server
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import weakref
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -79,6 +81,23 @@ async def test_when_all_addresses_fail_each_has_its_error_in_a_group(
     assert all(isinstance(each, ConnectionRefusedError) for each in group.exceptions)
     hosts = [str(each).split()[-3] for each in group.exceptions]
     assert hosts == ["127.0.0.1", "::1", "127.0.0.2"]  # families take turns
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_failure_leaves_no_cycle(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    port = free_port()
+    resolves_to(monkeypatch, *[(LOOPBACK, port), ("127.0.0.2", port)][:count])
+    kept: list[weakref.ref[BaseException]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            await connect_tcp("somewhere", port)
+        except ConnectionFailed as exc:
+            kept.append(weakref.ref(exc))
+        assert [reference() for reference in kept] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_a_port_out_of_range_is_refused() -> None:

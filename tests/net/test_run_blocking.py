@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from typing import NoReturn
 
 import pytest
@@ -25,6 +27,26 @@ async def test_an_error_of_the_call_is_raised() -> None:
 
     with pytest.raises(LookupError, match="in the thread"):
         await run_blocking(fail, name="worker")
+
+
+async def test_an_error_of_the_call_leaves_no_cycle() -> None:
+    class Marked(Exception):
+        pass
+
+    def fail() -> NoReturn:
+        raise Marked
+
+    kept: list[weakref.ref[BaseException]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            await run_blocking(fail, name="worker")
+        except Marked as exc:
+            kept.append(weakref.ref(exc))
+        assert [reference() for reference in kept] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_stop_iteration_does_not_hang() -> None:

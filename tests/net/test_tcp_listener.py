@@ -286,7 +286,7 @@ def no_more_descriptors() -> Iterator[None]:
 
 async def test_accept_reports_that_descriptors_have_run_out() -> None:
     async with await one_listener() as listener:
-        address = listener.extra(SocketAttribute.local_address)
+        address: Any = listener.extra(SocketAttribute.local_address)
         with socket.create_connection(address):
             with no_more_descriptors(), pytest.raises(OSError) as caught:
                 await listener.accept()
@@ -318,7 +318,7 @@ async def test_serve_logs_that_descriptors_have_run_out_and_goes_on() -> None:
 
     try:
         async with await one_listener() as listener, create_task_group() as group:
-            address = listener.extra(SocketAttribute.local_address)
+            address: Any = listener.extra(SocketAttribute.local_address)
             with socket.create_connection(address):
                 with no_more_descriptors():
                     group.start_soon(listener.serve, serve_one)

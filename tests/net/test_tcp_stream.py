@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from array import array
 from typing import Any
 
 import pytest
-from _ends import connected, echo, raw, receive_all, receive_exactly, reset, small_buffer
+from _ends import (
+    LOOPBACK,
+    accept,
+    connected,
+    echo,
+    raw,
+    receive_all,
+    receive_exactly,
+    reset,
+    small_buffer,
+)
 
 from creche import (
     BrokenResourceError,
@@ -16,7 +27,9 @@ from creche import (
     ClosedResourceError,
     EndOfStream,
     TypedAttributeLookupError,
+    connect_tcp,
     create_task_group,
+    create_tcp_listener,
     move_on_after,
     wait_all_tasks_blocked,
 )
@@ -139,13 +152,14 @@ async def test_a_large_send_waits_for_a_slow_reader_and_arrives_whole(kind: Any)
 
 async def test_items_of_several_bytes_are_sent_whole() -> None:
     numbers = array("I", range(50_000))
+    item: Any = memoryview(numbers)
     async with connected() as (client, server), create_task_group() as group:
-        group.start_soon(client.send, memoryview(numbers))
+        group.start_soon(client.send, item)
         assert await receive_exactly(server, 200_000) == numbers.tobytes()
 
 
 async def test_a_lent_buffer_is_given_back_after_a_blocked_send() -> None:
-    item = bytearray(LARGE)
+    item: Any = bytearray(LARGE)
     async with connected() as (client, _server):
         with CancelScope() as scope:
             async with create_task_group() as group:
@@ -347,6 +361,31 @@ async def test_the_peer_s_address_outlives_the_connection() -> None:
         assert server.extra(SocketAttribute.remote_address) == address
         with pytest.raises(TypedAttributeLookupError):
             server.extra(SocketAttribute.local_address)
+
+
+def drop(kept: list[SocketStream]) -> None:
+    kept.clear()
+    gc.collect()
+
+
+async def test_a_stream_that_was_dropped_does_not_haunt_its_successor() -> None:
+    async with await create_tcp_listener(local_host=LOOPBACK) as listener:
+        port = listener.extra(SocketAttribute.local_port)
+
+        async def talk(client: SocketStream) -> int:
+            async with await accept(listener) as server:
+                async with create_task_group() as group:
+                    group.start_soon(client.receive)
+                    await wait_all_tasks_blocked()
+                    await server.send(b"x")
+            return raw(client).fileno()
+
+        kept = [await connect_tcp(LOOPBACK, port)]
+        number = await talk(kept[0])
+        with pytest.warns(ResourceWarning, match="unclosed <socket"):
+            drop(kept)
+        async with await connect_tcp(LOOPBACK, port) as successor:
+            assert await talk(successor) == number
 
 
 async def test_a_stream_shows_its_state_and_its_peer() -> None:

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BUDGET = 32
-"""Ready operations that a task may do in a row before it lets the others run."""
+BUDGET = 128
+"""Ready operations that a task may do in a row before it lets the others run.
+
+As many as Tokio allows: at some 0.3 µs each a task has the loop for 40 µs at most, and the pass of
+the loop that ends it is spread so thin that it does not show (`event`, `lock` in benchmarks)."""
 
 
 class Waiter(Protocol):

@@ -1,7 +1,7 @@
 """`Scope`: the data of a cancel scope, and the chain of scopes that each task is in.
 
-Knows no event loop. The kernels hang their own state on the last four attributes; `CancelScope`
-above adds what the user sees.
+Knows no event loop. The kernels hang their own state on `base`, `tasks` and `native`;
+`CancelScope` above adds what the user sees.
 
     new --enter--> entered --exit--> left        cancel() is allowed, and remembered, in each
 
@@ -26,45 +26,61 @@ if TYPE_CHECKING:
 
 
 class Scope:
-    """The state of one cancel scope, entered or not.
+    """The state of one cancel scope, entered or not."""
 
-    No slots: what a scope does not use, it reads from its class, and making one is two stores.
-    """
+    # Slots, and no more of them set than a scope needs before it is entered: an instance dict
+    # with defaults in the class took twice the time (`empty-scope` in benchmarks).
+    __slots__ = (
+        "__weakref__",
+        "base",
+        "cancelled",
+        "caught",
+        "code",
+        "deadline_",
+        "host",
+        "instruction",
+        "left",
+        "lost",
+        "native",
+        "parent",
+        "reason",
+        "shield_",
+        "tasks",
+    )
 
-    deadline_ = inf
-    shield_ = False
-    cancelled = False
+    deadline_: float
+    shield_: bool
+    cancelled: bool
     """Whether it was cancelled. A deadline that has passed counts once the kernel has seen it."""
-    caught = False
-    left = False
-    lost = False
+    caught: bool
+    """Whether it swallowed a cancellation of its own when it was left."""
+    left: bool
+    lost: bool
     """Whether a task that is not its host tried to leave it."""
-    reason: str | None = None
-    host: Task | None = None
+    reason: str | None
+    host: Task | None
     """The task that entered the scope, None before and after."""
-    parent: Scope | None = None
-    code: CodeType | None = None
-    """The code that entered the scope, and `instruction` the instruction."""
-    instruction = 0
-    tasks: Any = None
+    parent: Scope | None
+    code: CodeType
+    """The code that entered the scope; `instruction` is the place in it."""
+    instruction: int
+    base: int
+    """Asyncio kernel: native `Task.cancel()` requests on the host when the scope was entered."""
+    tasks: Any
     """Asyncio kernel: the tasks that began life in this scope (None or a set)."""
-    native: Any = None
-    """Trio kernel: the `trio.CancelScope` behind this one."""
-    base = 0
-    """Asyncio kernel: foreign `Task.cancel()` requests on the host when the scope was entered."""
-    timer: Any = None
-    """Asyncio kernel: the entry in the heap of deadlines."""
+    native: Any
+    """Asyncio kernel: the entry of the deadline in the timers. Trio kernel: the Trio scope."""
 
     def __init__(self, deadline: float = inf, shield: bool = False) -> None:
         self.deadline_ = deadline
         self.shield_ = shield
+        self.cancelled = self.caught = self.left = False
+        self.host = self.parent = self.reason = self.tasks = self.native = None
 
 
 def place(scope: Scope) -> str:
     """Say where a scope was entered: `file.py:12, in function`."""
     code = scope.code
-    if code is None:
-        return "an unknown place"
     line = code.co_firstlineno
     for start, end, number in code.co_lines():
         if start <= scope.instruction < end and number is not None:
@@ -75,15 +91,20 @@ def place(scope: Scope) -> str:
 def link(scope: Scope, task: Task, frame: FrameType) -> None:
     """Make `scope` the innermost of `task`; `frame` is the user's, which enters it."""
     if scope.host is not None or scope.left:
-        raise RuntimeError(
-            f"this {type(scope).__name__} has already been entered, at {place(scope)}: "
-            "make a new one for each with-block"
-        )
+        raise reentered(scope)
+    scope.lost = False
     scope.code = frame.f_code
     scope.instruction = frame.f_lasti
     scope.host = task
     scope.parent = task.scope
     task.scope = scope
+
+
+def reentered(scope: Scope) -> RuntimeError:
+    return RuntimeError(
+        f"this {type(scope).__name__} has already been entered, at {place(scope)}: make a new one "
+        f"for each with-block"
+    )
 
 
 def unlink(scope: Scope, task: Task) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from socket import AddressFamily, SocketKind
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from .._kernel import current_task
 from .._threads import run_blocking
@@ -40,7 +40,7 @@ def public_address(address: Any) -> Any:
     """Return an address of the socket module as users see it: IPv6 as `(host, port)` too."""
     if not isinstance(address, tuple):
         return address
-    host, port, *rest = address
+    host, port, *rest = cast("tuple[Any, ...]", address)
     if len(rest) == 2 and rest[1] and "%" not in host:
         host = f"{host}%{rest[1]}"
     return host, port

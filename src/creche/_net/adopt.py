@@ -10,6 +10,8 @@ import errno
 import socket
 from typing import Any
 
+from .addresses import INTERNET
+
 
 def check_adoptable(sock_or_fd: Any, *, connected: bool) -> socket.socket:
     """Return a stream socket that may be adopted, non-blocking from now on.
@@ -64,7 +66,7 @@ def _check(sock: socket.socket, connected: bool) -> None:
 
 def _is_bound(sock: socket.socket) -> bool:
     try:
-        address = sock.getsockname()
+        address: Any = sock.getsockname()
     except OSError:
         return False
-    return bool(address[1]) if isinstance(address, tuple) else bool(address)
+    return bool(address[1] if sock.family in INTERNET else address)

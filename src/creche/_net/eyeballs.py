@@ -109,11 +109,8 @@ class _Race(Generic[C, R]):
         if self.winner is not None:
             return self.winner
         failures = [self.failures[number] for number in sorted(self.failures)]
-        try:
-            error = all_failed(target, failures)
-            raise error from error.__cause__
-        finally:
-            self.failures.clear()  # their tracebacks hold this frame
+        self.failures.clear()  # the frames in their tracebacks hold this race
+        raise all_failed(target, failures)
 
     async def _try(self, number: int, candidate: C, failed: Event, group: TaskGroup) -> None:
         try:

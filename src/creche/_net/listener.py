@@ -69,6 +69,14 @@ class DirectSocketListener(SocketListener):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._where()}>"
 
+    def __del__(self) -> None:
+        # As for a stream: the loop must not go on watching a number that others will get.
+        if not getattr(self, "_closed", True):
+            try:
+                self._watch.close()
+            except Exception:
+                pass  # the loop is gone, and its watches with it
+
     async def accept(self) -> SocketStream:
         """Wait for the next connection and return its stream. A checkpoint.
 

@@ -7,8 +7,8 @@ they keep a watch of their own.
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from warnings import warn
 
 from .._kernel import current_kernel
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     FileDescriptorLike: TypeAlias = int | HasFileno
 
 
-def wait_readable(obj: FileDescriptorLike) -> Awaitable[None]:
+def wait_readable(obj: FileDescriptorLike) -> Coroutine[Any, Any, None]:
     """Wait until there is something to read from a socket or descriptor. A checkpoint.
 
     :param obj: an object with `fileno()`, or the number itself; on Windows it has to be a socket. A
@@ -35,7 +35,7 @@ def wait_readable(obj: FileDescriptorLike) -> Awaitable[None]:
     return current_kernel().wait_readable(obj)
 
 
-def wait_writable(obj: FileDescriptorLike) -> Awaitable[None]:
+def wait_writable(obj: FileDescriptorLike) -> Coroutine[Any, Any, None]:
     """Wait until a socket or descriptor takes something to write. A checkpoint.
 
     :param obj: an object with `fileno()`, or the number itself; on Windows it has to be a socket. A
@@ -59,7 +59,7 @@ def notify_closing(obj: FileDescriptorLike) -> None:
     current_kernel().notify_closing(obj)
 
 
-def wait_socket_readable(sock: socket.socket) -> Awaitable[None]:
+def wait_socket_readable(sock: socket.socket) -> Coroutine[Any, Any, None]:
     """Wait as `wait_readable` does, which has replaced this function.
 
     .. deprecated:: 0.1 use `wait_readable`
@@ -72,7 +72,7 @@ def wait_socket_readable(sock: socket.socket) -> Awaitable[None]:
     return wait_readable(sock)
 
 
-def wait_socket_writable(sock: socket.socket) -> Awaitable[None]:
+def wait_socket_writable(sock: socket.socket) -> Coroutine[Any, Any, None]:
     """Wait as `wait_writable` does, which has replaced this function.
 
     .. deprecated:: 0.1 use `wait_writable`

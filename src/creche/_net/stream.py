@@ -19,10 +19,10 @@ Rules
 * A read that took less than it could has left nothing: the next one waits at once, without a call
   that can only fail. An event reports whatever has come meanwhile, for readiness is level-triggered
   (on uvloop `tcp-ping-pong` went from 1.22 to 1.05 of the streams').
-* Sends pay by the byte. Giving way after every 32 small ones would have the reader empty the socket
-  again and again, so that each travels as a packet of its own, at three times the price of sends
+* Sends pay by the byte. Giving way after every few dozen small ones would have the reader empty the
+  socket each time, so that each travels as a packet of its own, at three times the price of sends
   that the system may join (`tcp-send-256`: 2.1 of asyncio's streams, this way 0.7); giving way
-  after 32 large ones has more under way than a processor's cache holds (`tcp-send-64k`: 25 µs,
+  after as many large ones has more under way than a processor's cache holds (`tcp-send-64k`: 25 µs,
   this way 17). In a loop of sends others wait for 512 KiB or 2,000 sends, about 2 ms at the most.
 * Whether the stream is closed is asked when a call has failed, or before a wait, not on every call:
   a closed socket has no descriptor, and the system refuses it.
@@ -43,14 +43,15 @@ from .._exceptions import (
     EndOfStream,
 )
 from .._kernel import current_kernel, current_task
-from .._kernel.contract import Kernel
+from .._kernel.contract import BUDGET, Kernel
 from .abc import SocketStream
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
 
 SEND_PRICE = 256
 """What a send costs beside its bytes, in bytes."""
-BYTES_PER_CREDIT = 16384
+BYTES_PER_CREDIT = 524288 // BUDGET
+"""So many that sends give way after 512 KiB, whatever the budget."""
 
 
 class DirectSocketStream(SocketStream):
@@ -82,6 +83,15 @@ class DirectSocketStream(SocketStream):
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
         return f"<{type(self).__name__} {state}, to {describe(self._peer_address)}>"
+
+    def __del__(self) -> None:
+        # The socket warns of it and closes itself; but the loop must not go on watching its number,
+        # which the next socket gets: test_a_stream_that_was_dropped_does_not_haunt_its_successor.
+        if not getattr(self, "_closed", True):
+            try:
+                self._watch.close()
+            except Exception:
+                pass  # the loop is gone, and its watches with it
 
     def _peer(self) -> Any:
         return self._peer_address

@@ -140,23 +140,25 @@ def _raise_native(
 class Delivery:
     """Brings cancellations home to one task. Made at its first cancellation."""
 
-    # Defaults in the class rather than slots: a group of many tasks makes many of these at once.
-    delivered = 0
-    """Times we called cancel() on the task and have not settled yet."""
-    refusals = 0
-    """Cancellations in a row that the task met without leaving the scope."""
-    pending = False
-    """Whether a look is on its way already."""
-    deferred: tuple[tuple[Any, ...], bool] | None = None
-    """A native cancel to raise at the next checkpoint; whether `cancelling()` counts it."""
-    own: Scope | None = None
-    """The scope that `cancel_child` put around the whole task."""
-    _level = 0
-    _timer: asyncio.TimerHandle | None = None
+    __slots__ = (
+        "_level", "_timer", "deferred", "delivered", "loop", "own", "pending", "refusals", "task",
+    )  # fmt: skip
 
     def __init__(self, task: AnyTask) -> None:
         self.task = task
         self.loop = task.kernel.loop
+        self.delivered = 0
+        """Times we called cancel() on the task and have not settled yet."""
+        self.refusals = 0
+        """Cancellations in a row that the task met without leaving the scope."""
+        self.pending = False
+        """Whether a look is on its way already."""
+        self.deferred: tuple[tuple[Any, ...], bool] | None = None
+        """A native cancel to raise at the next checkpoint; whether `cancelling()` counts it."""
+        self.own: Scope | None = None
+        """The scope that `cancel_child` put around the whole task."""
+        self._level = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def of(cls, task: AnyTask) -> Delivery:

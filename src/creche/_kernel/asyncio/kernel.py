@@ -67,15 +67,19 @@ class AsyncioKernel:
             if deadline <= self.now():
                 scope.cancelled = True
             else:
-                scope.timer = self.timers.add(deadline, scope)
-        cancellation.enter(scope, task)
+                scope.native = self.timers.add(deadline, scope)
+        if scope.cancelled or task.trouble is not None:
+            cancellation.enter(scope, task)
+        else:
+            scope.base = task.cancelling()
 
     def leave_scope(
         self, scope: Scope, task: Task | ForeignTask, exc: BaseException | None
     ) -> BaseException | None:
-        if scope.timer is not None:
-            self.timers.drop(scope.timer)
-            scope.timer = None
+        timer = scope.native
+        if timer is not None:
+            self.timers.drop(timer)
+            scope.native = None
         if scope.cancelled or scope.shield_:
             return cancellation.leave(scope, task, exc)
         return exc
@@ -91,20 +95,20 @@ class AsyncioKernel:
 
     def expire(self, scope: Scope) -> None:
         """The deadline of an entered scope has come."""
-        scope.timer = None
+        scope.native = None
         if scope.host is not None:
             scope.reason = scope.reason or "deadline exceeded"
             self.cancel(scope)
 
     def rearm_scope(self, scope: Scope) -> None:
-        if scope.timer is not None:
-            self.timers.drop(scope.timer)
-            scope.timer = None
+        if scope.native is not None:
+            self.timers.drop(scope.native)
+            scope.native = None
         if not scope.cancelled and scope.deadline_ != inf:
             if scope.deadline_ <= self.now():
                 self.expire(scope)
             else:
-                scope.timer = self.timers.add(scope.deadline_, scope)
+                scope.native = self.timers.add(scope.deadline_, scope)
         if not scope.shield_:
             cancellation.spread(scope)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET, Label, Starting
 from ..scope import Scope, unlink
-from .cancellation import Delivery, canceller, deliver, leave, spread
+from .cancellation import Delivery, canceller, deliver, spread
 from .tasks import Task, task_here
 
 if TYPE_CHECKING:
@@ -28,64 +28,64 @@ if TYPE_CHECKING:
 class Nest:
     """The children of one group."""
 
-    __slots__ = ("_cancelled", "_idle", "_loop", "_starting", "_stopped", "host", "kernel", "scope")
+    __slots__ = ("_cancelled", "_idle", "_starting", "_stopped", "host", "kernel", "scope")
 
     def __init__(self, kernel: AsyncioKernel, scope: Scope, host: Task | ForeignTask) -> None:
         self.kernel = kernel
         self.scope = scope
         self.host = host
-        self._loop = kernel.loop
+        self._starting = 0
+        self._idle: asyncio.Future[Any] | None = None
         self._cancelled: BaseException | None = None
         self._stopped: BaseException | None = None
-        self._idle: asyncio.Future[Any] | None = None
-        self._starting: dict[Task, _Antechamber] | None = None
         scope.tasks = set()
 
-    def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None) -> None:
-        task = Task(coro, loop=self._loop, context=context)
-        task.kernel = self.kernel
+    def spawn(
+        self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None
+    ) -> None:
+        kernel = self.kernel
+        task = label.key = Task(coro, loop=kernel.loop, context=context)
+        scope = self.scope
+        task.kernel = kernel
         task.label = label
-        label.key = task
         task.nest = self
+        task.scope = scope
         task.masked = 0
         task.trouble = None
-        scope = task.scope = self.scope
+        task.credit = BUDGET
         scope.tasks.add(task)
-        if canceller(scope) is None:
-            task.credit = BUDGET
-        else:
+        if scope.cancelled or (scope.parent is not None and canceller(scope) is not None):
             deliver(task)
 
     def retire(self, task: Task, cancelled: BaseException | None) -> None:
-        if self._cancelled is None:
+        if cancelled is not None and self._cancelled is None:
             self._cancelled = cancelled
         tasks = self.scope.tasks
-        if self._starting and task in self._starting:
-            self._starting.pop(task).ended(task)
+        if task.nest is self:
+            tasks.discard(task)
         else:
-            tasks.remove(task)
+            self._starting -= 1
+            task.nest.ended(task)
         # Nothing of the task leads to its handle now, so the frames of its exception can die.
         task.label.key = None
         task.label = task.trouble = None
-        if self._idle is not None and not tasks and not self._starting:
-            if not self._idle.done():
-                self._idle.set_result(None)
+        idle = self._idle
+        if idle is not None and not tasks and not self._starting and not idle.done():
+            idle.set_result(None)
 
     async def start(self, coro: Coroutine[Any, Any, None], label: Label, move: Starting) -> None:
         caller = task_here()
         assert caller is not None, "start() is awaited in a task"
-        if self._starting is None:
-            self._starting = {}
-        room = _Antechamber(self, caller)
+        room = Antechamber(self, caller)
         task = room.admit(coro, label)
-        self._starting[task] = room
         move.move = room.leave
+        self._starting += 1
         try:
             await caller.park(room.waiter)
         except asyncio.CancelledError as exc:
             if caller.granted(room.waiter, exc):
                 return
-            if task in self._starting:
+            if task.nest is room and not task.done() and task.label is not None:
                 room.given_up = True
                 self.cancel_child(task, "the caller of start() was cancelled")
                 room.waiter = caller.make_waiter()
@@ -93,6 +93,15 @@ class Nest:
             raise
         finally:
             move.move = None
+
+    def moved(self, task: Task) -> None:
+        """Take in a child that has started."""
+        scope = self.scope
+        self._starting -= 1
+        task.nest = self
+        scope.tasks.add(task)
+        if scope.cancelled or (scope.parent is not None and canceller(scope) is not None):
+            spread_from(task)
 
     def cancel_child(self, task: Task, reason: str | None) -> None:
         if task.done():
@@ -103,28 +112,28 @@ class Nest:
             own = delivery.own = Scope()
             own.host = task
             own.base = task.cancelling() - delivery.delivered
-            _put_beneath(task, own)
+            hang(task, own)
         if not own.cancelled:
             own.cancelled = True
             own.reason = reason
             spread(own)
 
-    async def close(self, cancelled: BaseException | None) -> BaseException | None:
+    @coroutine
+    def close(self, cancelled: BaseException | None) -> Generator[Any, Any, BaseException | None]:
         host, scope = self.host, self.scope
         try:
             if scope.tasks or self._starting:
-                await self._wait()
-            cancelled = cancelled or self._stopped
-            if canceller(scope) is not None:  # Else somebody cancelled a child natively.
-                cancelled = cancelled or self._cancelled
+                yield from self._wait()
+            if cancelled is None:
+                cancelled = self._stopped
+                if self._cancelled is not None and canceller(scope) is not None:
+                    cancelled = cancelled or self._cancelled  # Else it was cancelled natively.
             unlink(scope, host)
-            scope_timer(self.kernel, scope)
-            return leave(scope, host, cancelled)
+            return self.kernel.leave_scope(scope, host, cancelled)
         finally:
             self._cancelled = self._stopped = None
             del cancelled
 
-    @coroutine
     def _wait(self) -> Generator[Any, Any, None]:
         """Wait until no child is left.
 
@@ -135,7 +144,7 @@ class Nest:
         host.masked += 1
         try:
             while self.scope.tasks or self._starting:
-                idle = self._idle = asyncio.Future(loop=self._loop)
+                idle = self._idle = asyncio.Future(loop=self.kernel.loop)
                 try:
                     yield from idle
                 except asyncio.CancelledError as exc:  # Native, for the host is masked.
@@ -143,18 +152,13 @@ class Nest:
                     self.kernel.cancel(self.scope)
         finally:
             self._idle = None
-            host.unmask()
+            host.masked -= 1
+            if host.credit <= 0:
+                host.unmasked()
 
 
-def scope_timer(kernel: AsyncioKernel, scope: Scope) -> None:
-    """Drop the deadline of a scope that is left."""
-    if scope.timer is not None:
-        kernel.timers.drop(scope.timer)
-        scope.timer = None
-
-
-def _put_beneath(task: Task, scope: Scope | None) -> None:
-    """Make `scope` the first link of the task's own chain, or the link that it hangs on."""
+def hang(task: Task, scope: Scope | None) -> None:
+    """Make `scope` what the task's own chain of scopes hangs on; or its first own link."""
     first = None
     link = task.scope
     while link is not None and link.host is task:
@@ -167,29 +171,40 @@ def _put_beneath(task: Task, scope: Scope | None) -> None:
         first.parent = scope
 
 
-class _Antechamber:
+def spread_from(task: Task) -> None:
+    """Deliver to a child that came into a cancelled scope, and to all that is inside it."""
+    if task.scope is not None and task.scope.host is task:
+        link = task.scope
+        while link.parent is not None and link.parent.host is task:
+            link = link.parent
+        spread(link)
+    elif canceller(task.scope) is not None:
+        deliver(task)
+
+
+class Antechamber:
     """Where a child lives until it is started: in the scope of the caller of `start()`."""
 
-    __slots__ = ("_nest", "_scope", "_task", "given_up", "waiter")
+    __slots__ = ("_nest", "_scope", "_task", "given_up", "host", "waiter")
 
     def __init__(self, nest: Nest, caller: Task | ForeignTask) -> None:
+        self.host = nest.host
+        self.given_up = False
         self._nest = nest
         self._scope = caller.scope
-        self._task: Task | None = None
-        self.waiter = caller.make_waiter()
-        self.given_up = False
+        self.waiter: asyncio.Future[Any] = asyncio.Future(loop=nest.kernel.loop)
 
     def admit(self, coro: Coroutine[Any, Any, None], label: Label) -> Task:
-        nest = self._nest
-        task = self._task = Task(coro, loop=nest.kernel.loop)
-        task.kernel = nest.kernel
+        kernel = self._nest.kernel
+        scope = self._scope
+        task = self._task = label.key = Task(coro, loop=kernel.loop)
+        task.kernel = kernel
         task.label = label
-        label.key = task
-        task.nest = nest
+        task.nest = self
+        task.scope = scope
         task.masked = 0
         task.trouble = None
         task.credit = BUDGET
-        scope = task.scope = self._scope
         if scope is not None:
             if scope.tasks is None:
                 scope.tasks = set()
@@ -200,26 +215,23 @@ class _Antechamber:
 
     def leave(self) -> bool:
         """Move into the nest: what the child's `started()` does."""
-        nest, task = self._nest, self._task
-        assert task is not None and nest._starting is not None
-        if self.given_up or canceller(self._scope) is not None:
+        task, scope = self._task, self._scope
+        if self.given_up or (scope is not None and canceller(scope) is not None):
             return False  # The caller is cancelled, so the child is, and will hear of it.
-        del nest._starting[task]
-        if self._scope is not None:
-            self._scope.tasks.discard(task)
-        _put_beneath(task, nest.scope)
-        nest.scope.tasks.add(task)
-        if canceller(task.scope) is not None:
-            deliver(task)
-        self._wake()
+        if scope is not None:
+            scope.tasks.discard(task)
+        if task.scope is scope:
+            task.scope = self._nest.scope
+        else:
+            hang(task, self._nest.scope)
+        self._nest.moved(task)
+        if not self.waiter.done():
+            self.waiter.set_result(None)
         return True
 
     def ended(self, task: Task) -> None:
         """The child has ended without having been started."""
         if self._scope is not None:
             self._scope.tasks.discard(task)
-        self._wake()
-
-    def _wake(self) -> None:
         if not self.waiter.done():
             self.waiter.set_result(None)

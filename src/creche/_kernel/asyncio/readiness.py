@@ -39,11 +39,11 @@ class _Side:
     async def wait(self, attempt: Callable[[], T]) -> T:
         task = task_here()
         assert task is not None, "awaited in a task"
+        if not self.registered:
+            self._add(self._fd, self._ready)  # First, for it may raise, and then nobody waits.
+            self.registered = True
         waiter = self.waiter = task.make_waiter()
         self.attempt = attempt
-        if not self.registered:
-            self._add(self._fd, self._ready)
-            self.registered = True
         try:
             result: T = await task.park(waiter)
         except BaseException as exc:
@@ -174,5 +174,5 @@ def _grant(waiter: asyncio.Future[Any]) -> None:
 
 def _lacks_readers(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether the loop cannot report readiness, as Windows' proactor loop cannot."""
-    kind = type(loop)
-    return getattr(kind, "add_reader", None) is asyncio.AbstractEventLoop.add_reader
+    found = getattr(type(loop), "add_reader", None)
+    return found is None or found is asyncio.AbstractEventLoop.add_reader

@@ -33,9 +33,11 @@ _native_cancel = asyncio.Task.cancel
 
 if sys.version_info >= (3, 12):
     native_task = asyncio.current_task
+    native_tasks: dict[Any, Any] = {}
 else:
     # asyncio.current_task is written in Python there, at several times the price.
-    native_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]  # private
+    native_tasks = asyncio.tasks._current_tasks  # type: ignore[attr-defined]  # private
+    native_task = native_tasks.get
 
 
 class _Verbs:
@@ -94,15 +96,15 @@ class _Verbs:
                 finally:
                     waiter.remove_done_callback(relay)
         finally:
-            self.unmask()
+            self.masked -= 1
+            if self.credit <= 0:
+                self.unmasked()
         return waiter.result()
 
-    def unmask(self) -> None:
-        """End a shielded wait: what was cancelled meanwhile comes now."""
-        self.masked -= 1
-        if self.credit <= 0 and self.masked == 0:
-            if self.trouble is not None or canceller(self.scope) is not None:
-                Delivery.of(self).resume()
+    def unmasked(self) -> None:
+        """A shielded wait has ended: what was cancelled meanwhile comes now."""
+        if self.masked == 0 and (self.trouble is not None or canceller(self.scope) is not None):
+            Delivery.of(self).resume()
 
     @coroutine
     def checkpoint(self) -> Generator[Any, Any, None]:
@@ -128,7 +130,9 @@ class _Verbs:
         except CancelledError as exc:
             Delivery.of(self).defer(exc.args, counted=True)
         finally:
-            self.unmask()
+            self.masked -= 1
+            if self.credit <= 0:
+                self.unmasked()
 
     def in_cancelled_scope(self) -> bool:
         return canceller(self.scope) is not None
