@@ -8,7 +8,7 @@ PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done))
 ENVIRONMENTS = $(or $(PYTHON),$(error Python 3.11 or later was not found)) scripts/environments.py
 BIN = .venv/bin
-TYPED = $(wildcard src tests/typing examples scripts)
+TYPED = src tests benchmarks examples scripts
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench docs soak clean

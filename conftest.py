@@ -53,16 +53,17 @@ def run_block(example: Example) -> None:
 @contextlib.contextmanager
 def on_backend(name: str) -> Iterator[None]:
     """Make `creche.run` run on a backend, for one block: pages of several backends take turns."""
-    run = creche.run
+    package: Any = creche
+    run = package.run
 
     def run_here(func: Callable[..., Any], *args: Any, **chosen: Any) -> Any:
         return run(func, *args, **(chosen or BACKENDS[name]))
 
-    creche.run = run_here
+    package.run = run_here
     try:
         yield
     finally:
-        creche.run = run
+        package.run = run
 
 
 def compare_output(example: Example) -> None:

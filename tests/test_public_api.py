@@ -81,7 +81,9 @@ def _entry(name: str, value: Any) -> Iterator[str]:
 
 def _class(name: str, cls: type) -> Iterator[str]:
     bases = [base.__name__ for base in cls.__bases__ if base is not object]
-    made_by = cls.__new__ if isinstance(cls.__new__, types.FunctionType) else cls.__init__
+    made_by: Any = cls.__new__
+    if not isinstance(made_by, types.FunctionType):
+        made_by = inspect.getattr_static(cls, "__init__")
     init = f"  init{_signature(made_by)}" if isinstance(made_by, types.FunctionType) else ""
     yield f"    class {name}({', '.join(bases)}){init}"
     for member, value in sorted(vars(cls).items()):
@@ -100,6 +102,7 @@ def _shown(member: str, cls: type) -> bool:
 
 def _member(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, property):
+        assert value.fget is not None
         settable = " (settable)" if value.fset is not None else ""
         returns = _text(inspect.get_annotations(value.fget).get("return"))
         yield f"        property {name}{settable} -> {returns}"
@@ -180,8 +183,8 @@ def test_what_type_checkers_see_is_what_python_finds() -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    found = {(f"creche.{home}", name) for name, home in creche._HOME.items()}
-    found |= {("creche", name) for name in creche._SUBMODULES}
+    found = {(f"creche.{home}", name) for name, home in vars(creche)["_HOME"].items()}
+    found |= {("creche", name) for name in vars(creche)["_SUBMODULES"]}
     assert checked == found
 
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 
-_UNSET: Any = object()
-
 
 class _Status(Enum):
     PENDING = 1
@@ -63,7 +61,6 @@ class TaskHandle(Generic[T_co]):
         "_origin",
         "_outcome",
         "_scope",
-        "_start_value",
         "_waiters",
         "coro_",
         "key",
@@ -90,7 +87,6 @@ class TaskHandle(Generic[T_co]):
         self.nest: Nest | None = None
         self.starting: Any = None
         self._outcome: Any = None
-        self._start_value: Any = _UNSET
         self._waiters: list[Waiter] | None = None
 
     @property
@@ -144,13 +140,10 @@ class TaskHandle(Generic[T_co]):
 
         :raises RuntimeError: if it was not started with `TaskGroup.start()`
         """
-        if self._start_value is _UNSET:
+        starting = self.starting
+        if starting is None or not starting.started_:
             raise RuntimeError("the task was not started with TaskGroup.start()")
-        return self._start_value
-
-    @start_value.setter
-    def start_value(self, value: Any) -> None:
-        self._start_value = value
+        return starting.value
 
     def cancel(self) -> None:
         """Cancel this task alone: every checkpoint in it raises until it ends.

@@ -22,7 +22,6 @@ from ._kernel.scope import Scope, link, reentered, unlink
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-
     from typing import Self
 
 
@@ -203,7 +202,7 @@ def move_on_at(deadline: float | None, shield: bool = False) -> CancelScope:
 
 def fail_after(
     delay: float | None, shield: bool = False, reason: str | None = None
-) -> AbstractContextManager[CancelScope, bool]:
+) -> AbstractContextManager[CancelScope, bool | None]:
     """Make a scope whose block raises TimeoutError if it takes longer than `delay` seconds.
 
     The time runs from when the block is entered.
@@ -218,7 +217,7 @@ def fail_after(
 
 def fail_at(
     deadline: float | None, shield: bool = False, reason: str | None = None
-) -> AbstractContextManager[CancelScope, bool]:
+) -> AbstractContextManager[CancelScope, bool | None]:
     """Make a scope whose block raises TimeoutError if it is not left by `deadline`.
 
     :param deadline: a time by `current_time()`, in seconds, or None for no deadline

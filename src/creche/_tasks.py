@@ -69,7 +69,7 @@ class _IgnoredTaskStatus(TaskStatus[object]):
 TASK_STATUS_IGNORED = _IgnoredTaskStatus()
 
 
-class _Starting(TaskStatus[Any]):
+class _Starting:
     """The task status of a child of `start()`: waiting -> started | abandoned.
 
     Abandoned means that the caller was cancelled first: nobody is left to hear `started()`.
@@ -327,8 +327,6 @@ class TaskGroup:
             coro = None
         if not status.started_:
             _raise_unstarted(handle)
-        handle.starting = None
-        handle.start_value = status.value
         return handle if return_handle else status.value
 
     def _start_interrupted(self, handle: TaskHandle[Any], exc: BaseException) -> None:

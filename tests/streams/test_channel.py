@@ -18,6 +18,9 @@ class FakeWaiter:
     def done(self) -> bool:
         return self.finished
 
+    def result(self) -> object:
+        return self.outcome
+
     def set_result(self, value: object) -> None:
         assert not self.finished
         self.finished = True

@@ -33,9 +33,10 @@ async def items_of(stream: MemoryObjectReceiveStream[Any]) -> list[Any]:
 def test_both_ends_are_made_at_once_outside_any_loop() -> None:
     send, receive = create_memory_object_stream[int](3)
     with send, receive:
-        assert isinstance(send, MemoryObjectSendStream) and isinstance(send, ObjectSendStream)
-        assert isinstance(receive, MemoryObjectReceiveStream)
-        assert isinstance(receive, ObjectReceiveStream)
+        assert type(send) is MemoryObjectSendStream
+        assert type(receive) is MemoryObjectReceiveStream
+        assert issubclass(MemoryObjectSendStream, ObjectSendStream)
+        assert issubclass(MemoryObjectReceiveStream, ObjectReceiveStream)
         assert send.statistics() == receive.statistics() == (0, 3, 1, 1, 0, 0)
 
 
@@ -52,7 +53,7 @@ def test_a_negative_size_is_refused() -> None:
 
 def test_the_item_type_argument_is_deprecated_and_still_works() -> None:
     with pytest.warns(DeprecationWarning, match="item_type argument has been deprecated"):
-        send, receive = create_memory_object_stream(1, int)
+        send, receive = create_memory_object_stream[int](1, int)
     with send, receive:
         send.send_nowait(1)
         assert receive.receive_nowait() == 1

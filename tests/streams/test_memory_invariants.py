@@ -110,13 +110,15 @@ class Program:
         await wait_all_tasks_blocked()
         left = self.receivers[0].statistics().current_buffer_used
         if self.receivers[0].statistics().open_receive_streams:
-            for stream in self.senders:
-                stream.close()
-            with [*self.receivers][0 if not self.receivers[0]._closed else 1] as stream:
-                await self.iterate(stream)
+            for sender in self.senders:
+                sender.close()
+            with self.receivers[0 if not self.receivers[0]._closed else 1] as receiver:
+                await self.iterate(receiver)
             left = 0
-        for end in (*self.senders, *self.receivers):
-            end.close()
+        for sender in self.senders:
+            sender.close()
+        for receiver in self.receivers:
+            receiver.close()
         await wait_all_tasks_blocked()
         assert left == self.receivers[0].statistics().current_buffer_used
 

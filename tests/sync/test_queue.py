@@ -26,6 +26,9 @@ class FakeWaiter:
         FakeWaiter.asked += 1
         return self.over
 
+    def result(self) -> object:
+        raise AssertionError("a queue never asks for it")
+
     def set_result(self, value: object, /) -> None:
         self.over = True
 

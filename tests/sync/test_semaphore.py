@@ -142,7 +142,7 @@ async def test_only_a_fast_semaphore_lets_nobody_run_while_it_is_above_zero(fast
 
     async with create_task_group() as group:
         group.start_soon(other)
-        for _ in range(100):
+        for _ in range(1000):
             await semaphore.acquire()
             semaphore.release()
             async with semaphore:

@@ -64,10 +64,12 @@ async def what_follows_a_scope_can_be_reached() -> int:
     return 0  # the scope swallows its own cancellation
 
 
-async def what_follows_a_failing_scope_can_be_reached() -> int:
+async def nothing_has_to_follow_a_scope_that_fails() -> int:
     with fail_after(1):
+        found = await answer()
+    assert_type(found, int)
+    with fail_at(1):
         return await answer()
-    return 0
 
 
 async def answer() -> int:

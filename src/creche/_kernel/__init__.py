@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._exceptions import NoEventLoopError
 from .asyncio.tasks import Task as _AsyncioTask
+from .asyncio.tasks import foreign_tasks as _foreign
 from .asyncio.tasks import kernel_here as _asyncio_kernel
 from .asyncio.tasks import native_task as _native_task
 from .asyncio.tasks import native_tasks as _native_tasks
@@ -58,6 +59,9 @@ if sys.version_info >= (3, 12):
                 return _find_task()
             if type(native) is _AsyncioTask:
                 return native
+            state = _foreign.get(id(native))
+            if state is not None:
+                return state
         return _find_task()
 
 else:
@@ -74,6 +78,9 @@ else:
                 return _find_task()
             if type(native) is _AsyncioTask:
                 return native
+            state = _foreign.get(id(native))
+            if state is not None:
+                return state
         return _find_task()
 
 

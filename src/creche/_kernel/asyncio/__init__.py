@@ -1,5 +1,7 @@
 """The kernel on asyncio, uvloop and any other loop that keeps asyncio's contract.
 
+What each room is for:
+
     tasks.py         the running task: parking, checkpoints, foreign tasks
     cancellation.py  scopes, and bringing their cancellation home without polling
     timers.py        one heap of deadlines for each loop

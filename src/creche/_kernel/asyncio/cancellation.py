@@ -76,18 +76,41 @@ def members(scope: Scope) -> Iterator[AnyTask]:
 
 def spread(scope: Scope) -> None:
     """Deliver to every task in `scope` that is now cancelled."""
-    sweep: list[Delivery] = []
+    struck: list[AnyTask] = []
+    looks: list[Delivery] = []
+    host = scope.host
+    source, text = None, ""
     for task in list(members(scope)):
-        if canceller(task.scope) is not None:
-            task.credit = 0
-            Delivery.of(task).ensure(sweep)
-    if sweep:
-        # They all have their steps ahead of this call: one look for all instead of one each.
-        sweep[0].loop.call_soon(_look_at_all, sweep)
+        by = canceller(task.scope)
+        if by is None:
+            continue
+        task.credit = 0
+        if task.trouble is None and task is not host and not task.masked:
+            native = task.native
+            waiter = getattr(native, "_fut_waiter", None)
+            if waiter is not None and not waiter.done():
+                # The first cancel of a child that waits, which will most likely be its last one:
+                # no `Delivery` is made unless the child is still there afterwards.
+                if by is not source:
+                    source, text = by, message(by)
+                _native_cancel(native, text)
+                if waiter.done():
+                    struck.append(task)
+                else:
+                    Delivery.of(task).note_strike(waiter)
+                continue
+        Delivery.of(task).ensure(looks)
+    if struck or looks:
+        # They have their steps ahead of this call: one look for all instead of one for each.
+        task.kernel.loop.call_soon(_look_at_all, struck, looks)
 
 
-def _look_at_all(sweep: list[Delivery]) -> None:
-    for delivery in sweep:
+def _look_at_all(struck: list[AnyTask], looks: list[Delivery]) -> None:
+    for task in struck:
+        native = task.native
+        if native is not None and not native.done():
+            Delivery.of(task).note_strike(None)
+    for delivery in looks:
         delivery.look()
 
 
@@ -240,6 +263,15 @@ class Delivery:
         else:
             assert scope is not None
             self._strike(native, waiter, scope)
+
+    def note_strike(self, waiter: Any) -> None:
+        """Take over from `spread`, which has struck; `waiter` is what the task still waits on."""
+        self.delivered += 1
+        self.refusals += 1
+        if waiter is not None:
+            self._look_after(waiter)
+        elif not self.pending:
+            self.look()
 
     def linger(self) -> Generator[Any, Any, None]:
         """Hold a task that swallows every cancellation for a while, so that others get on."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET, Label, Starting
 from ..scope import Scope, unlink
-from .cancellation import Delivery, canceller, deliver, spread
+from .cancellation import Delivery, canceller, deliver, interrupt, spread
 from .tasks import Task, task_here
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 class Nest:
     """The children of one group."""
 
-    __slots__ = ("_cancelled", "_idle", "_starting", "_stopped", "host", "kernel", "scope")
+    __slots__ = ("_cancelled", "_idle", "_stopped", "host", "kernel", "scope", "starting")
 
     def __init__(self, kernel: AsyncioKernel, scope: Scope, host: Task | ForeignTask) -> None:
         self.kernel = kernel
         self.scope = scope
         self.host = host
-        self._starting = 0
+        self.starting = 0
         self._idle: asyncio.Future[Any] | None = None
         self._cancelled: BaseException | None = None
         self._stopped: BaseException | None = None
@@ -64,43 +64,50 @@ class Nest:
         if task.nest is self:
             tasks.discard(task)
         else:
-            self._starting -= 1
+            self.starting -= 1
             task.nest.ended(task)
         # Nothing of the task leads to its handle now, so the frames of its exception can die.
         task.label.key = None
         task.label = task.trouble = None
         idle = self._idle
-        if idle is not None and not tasks and not self._starting and not idle.done():
+        if idle is not None and not tasks and not self.starting and not idle.done():
             idle.set_result(None)
 
-    async def start(self, coro: Coroutine[Any, Any, None], label: Label, move: Starting) -> None:
+    @coroutine
+    def start(
+        self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
+    ) -> Generator[Any, Any, None]:
         caller = task_here()
         assert caller is not None, "start() is awaited in a task"
-        room = Antechamber(self, caller)
+        room = Antechamber(self, caller.scope)
         task = room.admit(coro, label)
         move.move = room.leave
-        self._starting += 1
+        self.starting += 1
         try:
-            await caller.park(room.waiter)
+            if caller.credit <= 0:
+                yield from interrupt(caller, room.waiter)
+            yield from room.waiter
         except asyncio.CancelledError as exc:
             if caller.granted(room.waiter, exc):
                 return
-            if task.nest is room and not task.done() and task.label is not None:
+            if task.nest is room and not room.empty:
                 room.given_up = True
                 self.cancel_child(task, "the caller of start() was cancelled")
                 room.waiter = caller.make_waiter()
-                await caller.park_shielded(room.waiter)
+                yield from caller.park_shielded(room.waiter)
             raise
         finally:
             move.move = None
 
-    def moved(self, task: Task) -> None:
-        """Take in a child that has started."""
-        scope = self.scope
-        self._starting -= 1
-        task.nest = self
-        scope.tasks.add(task)
-        if scope.cancelled or (scope.parent is not None and canceller(scope) is not None):
+    def adopt(self, task: Task, scope: Scope | None) -> None:
+        """Take in a child that lived in `scope` until now."""
+        ours = self.scope
+        ours.tasks.add(task)
+        if task.scope is scope:
+            task.scope = ours
+        else:
+            hang(task, ours)
+        if ours.cancelled or (ours.parent is not None and canceller(ours) is not None):
             spread_from(task)
 
     def cancel_child(self, task: Task, reason: str | None) -> None:
@@ -122,7 +129,7 @@ class Nest:
     def close(self, cancelled: BaseException | None) -> Generator[Any, Any, BaseException | None]:
         host, scope = self.host, self.scope
         try:
-            if scope.tasks or self._starting:
+            if scope.tasks or self.starting:
                 yield from self._wait()
             if cancelled is None:
                 cancelled = self._stopped
@@ -143,7 +150,7 @@ class Nest:
         host = self.host
         host.masked += 1
         try:
-            while self.scope.tasks or self._starting:
+            while self.scope.tasks or self.starting:
                 idle = self._idle = asyncio.Future(loop=self.kernel.loop)
                 try:
                     yield from idle
@@ -185,14 +192,17 @@ def spread_from(task: Task) -> None:
 class Antechamber:
     """Where a child lives until it is started: in the scope of the caller of `start()`."""
 
-    __slots__ = ("_nest", "_scope", "_task", "given_up", "host", "waiter")
+    __slots__ = ("_nest", "_scope", "_task", "empty", "given_up", "waiter")
 
-    def __init__(self, nest: Nest, caller: Task | ForeignTask) -> None:
-        self.host = nest.host
-        self.given_up = False
+    def __init__(self, nest: Nest, scope: Scope | None) -> None:
         self._nest = nest
-        self._scope = caller.scope
+        self._scope = scope
+        self.empty = self.given_up = False
         self.waiter: asyncio.Future[Any] = asyncio.Future(loop=nest.kernel.loop)
+
+    @property
+    def host(self) -> Task | ForeignTask:
+        return self._nest.host
 
     def admit(self, coro: Coroutine[Any, Any, None], label: Label) -> Task:
         kernel = self._nest.kernel
@@ -209,28 +219,31 @@ class Antechamber:
             if scope.tasks is None:
                 scope.tasks = set()
             scope.tasks.add(task)
-            if canceller(scope) is not None:
+            if scope.cancelled or (scope.parent is not None and canceller(scope) is not None):
                 deliver(task)
         return task
 
     def leave(self) -> bool:
         """Move into the nest: what the child's `started()` does."""
-        task, scope = self._task, self._scope
-        if self.given_up or (scope is not None and canceller(scope) is not None):
+        task, scope, nest = self._task, self._scope, self._nest
+        if self.given_up or (
+            scope is not None
+            and (scope.cancelled or (scope.parent is not None and canceller(scope) is not None))
+        ):
             return False  # The caller is cancelled, so the child is, and will hear of it.
-        if scope is not None:
-            scope.tasks.discard(task)
-        if task.scope is scope:
-            task.scope = self._nest.scope
-        else:
-            hang(task, self._nest.scope)
-        self._nest.moved(task)
+        if scope is not nest.scope:
+            if scope is not None:
+                scope.tasks.discard(task)
+            nest.adopt(task, scope)
+        nest.starting -= 1
+        task.nest = nest
         if not self.waiter.done():
             self.waiter.set_result(None)
         return True
 
     def ended(self, task: Task) -> None:
         """The child has ended without having been started."""
+        self.empty = True
         if self._scope is not None:
             self._scope.tasks.discard(task)
         if not self.waiter.done():

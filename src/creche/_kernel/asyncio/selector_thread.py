@@ -41,6 +41,8 @@ from typing import Any
 
 MOST = 511
 """Descriptors in one direction: CPython's select() takes 512 on Windows, and one is our own."""
+FAILURES_APART = os.name == "nt"
+"""Whether `select()` tells that a connect has failed in its third list, not among the writable."""
 
 
 class _Interest:
@@ -158,7 +160,7 @@ _Entry = tuple[_Interest, Callable[..., object], tuple[Any, ...]]
 
 
 class _Selection:
-    """What the thread does. Only `tell` and `abandon` are called by the loop's."""
+    """What the thread does. The loop's calls only `tell` and `abandon`."""
 
     __slots__ = ("_armed", "_owner", "_receiver", "_told", "sender")
 
@@ -200,8 +202,7 @@ class _Selection:
 
     def _select(self) -> tuple[list[int], list[int]]:
         reading, writing = [self._receiver.fileno(), *self._armed[0]], [*self._armed[1]]
-        # Windows tells there, and not among the writable, that a connect has failed.
-        failing = writing if os.name == "nt" else []
+        failing = writing if FAILURES_APART else []
         try:
             readable, writable, failed = select.select(reading, writing, failing)
         except OSError:

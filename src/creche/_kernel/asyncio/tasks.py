@@ -215,7 +215,7 @@ class ForeignTask(_Verbs):
 
     def __init__(self, native: asyncio.Task[Any], kernel: AsyncioKernel) -> None:
         key = id(native)
-        self._native = weakref.ref(native, lambda _: _foreign.pop(key, None))
+        self._native = weakref.ref(native, lambda _: foreign_tasks.pop(key, None))
         self.kernel = kernel
         self.scope = None
         self.credit = BUDGET
@@ -242,12 +242,12 @@ class ForeignTask(_Verbs):
         return TaskRecord(id(native), None, native.get_name(), coro, native)
 
 
-_foreign: dict[int, ForeignTask] = {}
+foreign_tasks: dict[int, ForeignTask] = {}
 
 
 def state_of(native: asyncio.Task[Any]) -> Task | ForeignTask | None:
     """Return the kernel's state for a task, None for one that never used Creche."""
-    return native if isinstance(native, Task) else _foreign.get(id(native))
+    return native if isinstance(native, Task) else foreign_tasks.get(id(native))
 
 
 def kernel_of(loop: asyncio.AbstractEventLoop) -> AsyncioKernel:
@@ -278,7 +278,7 @@ def task_here() -> Task | ForeignTask | None:
         return native
     if native is None:
         return None
-    state = _foreign.get(id(native))
+    state = foreign_tasks.get(id(native))
     if state is None:
-        state = _foreign[id(native)] = ForeignTask(native, kernel_of(loop))
+        state = foreign_tasks[id(native)] = ForeignTask(native, kernel_of(loop))
     return state

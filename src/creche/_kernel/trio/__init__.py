@@ -1,5 +1,7 @@
 """The kernel on Trio. Trio's own scopes and nurseries do the work; these rooms fit them in.
 
+What each room is for:
+
     tasks.py         the running task: parking, checkpoints, and its stack of scopes
     scopes.py        entering, leaving and cancelling a scope through `trio.CancelScope`
     nest.py          where the children of a task group live: a nursery
