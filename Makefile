@@ -30,6 +30,7 @@ check: ## lint, formatting, types, import contracts
 	run $(BIN)/ruff check --quiet; \
 	run $(BIN)/ruff format --quiet --check; \
 	run $(BIN)/mypy $(TYPED); \
+	run $(BIN)/mypy --python-version 3.14 src; \
 	run $(BIN)/basedpyright; \
 	run $(BIN)/lint-imports --no-logo; \
 	exit $$status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import special, work_streams, work_sync, work_tasks, work_tcp
+from . import special, work_streams, work_sync, work_tasks, work_tcp, work_wrappers
 from .model import Backend, Row
 
 ROWS: tuple[Row, ...] = (
@@ -10,6 +10,7 @@ ROWS: tuple[Row, ...] = (
     *work_streams.ROWS,
     *work_sync.ROWS,
     *work_tcp.ROWS,
+    *work_wrappers.ROWS,
     *special.ROWS,
 )
 

@@ -13,7 +13,7 @@ and act at once.
 from __future__ import annotations
 
 from math import inf
-from sys import _getframe
+from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -186,8 +186,9 @@ def move_on_after(delay: float | None, shield: bool = False) -> CancelScope:
     :return: the scope, to be used in a with-statement
     :raises NoEventLoopError: if no event loop runs in this thread
     """
-    deadline = inf if delay is None else current_kernel().now() + delay
-    return CancelScope(deadline=deadline, shield=shield)
+    if delay is None:
+        return CancelScope(shield=shield)
+    return CancelScope(deadline=current_kernel().now() + delay, shield=shield)
 
 
 def move_on_at(deadline: float | None, shield: bool = False) -> CancelScope:

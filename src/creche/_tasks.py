@@ -14,7 +14,7 @@ cancelled scope around it will take it out again.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from sys import _getframe
+from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, TypeVarTuple, overload
 
@@ -213,7 +213,7 @@ class TaskGroup:
     def start_soon(
         self,
         func: Callable[[Unpack[PosArgsT]], Coroutine[Any, Any, T_co]],
-        *args: Unpack[PosArgsT],
+        *args: *PosArgsT,
         name: object = None,
     ) -> TaskHandle[T_co]:
         """Start `func(*args)` as a task; it takes its first step at a checkpoint of the caller's.
@@ -231,7 +231,7 @@ class TaskGroup:
         if not self._open or nest is None:
             raise self._inactive()
         coro: Any = func(*args)
-        if type(coro) is not CoroutineType:
+        if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = _checked(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle.nest = nest
@@ -254,7 +254,7 @@ class TaskGroup:
         :raises RuntimeError: if the group is not active; the coroutine is closed
         :raises TypeError: if `coro` is not a coroutine
         """
-        if not isinstance(coro, Coroutine):
+        if not isinstance(coro, Coroutine):  # pyright: ignore[reportUnnecessaryIsInstance]  # not all check
             raise TypeError(
                 f"expected a coroutine, got {type(coro).__name__}: call the async function, or "
                 f"pass it to start_soon()"
@@ -311,7 +311,7 @@ class TaskGroup:
             raise self._inactive()
         status = _Starting()
         coro: Any = func(*args, task_status=status)
-        if type(coro) is not CoroutineType:
+        if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = _checked(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle.nest = nest

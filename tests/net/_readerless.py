@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,7 +17,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 class ReaderlessLoop(asyncio.SelectorEventLoop):
-    """A loop that has no readers and writers for others; `queued` is set by other threads' calls.
+    """A loop that has no readers and writers for others; `queued` tells of other threads' calls.
 
     What takes them away stays: asyncio's own `sock_*` methods call it.
     """
@@ -26,8 +28,10 @@ class ReaderlessLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.queued = threading.Event()
+        self.reports = 0
 
-    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> asyncio.Handle:
+    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> asyncio.Handle:  # type: ignore[override]  # passes all of it on
+        self.reports += 1
         handle = super().call_soon_threadsafe(*args, **kwargs)
         self.queued.set()
         return handle
@@ -40,6 +44,15 @@ class ReaderlessLoop(asyncio.SelectorEventLoop):
 
 def selector_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "creche readiness"]
+
+
+def ends_with_the_garbage(thread: threading.Thread) -> bool:
+    """Collect until the thread has ended: while it reports it holds its loop for a moment."""
+    give_up = time.monotonic() + 5
+    while thread.is_alive() and time.monotonic() < give_up:
+        gc.collect()
+        thread.join(0.01)
+    return not thread.is_alive()
 
 
 def on_readerless(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import socket
 import subprocess
 import sys
@@ -16,7 +15,15 @@ from typing import Any
 
 import pytest
 from _ends import connected, echo, receive_all, receive_exactly, small_buffer
-from _readerless import Pair, ReaderlessLoop, drain, fill, on_readerless, selector_threads
+from _readerless import (
+    Pair,
+    ReaderlessLoop,
+    drain,
+    ends_with_the_garbage,
+    fill,
+    on_readerless,
+    selector_threads,
+)
 
 import creche
 from _harness import cpu_time
@@ -168,6 +175,32 @@ async def test_waiting_burns_no_processor_time(pair: Pair) -> None:
     assert spent.cpu <= CPU_AT_MOST
 
 
+def test_a_task_that_is_cancelled_by_the_end_of_the_run_can_wait_in_its_clean_up(
+    pair: Pair,
+) -> None:
+    left, right = pair
+    done: list[str] = []
+
+    async def leave_late() -> None:
+        try:
+            await wait_readable(left)
+        finally:
+            with creche.CancelScope(shield=True):
+                asyncio.get_running_loop().call_soon(right.send, b"x")
+                await wait_readable(left)
+                done.append("clean-up")
+
+    @on_readerless
+    async def main() -> None:
+        tasks.append(asyncio.create_task(leave_late()))
+        await wait_all_tasks_blocked()
+        done.append("main")
+
+    tasks: list[asyncio.Task[None]] = []
+    main()
+    assert done == ["main", "clean-up"]
+
+
 def test_the_thread_ends_with_a_loop_that_somebody_else_ran(pair: Pair) -> None:
     left, right = pair
 
@@ -182,9 +215,7 @@ def test_the_thread_ends_with_a_loop_that_somebody_else_ran(pair: Pair) -> None:
         (thread,) = selector_threads()
     del runner
     creche.run(checkpoint)  # On Python 3.11 this thread remembers the last loop.
-    gc.collect()
-    thread.join(5)
-    assert not thread.is_alive()
+    assert ends_with_the_garbage(thread)
 
 
 def test_the_interpreter_can_end_while_a_loop_of_another_s_is_left_with_its_thread() -> None:

@@ -6,7 +6,6 @@ What Creche does on top of it is in ``test_readerless_loop.py``.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import socket
 import threading
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from _readerless import Pair, ReaderlessLoop, drain, fill, selector_threads
+from _readerless import Pair, ReaderlessLoop, drain, ends_with_the_garbage, fill, selector_threads
 
 from _harness import cpu_time
 from _harness._leaks import LoopReports
@@ -213,15 +212,31 @@ def test_an_event_under_way_is_not_taken_for_one_of_the_next_reader(pair: Pair) 
 def test_a_reader_that_is_removed_while_the_thread_waits_is_not_called(
     pair: Pair, other: Pair
 ) -> None:
-    with alone() as (_, readers):
+    with alone() as (loop, readers):
         left, right = pair
         calls: list[int] = []
         readers.add_reader(left.fileno(), calls.append, 1)
         run_until_read(readers, *other)
         readers.remove_reader(left.fileno())
+        run_until_read(readers, *other)
+        reports = loop.reports
         right.send(b"x")
         run_until_read(readers, *other)
         assert not calls
+        assert loop.reports == reports + 1  # and the thread has not said it in vain
+
+
+def test_a_removed_descriptor_is_let_go_so_that_its_peer_sees_it_close(
+    pair: Pair, other: Pair
+) -> None:
+    with alone() as (_, readers):
+        left, right = pair
+        readers.add_reader(left.fileno(), print)
+        run_until_read(readers, *other)  # the thread is told of both, and waits for `left` now
+        readers.remove_reader(left.fileno())
+        left.close()
+        right.settimeout(5)
+        assert right.recv(1) == b""
 
 
 def test_an_error_of_a_callback_goes_to_the_loop_and_the_reader_stays(
@@ -346,9 +361,7 @@ def test_the_thread_ends_when_its_loop_is_dropped_though_it_waits(pair: Pair) ->
     (thread,) = selector_threads()
     loop.close()
     del loop, readers
-    gc.collect()
-    thread.join(5)
-    assert not thread.is_alive()
+    assert ends_with_the_garbage(thread)
 
 
 def test_no_sockets_are_left_if_no_thread_can_be_started(

@@ -39,7 +39,7 @@ _trio_last = False
 
 def _trio() -> Any:
     """Return the rooms of the Trio kernel, None while the process has not imported Trio."""
-    global _trio_rooms
+    global _trio_rooms  # noqa: PLW0603  # found once for the process
     if _trio_rooms is None and sys.modules.get("trio") is not None:
         from .trio import tasks
 
@@ -85,7 +85,7 @@ else:
 
 
 def _find_task() -> Task:
-    global _trio_last
+    global _trio_last  # noqa: PLW0603  # a hint, for the process
     if _trio_last:
         trio_task: Task | None = _trio().task_here()
         if trio_task is not None:

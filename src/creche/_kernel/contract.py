@@ -67,10 +67,14 @@ class Waiter(Protocol):
 class Task(Protocol):
     """What a kernel knows of one running task. Hashable, compared by identity."""
 
-    kernel: Kernel
     scope: Scope | None
     """The innermost scope that the task is in, None outside all of them."""
     credit: int
+
+    @property
+    def kernel(self) -> Kernel:
+        """The loop that the task runs in."""
+        ...
 
     def make_waiter(self) -> Waiter:
         """Make a waiter that this task is about to park on."""
@@ -100,23 +104,34 @@ class Task(Protocol):
         """
         ...
 
-    async def park_shielded(self, waiter: Waiter, /) -> Any:
+    def park_shielded(self, waiter: Waiter, /) -> Awaitable[Any]:
         """Block until `waiter` is granted or failed, whatever is cancelled meanwhile."""
         ...
 
-    async def give_way(self) -> None:
+    def make_firm_waiter(self) -> Waiter:
+        """Make a waiter that is only good for `park_shielded`, which is cheaper with it."""
+        ...
+
+    def check_held_back(self) -> None:
+        """Raise the cancellation that waits until `park_shielded` ends, if there is one.
+
+        From any thread, while the task is parked in `park_shielded`.
+        """
+        ...
+
+    def give_way(self) -> Awaitable[None]:
         """Raise if cancelled; otherwise let other tasks run and fill `credit` again."""
         ...
 
-    async def checkpoint(self) -> None:
+    def checkpoint(self) -> Awaitable[None]:
         """Raise if cancelled; always let other tasks run."""
         ...
 
-    async def checkpoint_if_cancelled(self) -> None:
+    def checkpoint_if_cancelled(self) -> Awaitable[None]:
         """Raise if cancelled; otherwise do nothing, without letting others run."""
         ...
 
-    async def cancel_shielded_checkpoint(self) -> None:
+    def cancel_shielded_checkpoint(self) -> Awaitable[None]:
         """Let other tasks run; never raise a scope's cancellation."""
         ...
 
@@ -149,9 +164,7 @@ class Nest(Protocol):
     `open -> closed`. Children run inside `scope`; `close` waits for all of them.
     """
 
-    def spawn(
-        self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None
-    ) -> None:
+    def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None) -> None:
         """Run `coro` as a new task inside the nest, and note its key in `label`.
 
         Its first step comes after the running task has next let others run. `context=None` means
@@ -159,7 +172,9 @@ class Nest(Protocol):
         """
         ...
 
-    async def start(self, coro: Coroutine[Any, Any, None], label: Label, move: Starting) -> None:
+    def start(
+        self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
+    ) -> Awaitable[None]:
         """Run `coro` in the caller's own scope until `move.move()` moves it into the nest.
 
         Returns when it has moved, or has ended without. If the caller is cancelled first, the
@@ -167,7 +182,7 @@ class Nest(Protocol):
         """
         ...
 
-    def retire(self, key: Any, cancelled: BaseException | None) -> None:
+    def retire(self, key: Any, cancelled: BaseException | None, /) -> None:
         """Hear from a child that it does its last step, once from each.
 
         `cancelled` is what ended it, if a scope around the group or a native cancel did. May raise
@@ -175,11 +190,11 @@ class Nest(Protocol):
         """
         ...
 
-    def cancel_child(self, key: Any, reason: str | None) -> None:
+    def cancel_child(self, key: Any, reason: str | None, /) -> None:
         """Cancel one child as a scope of its own around all of it would."""
         ...
 
-    async def close(self, cancelled: BaseException | None) -> BaseException | None:
+    def close(self, cancelled: BaseException | None, /) -> Awaitable[BaseException | None]:
         """Wait until no child is left, then leave the scope.
 
         `cancelled` is the cancellation that ended the body of the group, if one did. Returns the
@@ -231,9 +246,14 @@ class Watch(Protocol):
 class Kernel(Protocol):
     """One running event loop."""
 
-    name: str
-    """"asyncio" or "trio"."""
-    cancelled_class: type[BaseException]
+    @property
+    def name(self) -> str:
+        """`"asyncio"` or `"trio"`."""
+        ...
+
+    @property
+    def cancelled_class(self) -> type[BaseException]: ...
+
     token: Any
     """The loop's own object for itself: hashable, the same for the life of the loop."""
     run_vars: dict[Any, Any]
@@ -259,7 +279,9 @@ class Kernel(Protocol):
         """Make `scope` part of `task`, the running one. The chain is linked already."""
         ...
 
-    def leave_scope(self, scope: Scope, task: Task, exc: BaseException | None) -> BaseException | None:
+    def leave_scope(
+        self, scope: Scope, task: Task, exc: BaseException | None
+    ) -> BaseException | None:
         """Take `scope` off `task`. The chain is unlinked already.
 
         Returns what is left of `exc`: the same object if `scope` caught nothing, None if it was
@@ -302,6 +324,18 @@ class Kernel(Protocol):
 
         Raises RunFinishedError when the loop is gone.
         """
+        ...
+
+    def at_exit(self, callback: Callable[[], object], /) -> None:
+        """Have `callback()` called once when the loop ends, in its thread; see `exits.py`.
+
+        It must not raise, nor take long. Called at once if the loop is ending already.
+        """
+        ...
+
+    def ended(self) -> bool:
+        """Tell, from any thread, whether the callbacks of `at_exit` were called, or the loop is
+        known to be closed."""
         ...
 
 

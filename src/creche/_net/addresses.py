@@ -15,6 +15,7 @@ Rules
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -37,10 +38,13 @@ Resolved: TypeAlias = tuple[AddressFamily, SocketKind, int, str, Any]
 
 
 def public_address(address: Any) -> Any:
-    """Return an address of the socket module as users see it: IPv6 as `(host, port)` too."""
+    """Return an address of the socket module as users see it: IPv6 as `(host, port)` too.
+
+    The path of a UNIX socket is a str, also that of an abstract one, which begins with a null.
+    """
     if not isinstance(address, tuple):
-        return address
-    host, port, *rest = cast("tuple[Any, ...]", address)
+        return os.fsdecode(address) if isinstance(address, bytes) else address
+    host, port, *rest = cast("Any", address)
     if len(rest) == 2 and rest[1] and "%" not in host:
         host = f"{host}%{rest[1]}"
     return host, port

@@ -18,14 +18,14 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._exceptions import BusyResourceError, ClosedResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
 from .._tasks import create_task_group
 from .abc import SocketListener, SocketStream
-from .addresses import describe
+from .addresses import INTERNET, describe
 from .adopt import check_adoptable
 from .stream import DirectSocketStream
 
@@ -58,6 +58,8 @@ class DirectSocketListener(SocketListener):
     """The listener over a listening socket of any family."""
 
     __slots__ = ("_accepting", "_closed", "_kernel", "_raw_socket", "_watch")
+
+    stream_type: ClassVar[type[DirectSocketStream]] = DirectSocketStream
 
     def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
         """Take over `sock`, listening and non-blocking."""
@@ -106,7 +108,7 @@ class DirectSocketListener(SocketListener):
                 self._accepting = False
         sock, peer = connection
         sock.setblocking(False)
-        return DirectSocketStream(sock, peer, self._kernel)
+        return self.stream_type(sock, peer, self._kernel)
 
     async def serve(
         self, handler: Callable[[SocketStream], Any], task_group: TaskGroup | None = None
@@ -185,4 +187,9 @@ class DirectSocketListener(SocketListener):
 def adopt_listener(sock_or_fd: socket.socket | int) -> DirectSocketListener:
     """Return a listener of a socket that comes from elsewhere, or say what is wrong with it."""
     kernel = current_kernel()
-    return DirectSocketListener(check_adoptable(sock_or_fd, connected=False), kernel)
+    sock = check_adoptable(sock_or_fd, "bound")
+    if sock.family not in INTERNET:
+        from .unix import DirectUNIXListener  # that module builds on this one
+
+        return DirectUNIXListener(sock, kernel)
+    return DirectSocketListener(sock, kernel)

@@ -262,5 +262,5 @@ def _send_small_segments_at_once(sock: socket.socket) -> None:
 def adopt_stream(sock_or_fd: socket.socket | int) -> DirectSocketStream:
     """Return a stream of a connected socket that comes from elsewhere, or say what is wrong."""
     kernel = current_kernel()
-    sock = check_adoptable(sock_or_fd, connected=True)
+    sock = check_adoptable(sock_or_fd, "connected")
     return DirectSocketStream(sock, sock.getpeername(), kernel)

@@ -29,19 +29,17 @@ import logging
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import PurePath
-from types import FrameType, coroutine
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET
 
 if TYPE_CHECKING:
     from ..scope import Scope
-    from .tasks import ForeignTask, Task
-
-    AnyTask = Task | ForeignTask
+    from .tasks import Verbs as AnyTask
 
 _log = logging.getLogger("creche")
-_native_cancel = asyncio.Task.cancel
+_native_cancel = asyncio.Task[Any].cancel
 
 _OURS = str(PurePath(__file__).parents[2])
 _PATIENCE = 10
@@ -88,7 +86,7 @@ def spread(scope: Scope) -> None:
         if task.trouble is None and task is not host and not task.masked:
             native = task.native
             waiter = getattr(native, "_fut_waiter", None)
-            if waiter is not None and not waiter.done():
+            if native is not None and waiter is not None and not waiter.done():
                 # The first cancel of a child that waits, which will most likely be its last one:
                 # no `Delivery` is made unless the child is still there afterwards.
                 if by is not source:
@@ -102,7 +100,8 @@ def spread(scope: Scope) -> None:
         Delivery.of(task).ensure(looks)
     if struck or looks:
         # They have their steps ahead of this call: one look for all instead of one for each.
-        task.kernel.loop.call_soon(_look_at_all, struck, looks)
+        first = struck[0] if struck else looks[0].task
+        first.kernel.loop.call_soon(_look_at_all, struck, looks)
 
 
 def _look_at_all(struck: list[AnyTask], looks: list[Delivery]) -> None:
@@ -125,7 +124,6 @@ def message(scope: Scope) -> str:
     return f"{text}; reason: {scope.reason}" if scope.reason else text
 
 
-@coroutine
 def interrupt(task: AnyTask, waiter: asyncio.Future[Any] | None) -> Generator[Any, Any, None]:
     """Raise in the running task if it is cancelled. `waiter` is what it was about to wait on."""
     delivery = task.trouble
@@ -151,9 +149,7 @@ def interrupt(task: AnyTask, waiter: asyncio.Future[Any] | None) -> Generator[An
     raise asyncio.CancelledError(message(scope))
 
 
-def _raise_native(
-    task: AnyTask, args: tuple[Any, ...], counted: bool
-) -> Generator[Any, Any, None]:
+def _raise_native(task: AnyTask, args: tuple[Any, ...], counted: bool) -> Generator[Any, Any, None]:
     if not counted and task.native is not None:
         _native_cancel(task.native, *args)
         yield  # asyncio throws here.
@@ -356,10 +352,13 @@ def _grant(waiter: asyncio.Future[None]) -> None:
 
 def _users_line() -> str:
     """Say where the running task is: the innermost frame that is not Creche's own."""
-    frame: FrameType | None = sys._getframe(1)
+    # No public function gives frames.
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"
+    return (
+        f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"
+    )
 
 
 def _whereabouts(native: asyncio.Task[Any] | None) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 
 from ..._exceptions import RunFinishedError
 from ..contract import TaskRecord
+from ..exits import Exits
 from ..scope import Scope
 from . import cancellation, introspection
 from .nest import Nest
 from .readiness import Readiness, Watch
-from .tasks import ForeignTask, Task, task_here
+from .tasks import task_here
 from .timers import Timers
 
 
@@ -28,6 +29,7 @@ class AsyncioKernel:
         self.loop = loop
         self.token: Any = loop
         self.run_vars: dict[Any, Any] = {}
+        self.exits = Exits()
         self.timers = Timers(self, loop)
         self._readiness: Readiness | None = None
         self._watchers: set[Any] = set()
@@ -61,7 +63,9 @@ class AsyncioKernel:
                     self.timers.drop(entry)
                     raise
 
-    def enter_scope(self, scope: Scope, task: Task | ForeignTask) -> None:
+    # The tasks are of this kernel, and the contract cannot say so: `Any`.
+
+    def enter_scope(self, scope: Scope, task: Any) -> None:
         deadline = scope.deadline_
         if deadline != inf and not scope.cancelled:
             if deadline <= self.now():
@@ -74,7 +78,7 @@ class AsyncioKernel:
             scope.base = task.cancelling()
 
     def leave_scope(
-        self, scope: Scope, task: Task | ForeignTask, exc: BaseException | None
+        self, scope: Scope, task: Any, exc: BaseException | None
     ) -> BaseException | None:
         timer = scope.native
         if timer is not None:
@@ -117,7 +121,7 @@ class AsyncioKernel:
             self.expire(scope)
         return scope.cancelled
 
-    def open_nest(self, scope: Scope, task: Task | ForeignTask) -> Nest:
+    def open_nest(self, scope: Scope, task: Any) -> Nest:
         self.enter_scope(scope, task)
         return Nest(self, scope, task)
 
@@ -148,10 +152,15 @@ class AsyncioKernel:
                 raise RunFinishedError from None
             raise
 
+    def at_exit(self, callback: Callable[[], object]) -> None:
+        self.exits.add(callback)
+
+    def ended(self) -> bool:
+        return self.exits.over or self.loop.is_closed()
+
     def close(self) -> None:
         """The loop is about to end: let go of what belongs to it."""
         self.timers.close()
         if self._readiness is not None:
             self._readiness.close()
         self.run_vars.clear()
-

@@ -40,9 +40,7 @@ class Nest:
         self._stopped: BaseException | None = None
         scope.tasks = set()
 
-    def spawn(
-        self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None
-    ) -> None:
+    def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None) -> None:
         kernel = self.kernel
         task = label.key = Task(coro, loop=kernel.loop, context=context)
         scope = self.scope
@@ -58,8 +56,10 @@ class Nest:
             deliver(task)
 
     def retire(self, task: Task, cancelled: BaseException | None) -> None:
-        if cancelled is not None and self._cancelled is None:
-            self._cancelled = cancelled
+        if cancelled is not None and canceller(self.scope) is not None:
+            # A scope did it, not a native cancel. As in Trio, the group is then cancelled as well.
+            self._cancelled = self._cancelled or cancelled
+            self.kernel.cancel(self.scope)
         tasks = self.scope.tasks
         if task.nest is self:
             tasks.discard(task)
@@ -94,7 +94,8 @@ class Nest:
                 room.given_up = True
                 self.cancel_child(task, "the caller of start() was cancelled")
                 room.waiter = caller.make_waiter()
-                yield from caller.park_shielded(room.waiter)
+                # A generator, whatever `types.coroutine` makes of its type.
+                yield from caller.park_shielded(room.waiter)  # pyright: ignore[reportGeneralTypeIssues]
             raise
         finally:
             move.move = None
@@ -132,9 +133,7 @@ class Nest:
             if scope.tasks or self.starting:
                 yield from self._wait()
             if cancelled is None:
-                cancelled = self._stopped
-                if self._cancelled is not None and canceller(scope) is not None:
-                    cancelled = cancelled or self._cancelled  # Else it was cancelled natively.
+                cancelled = self._stopped or self._cancelled
             unlink(scope, host)
             return self.kernel.leave_scope(scope, host, cancelled)
         finally:

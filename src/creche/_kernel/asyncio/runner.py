@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET
 from ..main import MainLabel, start
 from .tasks import Task, kernel_of
+
+if TYPE_CHECKING:
+    from .kernel import AsyncioKernel
 
 OPTIONS = ("debug", "loop_factory", "use_uvloop")
 
@@ -27,14 +30,17 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
     factory = options.get("loop_factory")
     if options.get("use_uvloop") and factory is None:
         factory = _uvloop_factory()
-    with asyncio.Runner(debug=options.get("debug"), loop_factory=factory) as runner:
-        loop = runner.get_loop()
-        kernel = kernel_of(loop)
-        main = start(func, args)
-        _adopt_next_task(loop, MainLabel(func, main))
-        try:
+    kernel: AsyncioKernel | None = None
+    try:
+        with asyncio.Runner(debug=options.get("debug"), loop_factory=factory) as runner:
+            loop = runner.get_loop()
+            kernel = kernel_of(loop)
+            main = start(func, args)
+            _adopt_next_task(loop, MainLabel(func, main))
             return runner.run(main)
-        finally:
+    finally:
+        # Only now: tasks that the runner cancels may still wait for deadlines in their clean-up.
+        if kernel is not None:
             kernel.close()
 
 
@@ -57,7 +63,8 @@ def _adopt_next_task(loop: asyncio.AbstractEventLoop, label: MainLabel) -> None:
         task.trouble = None
         return task
 
-    loop.set_task_factory(make)  # type: ignore[arg-type]  # typeshed wants a wider signature
+    # typeshed wants a wider signature.
+    loop.set_task_factory(make)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def _uvloop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -16,10 +16,10 @@ import sys
 import weakref
 from collections.abc import Awaitable, Generator
 from types import coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..contract import BUDGET, TaskRecord
-from .cancellation import Delivery, canceller, interrupt
+from .cancellation import Delivery, canceller, interrupt, message
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -29,21 +29,30 @@ Future = asyncio.Future
 CancelledError = asyncio.CancelledError
 
 running_loop = asyncio._get_running_loop
-_native_cancel = asyncio.Task.cancel
+_native_cancel = asyncio.Task[Any].cancel
 
 if sys.version_info >= (3, 12):
     native_task = asyncio.current_task
-    native_tasks: dict[Any, Any] = {}
+    native_tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[Any]] = {}
 else:
     # asyncio.current_task is written in Python there, at several times the price.
-    native_tasks = asyncio.tasks._current_tasks  # type: ignore[attr-defined]  # private
+    native_tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[Any]]
+    native_tasks = vars(asyncio.tasks)["_current_tasks"]
     native_task = native_tasks.get
 
 
-class _Verbs:
+if TYPE_CHECKING:
+    NativeTask: TypeAlias = asyncio.Task[None]
+else:
+    NativeTask = asyncio.Task
+
+
+class Verbs:
     """What both kinds of task can do: the contract's `Task`."""
 
-    __slots__ = ()
+    # The slots are in the subclasses, for asyncio.Task has a layout of its own. Type checkers would
+    # insist on them here if they could read this.
+    __slots__ = tuple[str, ...]()
 
     kernel: AsyncioKernel
     scope: Scope | None
@@ -51,16 +60,26 @@ class _Verbs:
     masked: int
     """Above 0 while the task waits shielded: nothing is delivered."""
     trouble: Delivery | None
-    native: asyncio.Task[Any] | None
+
+    if TYPE_CHECKING:  # What each kind has of its own.
+
+        @property
+        def native(self) -> asyncio.Task[Any] | None: ...
+        def begun(self) -> bool: ...
+        def cancelling(self) -> int: ...
+        def info(self) -> TaskRecord: ...
 
     def make_waiter(self) -> Future[Any]:
         return Future(loop=self.kernel.loop)
 
-    def park(self, waiter: Future[Any]) -> Awaitable[Any]:
+    # The waiters that come back are futures of this loop, and the contract cannot say so: `Any`.
+
+    def park(self, waiter: Any, /) -> Awaitable[Any]:
         if self.credit > 0:
             # Before the wait: a cancel that comes with the grant sets it back to nothing.
             self.credit = BUDGET
-            return waiter  # As it is: a coroutine around it would cost each blocked task 230 bytes.
+            # As it is: a coroutine around it would cost each blocked task 230 bytes.
+            return waiter  # type: ignore[no-any-return]  # a future
         return self._park_if_not_cancelled(waiter)
 
     @coroutine
@@ -69,7 +88,7 @@ class _Verbs:
         self.credit = BUDGET
         return (yield from waiter)
 
-    def granted(self, waiter: Future[Any], exc: BaseException) -> bool:
+    def granted(self, waiter: Any, exc: BaseException, /) -> bool:
         if waiter.cancelled() or not isinstance(exc, CancelledError):
             return False
         if not waiter.done():
@@ -80,10 +99,25 @@ class _Verbs:
         waiter.result()  # What it failed with says more than a cancellation.
         return True
 
+    def make_firm_waiter(self) -> Future[Any]:
+        return FirmFuture(loop=self.kernel.loop)
+
+    def check_held_back(self) -> None:
+        scope = canceller(self.scope)
+        if scope is not None:
+            raise CancelledError(message(scope))
+        if getattr(self.native, "_must_cancel", False):
+            raise CancelledError
+
     @coroutine
-    def park_shielded(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
+    def park_shielded(self, waiter: Any, /) -> Generator[Any, Any, Any]:
         self.masked += 1
         try:
+            if type(waiter) is FirmFuture:
+                try:
+                    yield from waiter
+                except CancelledError as exc:  # A native cancel, thrown at the end of the wait.
+                    Delivery.of(self).defer(exc.args, counted=True)
             while not waiter.done():
                 # A native cancel would cancel what we await, so that is not the waiter itself.
                 step: Future[None] = self.make_waiter()
@@ -150,6 +184,25 @@ class _Verbs:
         return deadline
 
 
+if TYPE_CHECKING:
+    AnyFuture: TypeAlias = asyncio.Future[Any]
+else:
+    AnyFuture = asyncio.Future
+
+
+class FirmFuture(AnyFuture):
+    """A future that no native cancel can end: the task hears of that when the wait is over.
+
+    A plain one needs another in front of it, and each wait then a pass of the loop more
+    (`to-thread` in benchmarks).
+    """
+
+    __slots__ = ()
+
+    def cancel(self, msg: Any = None) -> bool:
+        return False
+
+
 class _Relay:
     """Passes the end of one future on to another that nobody else holds."""
 
@@ -163,7 +216,7 @@ class _Relay:
             self._to.set_result(None)
 
 
-class Task(_Verbs, asyncio.Task):  # type: ignore[type-arg]  # no subscript at run time: it costs
+class Task(Verbs, NativeTask):
     """A task of Creche's own, with the kernel's state in slots. `nest.py` makes them."""
 
     __slots__ = ("credit", "kernel", "label", "masked", "nest", "scope", "trouble")
@@ -172,7 +225,7 @@ class Task(_Verbs, asyncio.Task):  # type: ignore[type-arg]  # no subscript at r
     nest: Any
 
     @property
-    def native(self) -> asyncio.Task[Any]:  # type: ignore[override]  # read-only is enough
+    def native(self) -> asyncio.Task[Any]:
         return self
 
     def get_name(self) -> str:
@@ -193,8 +246,9 @@ class Task(_Verbs, asyncio.Task):  # type: ignore[type-arg]  # no subscript at r
 
     def begun(self) -> bool:
         """Tell whether the first step was taken."""
-        coro = self.get_coro()
-        return coro.cr_suspended or coro.cr_running  # type: ignore[union-attr]  # our own
+        coro: Any = self.get_coro()
+        begun: bool = coro.cr_suspended or coro.cr_running
+        return begun
 
     def info(self) -> TaskRecord:
         label = self.label
@@ -208,7 +262,7 @@ class Task(_Verbs, asyncio.Task):  # type: ignore[type-arg]  # no subscript at r
         )
 
 
-class ForeignTask(_Verbs):
+class ForeignTask(Verbs):
     """The kernel's state for a task that Creche did not make."""
 
     __slots__ = ("__weakref__", "_native", "credit", "kernel", "masked", "scope", "trouble")
@@ -217,13 +271,13 @@ class ForeignTask(_Verbs):
         key = id(native)
         self._native = weakref.ref(native, lambda _: foreign_tasks.pop(key, None))
         self.kernel = kernel
-        self.scope = None
+        self.scope: Scope | None = None
         self.credit = BUDGET
         self.masked = 0
-        self.trouble = None
+        self.trouble: Delivery | None = None
 
     @property
-    def native(self) -> asyncio.Task[Any] | None:  # type: ignore[override]  # read-only is enough
+    def native(self) -> asyncio.Task[Any] | None:
         return self._native()
 
     def cancelling(self) -> int:
@@ -250,16 +304,24 @@ def state_of(native: asyncio.Task[Any]) -> Task | ForeignTask | None:
     return native if isinstance(native, Task) else foreign_tasks.get(id(native))
 
 
+_unkept: dict[int, AsyncioKernel] = {}
+
+
 def kernel_of(loop: asyncio.AbstractEventLoop) -> AsyncioKernel:
     """Return the kernel of a loop; the loop keeps it, so that it lives just as long."""
+    keeper: Any = loop
     try:
-        return loop._creche_kernel  # type: ignore[attr-defined,no-any-return]  # ours
+        kernel: AsyncioKernel = keeper._creche_kernel
     except AttributeError:
         from .kernel import AsyncioKernel
 
-        kernel = AsyncioKernel(loop)
-        loop._creche_kernel = kernel  # type: ignore[attr-defined]  # ours
-        return kernel
+        known = _unkept.get(id(loop))
+        kernel = known if known is not None and known.loop is loop else AsyncioKernel(loop)
+        try:
+            keeper._creche_kernel = kernel
+        except AttributeError:  # A loop that takes no attributes: it cannot keep its kernel itself.
+            _unkept[id(loop)] = kernel
+    return kernel
 
 
 def kernel_here() -> AsyncioKernel | None:

@@ -65,6 +65,7 @@ class Timers:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+        self._armed = inf
 
     def _arm(self, when: float) -> None:
         if self._handle is not None:
@@ -85,7 +86,7 @@ class Timers:
                 self._dropped -= 1
             elif isinstance(fired, asyncio.Future):
                 if not fired.done():
-                    fired.set_result(None)
+                    fired.set_result(None)  # pyright: ignore[reportUnknownMemberType]  # of what
             else:
                 self._kernel.expire(fired)
         if heap is self._heap and heap and heap[0][0] < self._armed:

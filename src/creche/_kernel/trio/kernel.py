@@ -11,10 +11,10 @@ import trio.testing
 
 from ..._exceptions import RunFinishedError
 from ..contract import TaskRecord
+from ..exits import Exits
 from ..scope import Scope
 from . import introspection, private, readiness, scopes
 from .nest import Nest
-from .tasks import Task
 
 
 class TrioKernel:
@@ -27,6 +27,7 @@ class TrioKernel:
         self._token = trio.lowlevel.current_trio_token()
         self.token: Any = self._token
         self.run_vars: dict[Any, Any] = {}
+        self._exits = Exits()
         self.now: Callable[[], float] = trio.current_time
 
     def tasks(self) -> Iterable[TaskRecord]:
@@ -44,11 +45,13 @@ class TrioKernel:
         else:
             await trio.sleep_until(deadline)
 
-    def enter_scope(self, scope: Scope, task: Task) -> None:
+    # The tasks are of this kernel, and the contract cannot say so: `Any`.
+
+    def enter_scope(self, scope: Scope, task: Any) -> None:
         scopes.enter(scope, task)
 
     def leave_scope(
-        self, scope: Scope, task: Task, exc: BaseException | None
+        self, scope: Scope, task: Any, exc: BaseException | None
     ) -> BaseException | None:
         return scopes.leave(scope, task, exc)
 
@@ -62,7 +65,7 @@ class TrioKernel:
         called: bool = scope.native.cancel_called
         return called
 
-    def open_nest(self, scope: Scope, task: Task) -> Nest:
+    def open_nest(self, scope: Scope, task: Any) -> Nest:
         return Nest(self, scope, task)
 
     def watch(self, sock: Any) -> readiness.Watch:
@@ -82,3 +85,9 @@ class TrioKernel:
             self._token.run_sync_soon(func, *args)
         except trio.RunFinishedError:
             raise RunFinishedError from None
+
+    def at_exit(self, callback: Callable[[], object]) -> None:
+        self._exits.add(callback)
+
+    def ended(self) -> bool:
+        return self._exits.over

@@ -51,7 +51,8 @@ class Nest:
         if context is None:
             self._nursery.start_soon(_itself, coro, name=label.name)
         else:
-            context.run(self._nursery.start_soon, _itself, coro, name=label.name)
+            start: Callable[..., None] = self._nursery.start_soon
+            context.run(start, _itself, coro, name=label.name)
             task = self._find(coro)
             if task is not None:
                 task.context = context  # Trio made a copy: the child's changes are to be seen.
@@ -80,7 +81,8 @@ class Nest:
             pass
         finally:
             move.move = None
-            if coro.cr_frame is not None and not coro.cr_suspended:  # type: ignore[attr-defined]
+            body: Any = coro
+            if body.cr_frame is not None and not body.cr_suspended:
                 coro.close()
 
     def cancel_child(self, key: Run, reason: str | None) -> None:
@@ -115,7 +117,7 @@ class Nest:
         """Return the Trio task of a child. Trio does not hand it out, so look once for all."""
         task = self._found.get(key)
         if task is None:
-            self._found = {child.coro: child for child in self._nursery.child_tasks}  # type: ignore[misc]
+            self._found = {child.coro: child for child in self._nursery.child_tasks}
             task = self._found.get(key)
         return task
 
@@ -144,15 +146,14 @@ async def _leave(manager: Any, exc: BaseException | None) -> None:
 
 def _cancellation(exc: BaseException) -> BaseException:
     """Return the cancellation in what a nursery raised; raise anything else that is in it."""
-    leaf = exc
-    while isinstance(leaf, BaseExceptionGroup):
-        rest = leaf.split(trio.Cancelled)[1]
+    if isinstance(exc, BaseExceptionGroup):
+        rest = exc.split(trio.Cancelled)[1]
         if rest is not None:
             raise rest
-        leaf = leaf.exceptions[0]
-    if not isinstance(leaf, trio.Cancelled):
-        raise leaf
-    return leaf
+        return _cancellation(exc.exceptions[0])
+    if not isinstance(exc, trio.Cancelled):
+        raise exc
+    return exc
 
 
 def _mover(nursery: trio.Nursery, task_status: trio.TaskStatus[None]) -> Callable[[], bool]:

@@ -7,6 +7,9 @@
 A Trio that keeps them otherwise gives an error that names its version, before anything changed.
 """
 
+# This is the place for it.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from typing import Any

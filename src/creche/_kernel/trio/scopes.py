@@ -48,7 +48,9 @@ def unwind(task: Task, until: Scope | None) -> None:
 
 def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseException | None:
     try:
-        caught = native.__exit__(type(exc) if exc else None, exc, exc.__traceback__ if exc else None)
+        caught = native.__exit__(
+            type(exc) if exc else None, exc, exc.__traceback__ if exc else None
+        )
     except BaseException as rest:
         return rest
     return None if caught else exc

@@ -8,9 +8,9 @@ operation goes through `give_way`, which asks Trio and keeps the budget itself.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import outcome
 import trio
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _reschedule = trio.lowlevel.reschedule
 _park = trio.lowlevel.wait_task_rescheduled
 _native_task = trio.lowlevel.current_task
+
+Abort: TypeAlias = Callable[[Callable[[], NoReturn]], trio.lowlevel.Abort]
 
 
 class Waiter:
@@ -51,11 +53,11 @@ class Waiter:
     def set_exception(self, exc: BaseException, /) -> None:
         self._finish(outcome.Error(exc))
 
-    async def wait(self) -> Any:
+    async def wait(self, abort: Abort | None = None) -> Any:
         if self._outcome is not None:
             return self._outcome.unwrap()
         self._parked = True
-        return await _park(self._abort)
+        return await _park(abort or self._abort)
 
     def _finish(self, result: outcome.Outcome[Any]) -> None:
         if self._done:
@@ -76,12 +78,15 @@ class Waiter:
 class Task:
     """The kernel's state for one Trio task: the contract's `Task`."""
 
-    __slots__ = ("__weakref__", "_budget", "_native", "credit", "kernel", "scope", "stack")
+    __slots__ = (
+        "__weakref__", "_budget", "_held_back", "_native", "credit", "kernel", "scope", "stack",
+    )  # fmt: skip
 
     def __init__(self, native: trio.lowlevel.Task, kernel: TrioKernel) -> None:
         key = id(native)
         self._native = weakref.ref(native, lambda _: _states.pop(key, None))
         self._budget = BUDGET
+        self._held_back: Callable[[], NoReturn] | None = None
         self.kernel = kernel
         self.scope: Scope | None = None
         self.credit = 0
@@ -98,16 +103,34 @@ class Task:
         assert native is not None, "a task that parks is alive"
         return Waiter(native)
 
-    def park(self, waiter: Waiter, /) -> Awaitable[Any]:
-        self._budget = BUDGET
-        return waiter.wait()
+    # The waiters that come back are those made above, and the contract cannot say so: `Any`.
 
-    def granted(self, waiter: Waiter, exc: BaseException, /) -> bool:
+    def park(self, waiter: Any, /) -> Awaitable[Any]:
+        self._budget = BUDGET
+        waiting: Awaitable[Any] = waiter.wait()
+        return waiting
+
+    def granted(self, waiter: Any, exc: BaseException, /) -> bool:
         return False  # Trio cancels no task that it has rescheduled.
 
-    async def park_shielded(self, waiter: Waiter, /) -> Any:
-        with trio.CancelScope(shield=True):
-            return await waiter.wait()
+    make_firm_waiter = make_waiter
+
+    async def park_shielded(self, waiter: Any, /) -> Any:
+        self._held_back = None
+        try:
+            return await waiter.wait(self._hold_back)
+        finally:
+            self._held_back = None
+
+    def _hold_back(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+        """Tell Trio that the wait goes on. It raises at the next checkpoint instead."""
+        self._held_back = raise_cancel
+        return trio.lowlevel.Abort.FAILED
+
+    def check_held_back(self) -> None:
+        raise_cancel = self._held_back
+        if raise_cancel is not None:
+            raise_cancel()
 
     async def give_way(self) -> None:
         self._budget -= 1

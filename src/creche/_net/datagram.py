@@ -1,0 +1,198 @@
+"""`DirectDatagramSocket`: what all datagram sockets have in common, whatever addresses they use.
+
+Owns the socket, the watch on it, the waiting and the failures. Knows no address: a socket of
+its own kind says with `_take` how a datagram is received.
+
+    open --aclose--> closed
+
+Rules
+-----
+* Try first, and wait only when the system says that it would block. But a queue that was found
+  empty is likely to be empty the next time: then wait at once, and try again only now and then
+  (`udp-ping-pong` in `benchmarks/`: a call that can only fail is a fifth of the work).
+* One reader and one writer at a time. A flag is up only while a task waits.
+* A datagram is sent whole or not at all. One that the system refuses leaves the socket usable.
+* Sends pay by the byte, as those of streams do: a sender that never gives way fills the receiver's
+  buffer, and what does not fit there is lost.
+* What the system reports stays the `__cause__`.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+
+from .._abc.streams import UnreliableObjectStream
+from .._exceptions import BrokenResourceError, BusyResourceError, ClosedResourceError
+from .._kernel import current_task
+from .._kernel.contract import Kernel
+from .abc import SocketProvider
+from .addresses import describe
+
+T = TypeVar("T")
+
+BYTES_PER_CREDIT = 4096
+"""How many bytes of a datagram cost as much as the call that sends it."""
+LOOK_AGAIN = 8
+"""How many times to wait at once, before it is tried again whether more has come already."""
+
+
+class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]):
+    """A datagram socket, connected or not."""
+
+    __slots__ = (
+        "_closed",
+        "_patience",
+        "_peer_address",
+        "_raw_socket",
+        "_receiving",
+        "_sending",
+        "_take",
+        "_watch",
+    )
+
+    kind: ClassVar[str]
+    """What such a socket is called in a message."""
+
+    def __init__(
+        self, sock: socket.socket, peer: Any, kernel: Kernel, take: Callable[[], T]
+    ) -> None:
+        """Take over `sock`, non-blocking, connected to `peer` if that is not None.
+
+        :param take: receives one datagram, or raises BlockingIOError
+        """
+        self._raw_socket = sock
+        self._peer_address = peer
+        self._take = take
+        self._watch = kernel.watch(sock)
+        self._receiving = self._sending = self._closed = False
+        self._patience = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._where()}>"
+
+    def __del__(self) -> None:
+        # As for a stream: the loop must not go on watching a number that others will get.
+        if not getattr(self, "_closed", True):
+            try:
+                self._watch.close()
+            except Exception:
+                pass  # the loop is gone, and its watches with it
+
+    def _peer(self) -> Any:
+        return self._peer_address
+
+    async def receive(self) -> T:
+        """Wait for a datagram and return it. A checkpoint.
+
+        :raises ClosedResourceError: this socket was closed, before or while this waited
+        :raises BusyResourceError: another task is receiving from it
+        :raises BrokenResourceError: the system reports a failure, such as that nobody receives
+            what was sent to the peer; its error is the cause
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._receiving:
+            raise BusyResourceError("reading from")
+        if self._patience > 0:
+            self._patience -= 1
+        else:
+            try:
+                return self._take()
+            except BlockingIOError:
+                self._patience = LOOK_AGAIN
+            except OSError as exc:
+                self._raise_for(exc)
+        if self._raw_socket.fileno() < 0:
+            raise self._closed_error()
+        self._receiving = True
+        try:
+            return await self._watch.when_readable(self._take)
+        except OSError as exc:
+            self._raise_for(exc)
+        finally:
+            self._receiving = False
+
+    async def _push(self, put: Callable[[], object]) -> None:
+        """Wait until the socket has room, and send a datagram with `put`."""
+        self._sending = True
+        try:
+            await self._watch.when_writable(put)
+        except OSError as exc:
+            self._raise_for(exc)
+        finally:
+            self._sending = False
+
+    async def aclose(self) -> None:
+        """Close the socket; tasks that wait on it get a ClosedResourceError. A checkpoint.
+
+        The socket is closed also if the caller is cancelled. A second call does nothing.
+        """
+        if not self._closed:
+            self._closed = True
+            self._watch.close()
+            self._raw_socket.close()
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+
+    def _raise_for(self, exc: OSError) -> NoReturn:
+        """Raise what a failed system call means for the user."""
+        if self._raw_socket.fileno() < 0:
+            raise self._closed_error() from None
+        if exc.errno == errno.EMSGSIZE:
+            raise BrokenResourceError(
+                f"the datagram is too large for this {self._where()}: send fewer bytes at once"
+            ) from exc
+        raise BrokenResourceError(f"this {self._where()} failed: {exc.strerror or exc}") from exc
+
+    def _closed_error(self) -> ClosedResourceError:
+        return ClosedResourceError(
+            f"this {self.kind} socket was closed on this side: create a new one"
+        )
+
+    def _where(self) -> str:
+        if self._closed:
+            return f"closed {self.kind} socket"
+        if self._peer_address is not None:
+            return f"{self.kind} socket, connected to {describe(self._peer_address)}"
+        return f"{self.kind} socket at {describe(self._raw_socket.getsockname())}"
+
+
+class ConnectedDatagramSocket(DirectDatagramSocket[bytes]):
+    """A datagram socket with one peer."""
+
+    __slots__ = ()
+
+    async def send(self, item: bytes) -> None:
+        """Send a datagram to the peer, waiting for room if there is none. A checkpoint.
+
+        :param item: bytes, or any object that lends its memory
+        :raises ClosedResourceError: this socket was closed, before or while this waited
+        :raises BusyResourceError: another task is sending with it
+        :raises BrokenResourceError: the datagram is too large, or the system reports a failure,
+            perhaps one of an earlier datagram; its error is the cause
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._sending:
+            raise BusyResourceError("writing to")
+        try:
+            task.credit -= self._raw_socket.send(item) // BYTES_PER_CREDIT
+            return
+        except BlockingIOError:
+            pass
+        except OSError as exc:
+            self._raise_for(exc)
+        sock = self._raw_socket
+        await self._push(lambda: sock.send(item))

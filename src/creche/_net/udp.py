@@ -1,0 +1,261 @@
+"""`create_udp_socket` and `create_connected_udp_socket`: datagrams over IPv4 and IPv6.
+
+Owns how UDP sockets are made, and how addresses of datagrams are read and written. The waiting is
+in `datagram.py`.
+
+Rules
+-----
+* An address as text goes to the system as it is; a name is looked up first, in a thread, for the
+  system's own call would block the event loop.
+* A socket that does not become part of the result is closed before the call returns or raises.
+* An error says which address it is about, and keeps its number and type.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from functools import partial
+from socket import AddressFamily
+from typing import TYPE_CHECKING, Any
+
+from .._exceptions import BusyResourceError, ConnectionFailed
+from .._kernel import current_kernel, current_task
+from .._kernel.contract import Kernel
+from .abc import ConnectedUDPSocket, UDPPacketType, UDPSocket
+from .addresses import INTERNET, checked_port, describe, public_address, resolve
+from .adopt import check_adoptable
+from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket
+
+if TYPE_CHECKING:
+    from .abc import AnyIPAddressFamily, IPAddressType
+
+MOST_BYTES = 65536
+"""No datagram of IPv4 or IPv6 is longer, jumbograms aside."""
+
+
+class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
+    """The UDP socket without a peer."""
+
+    __slots__ = ("_family", "_numeric")
+
+    kind = "UDP"
+
+    def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
+        """Take over `sock`, bound and non-blocking."""
+        take = sock.recvfrom if sock.family == socket.AF_INET else partial(_take_from, sock)
+        super().__init__(sock, None, kernel, partial(take, MOST_BYTES))
+        self._family = sock.family
+        self._numeric: Any = None
+        """The last address that was no name: most datagrams go where the last one went."""
+
+    async def send(self, item: UDPPacketType) -> None:
+        """Send a datagram, waiting for room if there is none. A checkpoint.
+
+        :param item: the bytes and the address to send them to, `(data, (host, port))`. A name is
+            looked up each time, so an address as text is better.
+        :raises ClosedResourceError: this socket was closed, before or while this waited
+        :raises BusyResourceError: another task is sending with it
+        :raises BrokenResourceError: the datagram is too large, or the system reports a failure; its
+            error is the cause
+        :raises socket.gaierror: there is no such host. An OSError.
+        :raises OverflowError: the port is not in 0-65535
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._sending:
+            raise BusyResourceError("writing to")
+        data, address = item
+        if address != self._numeric:
+            address = await self._target(address)
+        sock = self._raw_socket
+        try:
+            task.credit -= sock.sendto(data, address) // BYTES_PER_CREDIT
+            return
+        except BlockingIOError:
+            pass
+        except OSError as exc:
+            self._raise_for(exc)
+        await self._push(lambda: sock.sendto(data, address))
+
+    async def _target(self, address: Any) -> Any:
+        """Return an address that the system takes without looking up a name."""
+        try:
+            host, port = address
+            socket.inet_pton(self._family, host)
+        except OSError:
+            pass
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"expected an item (data, (host, port)), and the address in it is {address!r}"
+            ) from None
+        else:
+            self._numeric = address
+            return address
+        if self._raw_socket.fileno() < 0:
+            raise self._closed_error()
+        found = await resolve(
+            host,
+            checked_port(port),
+            family=self._family,
+            type=socket.SOCK_DGRAM,
+            flags=socket.AI_V4MAPPED if self._family == socket.AF_INET6 else 0,
+        )
+        return found[0][4]
+
+
+class DirectConnectedUDPSocket(ConnectedDatagramSocket, ConnectedUDPSocket):
+    """The UDP socket with a peer."""
+
+    __slots__ = ()
+
+    kind = "UDP"
+
+    def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
+        """Take over `sock`, connected to `peer` and non-blocking."""
+        super().__init__(sock, peer, kernel, partial(sock.recv, MOST_BYTES))
+
+
+async def create_udp_socket(
+    family: AnyIPAddressFamily = AddressFamily.AF_UNSPEC,
+    *,
+    local_host: IPAddressType | None = None,
+    local_port: int = 0,
+    reuse_port: bool = False,
+) -> UDPSocket:
+    """Create a socket that sends and receives datagrams. A checkpoint.
+
+    :param family: IPv4 or IPv6; that of `local_host` if omitted
+    :param local_host: the name or address to receive on; every interface if omitted
+    :param local_port: the port to receive on; if 0 the system chooses a free one
+    :param reuse_port: let several sockets receive on the same port; not on Windows
+    :raises ValueError: neither `family` nor `local_host` is given, or `reuse_port` is where the
+        system does not have it
+    :raises OSError: there is no receiving there, for example EADDRINUSE: the port is taken
+    :raises socket.gaierror: there is no such host. An OSError.
+    :raises OverflowError: the port is not in 0-65535
+    """
+    if family == AddressFamily.AF_UNSPEC and local_host is None:
+        raise ValueError(
+            'Either "family" or "local_host" must be given: for example local_host="127.0.0.1", or '
+            "family=AddressFamily.AF_INET for every interface"
+        )
+    _check_reuse_port(reuse_port)
+    found = await _find(local_host, local_port, family, socket.AI_PASSIVE)
+    return DirectUDPSocket(_bound(found[0], found[4], reuse_port), current_kernel())
+
+
+async def create_connected_udp_socket(
+    remote_host: IPAddressType,
+    remote_port: int,
+    *,
+    family: AnyIPAddressFamily = AddressFamily.AF_UNSPEC,
+    local_host: IPAddressType | None = None,
+    local_port: int = 0,
+    reuse_port: bool = False,
+) -> ConnectedUDPSocket:
+    """Create a socket that sends datagrams to one peer and receives them from it. A checkpoint.
+
+    Nothing is sent by this call, so it succeeds also if there is nobody at the other end.
+
+    :param remote_host: the name or address of the peer
+    :param remote_port: its port
+    :param family: IPv4 or IPv6; that of the hosts if omitted
+    :param local_host: the name or address to send from; the system chooses if omitted
+    :param local_port: the port to send from; if 0 the system chooses a free one
+    :param reuse_port: let several sockets use the same local port; not on Windows
+    :raises ValueError: `reuse_port` where the system does not have it
+    :raises ConnectionFailed: there is no way to the peer. An OSError; the system's is its cause.
+    :raises OSError: the local end is not to be had, for example EADDRINUSE: the port is taken
+    :raises socket.gaierror: there is no such host, or it has no address of the family. An OSError.
+    :raises OverflowError: a port is not in 0-65535
+    """
+    _check_reuse_port(reuse_port)
+    checked_port(local_port)
+    local: Any = None
+    if local_host is not None:
+        found = await _find(local_host, local_port, family, 0)
+        family, local = found[0], found[4]
+    remote = await _find(remote_host, remote_port, family, 0)
+    if local is None and local_port:
+        local = ("::" if remote[0] == socket.AF_INET6 else "0.0.0.0", local_port)  # noqa: S104
+    return _connected(remote[0], local, remote[4], reuse_port)
+
+
+def _check_reuse_port(reuse_port: bool) -> None:
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError(f"reuse_port is not supported on {sys.platform}: leave it False")
+
+
+async def _find(host: IPAddressType | None, port: int, family: int, flags: int) -> Any:
+    """Return the first answer of the resolver."""
+    found = await resolve(
+        str(host) if host is not None else None,
+        checked_port(port),
+        family=family,
+        type=socket.SOCK_DGRAM,
+        flags=flags,
+    )
+    return found[0]
+
+
+def _bound(family: int, address: Any, reuse_port: bool) -> socket.socket:
+    """Return a non-blocking UDP socket, bound to `address` unless that is None."""
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if address is not None:
+            try:
+                sock.bind(address)
+            except OSError as exc:
+                text = f"{exc.strerror}, binding to {describe(address)}"
+                raise OSError(exc.errno, text) from exc
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _connected(
+    family: int, local: Any, remote: Any, reuse_port: bool
+) -> DirectConnectedUDPSocket:
+    sock = _bound(family, local, reuse_port)
+    try:
+        sock.connect(remote)
+        return DirectConnectedUDPSocket(sock, sock.getpeername(), current_kernel())
+    except OSError as exc:
+        sock.close()
+        reason = exc.strerror or os.strerror(exc.errno or errno.EIO)
+        raise ConnectionFailed(
+            exc.errno, f"{reason}, connecting to {describe(remote)}"
+        ) from exc
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _take_from(sock: socket.socket, size: int) -> UDPPacketType:
+    """Receive over IPv6, whose addresses have more parts than users see."""
+    data, address = sock.recvfrom(size)
+    return data, public_address(address)
+
+
+def adopt_udp(sock_or_fd: socket.socket | int) -> DirectUDPSocket:
+    """Return a UDP socket made of one that comes from elsewhere, or say what is wrong with it."""
+    kernel = current_kernel()
+    sock = check_adoptable(sock_or_fd, "bound", socket.SOCK_DGRAM, INTERNET)
+    return DirectUDPSocket(sock, kernel)
+
+
+def adopt_connected_udp(sock_or_fd: socket.socket | int) -> DirectConnectedUDPSocket:
+    """Return a UDP socket made of one that comes from elsewhere, or say what is wrong with it."""
+    kernel = current_kernel()
+    sock = check_adoptable(sock_or_fd, "connected", socket.SOCK_DGRAM)
+    return DirectConnectedUDPSocket(sock, sock.getpeername(), kernel)

@@ -1,0 +1,248 @@
+"""`Pool`: the worker threads of one event loop. Who runs what, who sleeps, who ends.
+
+Owns the threads, the calls that no thread has taken yet, and the outcomes on their way back. Knows
+a call as something with `run()`, `finish()` and `fail()`, and the event loop as a door to knock at.
+How many calls there may be at a time is for the limiters to say, before a call comes here.
+
+A worker:
+
+    searching --took a call--> running --done--> running (the next call) | idle
+        |  ^                                              | ^
+        |  `-- woken, the newest first <------------------' |
+        `--nothing left to take-----------------------------'
+    idle --nothing to do for IDLE seconds, or the loop ends--> gone
+
+Rules
+-----
+* While calls are pending, somebody is searching. Whoever takes one and leaves others behind summons
+  the next worker first: the newest idle one, else a new one. So every call has a thread soon, as
+  many as run at a time; and short calls that come in a bunch are done by few threads, which take
+  one after the other without sleeping in between (`to-thread-100` in benchmarks).
+* A worker is idle before the loop hears of the call it has done: the next call finds it.
+* Outcomes go back in bunches: a knock at the loop stands for all that is done when it answers.
+* `_lock` is held for a few moves of data and nothing else. Everybody sleeps on a lock of their own.
+* No worker is a daemon: the interpreter does not pull the floor from under a running call. It sends
+  the idle ones home before it waits for threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
+
+from .._exceptions import RunFinishedError
+
+if TYPE_CHECKING:
+    from .._kernel.contract import Kernel
+
+IDLE = 10.0
+"""Seconds that a worker waits for something to do before it ends."""
+
+NAME = "creche worker"
+
+
+class Job(Protocol):
+    """What a pool does with a call."""
+
+    def run(self) -> None:
+        """Make the call, and keep its outcome. In a worker; never raises."""
+        ...
+
+    def finish(self) -> None:
+        """Hand over the outcome. In the loop; never raises."""
+        ...
+
+    def fail(self, exc: BaseException) -> None:
+        """Keep `exc` as the outcome of a call that could not be made. In a worker."""
+        ...
+
+
+class Pool:
+    """The worker threads of one loop. Made in the loop, which ends it."""
+
+    __slots__ = ("__weakref__", "_closed", "_done", "_idle", "_kernel", "_knocked", "_lock",
+                 "_pending", "_searching", "_workers")  # fmt: skip
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._lock = threading.Lock()
+        self._pending: deque[Job] = deque()
+        self._idle: list[_Worker] = []
+        self._workers: set[_Worker] = set()
+        self._searching = 0
+        self._closed = False
+        self._done: deque[Job] = deque()
+        self._knocked = False
+        kernel.at_exit(self.close)
+        _pools.add(self)
+
+    def submit(self, job: Job) -> None:
+        """Have a worker run `job`. In the loop.
+
+        :raises RuntimeError: the system gives no more threads
+        """
+        with self._lock:
+            self._pending.append(job)
+            worker = self._summon()
+        if worker is not None:
+            try:
+                worker.wake()
+            except BaseException:
+                self._bury(worker)
+                if self.withdraw(job):
+                    raise
+
+    def withdraw(self, job: Job) -> bool:
+        """Take a job back, if no worker has taken it."""
+        with self._lock:
+            try:
+                self._pending.remove(job)
+            except ValueError:
+                return False
+            return True
+
+    def close(self) -> None:
+        """Send the workers home, and wait for those that were idle. Others go when they can."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            self._searching += len(idle)
+        for worker in idle:
+            worker.wake()
+        for worker in idle:
+            worker.join()
+
+    def _summon(self) -> _Worker | None:
+        """Return who has to be woken for the pending calls, None if somebody is on the way."""
+        if self._searching:
+            return None
+        self._searching = 1
+        if self._idle:
+            return self._idle.pop()
+        worker = _Worker(self)
+        self._workers.add(worker)
+        return worker
+
+    def _bury(self, worker: _Worker) -> None:
+        """Forget a worker whose thread could not be started."""
+        with self._lock:
+            self._searching -= 1
+            self._workers.discard(worker)
+
+    # In the workers
+
+    def next(self, worker: _Worker, searching: int) -> Job | None:
+        """Return the next call; None puts the worker among the idle, or ends it (`stays`)."""
+        summoned = None
+        with self._lock:
+            self._searching -= searching
+            if self._pending:
+                job = self._pending.popleft()
+                if self._pending:
+                    summoned = self._summon()
+            else:
+                if self._closed:
+                    self._workers.discard(worker)
+                    worker.stays = False
+                else:
+                    self._idle.append(worker)
+                return None
+        if summoned is not None:
+            self._wake_from_worker(summoned)
+        return job
+
+    def _wake_from_worker(self, summoned: _Worker) -> None:
+        try:
+            summoned.wake()
+        except BaseException as exc:  # No more threads: say so to the call that came last.
+            self._bury(summoned)
+            with self._lock:
+                job = self._pending.pop() if self._pending else None
+            if job is not None:
+                job.fail(exc)
+                self.report(job)
+
+    def report(self, job: Job) -> None:
+        """Have the loop finish a call that was made."""
+        self._done.append(job)
+        if not self._knocked:
+            self._knocked = True
+            try:
+                self._kernel.call_soon_threadsafe(self._finish)
+            except RunFinishedError:
+                self._done.clear()  # Nobody is there to hear of it.
+
+    def _finish(self) -> None:
+        self._knocked = False  # First: what comes from now on knocks again.
+        done = self._done
+        while done:
+            done.popleft().finish()
+
+    def dismiss(self, worker: _Worker) -> bool:
+        """Let a worker end that found nothing to do. False if it was just woken."""
+        with self._lock:
+            try:
+                self._idle.remove(worker)
+            except ValueError:
+                return False
+            self._workers.discard(worker)
+            return True
+
+
+class _Worker:
+    """One thread."""
+
+    __slots__ = ("_awake", "_pool", "_thread", "stays")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._awake = threading.Lock()
+        self._awake.acquire()
+        self._thread: threading.Thread | None = None
+        self.stays = True
+
+    def wake(self) -> None:
+        """Have it look for calls; its thread is started when it is woken first."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._work, name=NAME, daemon=False)
+            thread.start()
+            self._thread = thread
+        else:
+            self._awake.release()
+
+    def join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        pool = self._pool
+        while True:
+            job = pool.next(self, 1)
+            while job is not None:
+                job.run()
+                done, job = job, pool.next(self, 0)
+                pool.report(done)
+                del done  # Before the next call, which may be long.
+            if not self.stays:
+                return
+            if not self._awake.acquire(timeout=IDLE):
+                if pool.dismiss(self):
+                    return
+                self._awake.acquire()
+
+
+_pools: WeakSet[Pool] = WeakSet()
+
+
+def _close_all() -> None:
+    for pool in list(_pools):
+        pool.close()
+
+
+# The interpreter waits for threads before it runs what `atexit` has; concurrent.futures does this
+# as well. Without it an idle worker of a loop that was closed rudely keeps it waiting for a while.
+_register = getattr(threading, "_register_atexit", None)
+if _register is not None:
+    _register(_close_all)

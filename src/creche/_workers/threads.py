@@ -1,0 +1,171 @@
+"""A call from a task into a worker thread: `run_sync`, and what a thread knows of its caller.
+
+Owns the call, its limiter's token, and the thread-local that tells a worker for whom it works.
+Knows no event loop beyond the contract.
+
+A call:
+
+    waiting for a token --granted--> queued --a worker takes it--> running --> finished
+        |                              |                             |
+        `--cancelled--> never made     `--the caller leaves--> withdrawn
+                                                                     `--the caller leaves--> abandoned
+
+Rules
+-----
+* The token belongs to the call, not to the task: it goes back when the function has returned,
+  however long ago its caller has left. A limiter counts running functions.
+* The caller waits shielded, unless it may abandon the call. What cancels it meanwhile is raised
+  when the function has returned; the function itself can ask (`from_thread.check_cancelled`).
+* A caller that leaves takes back a call that no worker has taken: its function never runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+
+from .._kernel import current_kernel, current_task
+from .._sync.limiter import CapacityLimiter
+from .pool import Pool
+
+if TYPE_CHECKING:
+    from .._kernel.contract import Kernel, Task
+
+T_Retval = TypeVar("T_Retval")
+PosArgsT = TypeVarTuple("PosArgsT")
+
+THREADS = 40
+"""Tokens of a loop's default limiter, as AnyIO and Trio have."""
+
+
+class Workers:
+    """What one loop has for its calls into threads: the pool, and the default limiter."""
+
+    __slots__ = ("limiter", "pool")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.pool = Pool(kernel)
+        self.limiter = CapacityLimiter(THREADS)
+
+
+def workers_of(kernel: Kernel) -> Workers:
+    """Return the workers of a loop; in that loop."""
+    try:
+        workers: Workers = kernel.run_vars[Workers]
+    except KeyError:
+        workers = kernel.run_vars[Workers] = Workers(kernel)
+    return workers
+
+
+class _Here(threading.local):
+    call: Call | None = None
+
+
+here = _Here()
+"""`here.call`: the call that this thread makes for a task."""
+
+
+class Call:
+    """One call, between the task that waits for it and the worker that makes it."""
+
+    __slots__ = ("abandonable", "abandoned", "args", "context", "error", "func", "limiter",
+                 "result", "task", "waiter")  # fmt: skip
+
+    def __init__(
+        self,
+        task: Task,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        limiter: CapacityLimiter,
+        *,
+        abandonable: bool,
+    ) -> None:
+        self.task = task
+        self.func: Callable[..., Any] | None = func
+        self.args = args
+        self.context = copy_context()
+        self.limiter = limiter
+        self.waiter = task.make_waiter() if abandonable else task.make_firm_waiter()
+        self.abandonable = abandonable
+        self.abandoned = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        func, args = self.func, self.args
+        assert func is not None, "made once"
+        self.func, self.args = None, ()  # What was passed in dies when the function lets it go.
+        here.call = self
+        try:
+            self.result = self.context.run(func, *args)
+        except BaseException as exc:
+            self.error = exc
+        here.call = None
+
+    def fail(self, exc: BaseException) -> None:
+        self.error = exc
+
+    def finish(self) -> None:
+        waiter = self.waiter
+        if not waiter.done():
+            waiter.set_result(None)
+        self.limiter.release_on_behalf_of(self)
+
+    def outcome(self) -> Any:
+        """Return what the function returned, or raise what it raised."""
+        error = self.error
+        if error is None:
+            return self.result
+        self.error = None  # The frames in its traceback hold the call, and this one holds it.
+        try:
+            raise error
+        finally:
+            del error, self
+
+
+async def run_sync(
+    func: Callable[[Unpack[PosArgsT]], T_Retval],
+    *args: *PosArgsT,
+    abandon_on_cancel: bool = False,
+    limiter: CapacityLimiter | None = None,
+) -> T_Retval:
+    """Call `func(*args)` in a worker thread. See `to_thread.run_sync`."""
+    task = current_task()
+    workers = workers_of(task.kernel)
+    call = Call(task, func, args, limiter or workers.limiter, abandonable=abandon_on_cancel)
+    await call.limiter.acquire_on_behalf_of(call)
+    try:
+        workers.pool.submit(call)
+    except BaseException:
+        call.limiter.release_on_behalf_of(call)
+        raise
+    if abandon_on_cancel:
+        await _wait_or_leave(call, workers.pool)
+    else:
+        await task.park_shielded(call.waiter)
+    if call.error is not None and isinstance(call.error, task.kernel.cancelled_class):
+        await task.checkpoint_if_cancelled()  # The real one, if the function let out a copy of it.
+    result: T_Retval = call.outcome()
+    return result
+
+
+async def _wait_or_leave(call: Call, pool: Pool) -> None:
+    task, waiter = call.task, call.waiter
+    try:
+        await task.park(waiter)
+    except BaseException as exc:
+        if not task.granted(waiter, exc):
+            call.abandoned = True
+            if pool.withdraw(call):
+                call.limiter.release_on_behalf_of(call)
+            raise
+
+
+def current_default_thread_limiter() -> CapacityLimiter:
+    """Return the limiter that `run_sync` uses in this event loop unless it is given another.
+
+    :raises NoEventLoopError: no event loop runs in this thread
+    """
+    return workers_of(current_kernel()).limiter
