@@ -12,12 +12,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import creche
+from creche._kernel.asyncio.selector_thread import _Interest
 
 Pair = tuple[socket.socket, socket.socket]
 
 
 class ReaderlessLoop(asyncio.SelectorEventLoop):
-    """A loop that has no readers and writers for others; `queued` tells of other threads' calls.
+    """A loop that has no readers and writers for others; it notes what other threads queue.
 
     What takes them away stays: asyncio's own `sock_*` methods call it.
     """
@@ -28,10 +29,10 @@ class ReaderlessLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.queued = threading.Event()
-        self.reports = 0
+        self.reported: list[int] = []
 
     def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> asyncio.Handle:  # type: ignore[override]  # passes all of it on
-        self.reports += 1
+        self.reported += [arg.fd for arg in args if isinstance(arg, _Interest)]
         handle = super().call_soon_threadsafe(*args, **kwargs)
         self.queued.set()
         return handle

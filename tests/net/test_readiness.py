@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from _ends import connected
 from creche import (
     BusyResourceError,
     ClosedResourceError,
@@ -20,6 +21,7 @@ from creche import (
     wait_socket_writable,
     wait_writable,
 )
+from creche.abc import SocketAttribute
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -159,3 +161,21 @@ async def test_the_old_names_warn_and_work(pair: Pair, call: Any, name: str) -> 
 def test_outside_a_loop_the_call_itself_is_refused(pair: Pair, call: Any) -> None:
     with pytest.raises(NoEventLoopError):
         call(pair[0])
+
+
+async def test_a_user_may_wait_on_the_socket_of_a_stream_and_the_stream_goes_on() -> None:
+    async with connected() as (client, server):
+        await client.send(b"one")
+        assert await server.receive() == b"one"
+        async with create_task_group() as group:
+            group.start_soon(wait_readable, server.extra(SocketAttribute.raw_socket))
+            await wait_all_tasks_blocked()
+            await client.send(b"two")
+        assert await server.receive() == b"two"
+        async with create_task_group() as group:
+            handle = group.start_soon(server.receive)
+            await wait_all_tasks_blocked()
+            with pytest.raises(BusyResourceError):
+                await wait_readable(server.extra(SocketAttribute.raw_socket))
+            await client.send(b"three")
+        assert handle.return_value == b"three"

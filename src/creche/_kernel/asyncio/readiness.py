@@ -14,24 +14,25 @@ On a loop without `add_reader` the calls go to a selector in a thread (`selector
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..._exceptions import BusyResourceError, ClosedResourceError
 from .tasks import task_here
 
 T = TypeVar("T")
+Key: TypeAlias = tuple[int, bool]
+"""A descriptor, and whether it is about writing."""
 
 
 class _Side:
     """One direction of a watch: who waits, and whether the loop is told to report."""
 
-    __slots__ = ("_add", "_fd", "_remove", "attempt", "registered", "waiter")
+    __slots__ = ("_key", "_readiness", "attempt", "registered", "waiter")
 
-    def __init__(self, fd: int, add: Callable[..., Any], remove: Callable[[int], Any]) -> None:
-        self._fd = fd
-        self._add = add
-        self._remove = remove
+    def __init__(self, readiness: Readiness, key: Key) -> None:
+        self._readiness = readiness
+        self._key = key
         self.attempt: Callable[[], Any] | None = None
         self.waiter: asyncio.Future[Any] | None = None
         self.registered = False
@@ -40,7 +41,7 @@ class _Side:
         task = task_here()
         assert task is not None, "awaited in a task"
         if not self.registered:
-            self._add(self._fd, self._ready)  # First, for it may raise, and then nobody waits.
+            self._readiness.register(self._key, self)  # First, for it may raise: nobody waits yet.
             self.registered = True
         waiter = self.waiter = task.make_waiter()
         self.attempt = attempt
@@ -54,7 +55,8 @@ class _Side:
             result = waiter.result()
         return result
 
-    def _ready(self) -> None:
+    def ready(self) -> None:
+        """The loop reports that the descriptor is ready."""
         waiter = self.waiter
         if waiter is None or self.attempt is None or waiter.done():
             self.stop()
@@ -73,7 +75,7 @@ class _Side:
     def stop(self) -> None:
         if self.registered:
             self.registered = False
-            self._remove(self._fd)
+            self._readiness.unregister(self._key)
 
     def close(self) -> None:
         self.stop()
@@ -85,15 +87,17 @@ class _Side:
 class Watch:
     """One descriptor of Creche's own. The contract's `Watch`."""
 
-    __slots__ = ("_reading", "_writing")
+    __slots__ = ("_reading", "_writing", "when_readable")
+
+    if TYPE_CHECKING:
+
+        async def when_readable(self, attempt: Callable[[], T], /) -> T: ...
 
     def __init__(self, readiness: Readiness, sock: Any) -> None:
         fd = sock if isinstance(sock, int) else sock.fileno()
-        self._reading = _Side(fd, readiness.add_reader, readiness.remove_reader)
-        self._writing = _Side(fd, readiness.add_writer, readiness.remove_writer)
-
-    async def when_readable(self, attempt: Callable[[], T], /) -> T:
-        return await self._reading.wait(attempt)
+        self._reading = _Side(readiness, (fd, False))
+        self._writing = _Side(readiness, (fd, True))
+        self.when_readable = self._reading.wait  # As it is: a coroutine less for each wait.
 
     async def when_writable(self, attempt: Callable[[], T], /) -> T:
         try:
@@ -110,8 +114,15 @@ class Watch:
 class Readiness:
     """The loop's registrations for descriptors that belong to somebody else."""
 
-    __slots__ = ("_selector", "_waiting", "add_reader", "add_writer", "remove_reader",
-                 "remove_writer")  # fmt: skip
+    __slots__ = (
+        "_selector",
+        "_sides",
+        "_waiting",
+        "add_reader",
+        "add_writer",
+        "remove_reader",
+        "remove_writer",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         source: Any = loop
@@ -124,7 +135,20 @@ class Readiness:
         self.remove_reader: Callable[[int], Any] = source.remove_reader
         self.add_writer: Callable[..., Any] = source.add_writer
         self.remove_writer: Callable[[int], Any] = source.remove_writer
-        self._waiting: dict[tuple[int, bool], asyncio.Future[Any]] = {}
+        self._waiting: dict[Key, asyncio.Future[Any]] = {}
+        self._sides: dict[Key, _Side] = {}
+
+    def register(self, key: Key, side: _Side) -> None:
+        """Have the loop report to one side of a watch."""
+        if key in self._waiting:
+            raise _busy(key)
+        (self.add_writer if key[1] else self.add_reader)(key[0], side.ready)
+        self._sides[key] = side
+
+    def unregister(self, key: Key) -> None:
+        """Have the loop report no more."""
+        del self._sides[key]
+        (self.remove_writer if key[1] else self.remove_reader)(key[0])
 
     async def wait(self, obj: Any, *, writing: bool) -> None:
         task = task_here()
@@ -133,8 +157,11 @@ class Readiness:
         if fd < 0:
             raise ValueError(f"{obj!r} is closed: there is nothing to wait for")
         key = (fd, writing)
-        if key in self._waiting:
-            raise BusyResourceError("writing to" if writing else "reading from")
+        side = self._sides.get(key)
+        if key in self._waiting or (side is not None and side.waiter is not None):
+            raise _busy(key)
+        if side is not None:
+            side.stop()  # A stream of ours that nobody waits on at the moment.
         waiter = task.make_waiter()
         add, remove = (
             (self.add_writer, self.remove_writer)
@@ -165,6 +192,10 @@ class Readiness:
     def close(self) -> None:
         if self._selector is not None:
             self._selector.close()
+
+
+def _busy(key: Key) -> BusyResourceError:
+    return BusyResourceError("writing to" if key[1] else "reading from")
 
 
 def _grant(waiter: asyncio.Future[Any]) -> None:
