@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from . import special, work_streams, work_sync, work_tasks, work_tcp, work_wrappers
+from . import (
+    special,
+    work_accept,
+    work_connections,
+    work_datagram,
+    work_files,
+    work_processes,
+    work_streams,
+    work_sync,
+    work_tasks,
+    work_tcp,
+    work_threads,
+    work_unix,
+    work_wrappers,
+)
 from .model import Backend, Row
 
 ROWS: tuple[Row, ...] = (
@@ -10,7 +24,14 @@ ROWS: tuple[Row, ...] = (
     *work_streams.ROWS,
     *work_sync.ROWS,
     *work_tcp.ROWS,
+    *work_unix.ROWS,
+    *work_datagram.ROWS,
+    *work_accept.ROWS,
+    *work_connections.ROWS,
     *work_wrappers.ROWS,
+    *work_threads.ROWS,
+    *work_processes.ROWS,
+    *work_files.ROWS,
     *special.ROWS,
 )
 

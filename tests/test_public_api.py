@@ -26,6 +26,8 @@ LISTING = Path(__file__).with_name("api") / "public.txt"
 MODULES = (
     "creche",
     "creche.abc",
+    "creche.functools",
+    "creche.itertools",
     "creche.lowlevel",
     "creche.streams.memory",
     "creche.streams.stapled",
@@ -149,6 +151,8 @@ def _default(parameter: inspect.Parameter) -> Any:
     default = parameter.default
     if isinstance(default, enum.Enum):
         return _Shown(default.name)
+    if inspect.isfunction(default):
+        return _Shown(default.__name__)
     return _Shown("...") if type(default) is object else default
 
 

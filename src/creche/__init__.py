@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     # Submodules that are there without an import of their own
     from . import abc as abc
+    from . import from_thread as from_thread
     from . import lowlevel as lowlevel
+    from . import to_interpreter as to_interpreter
+    from . import to_process as to_process
+    from . import to_thread as to_thread
 
     # Several things at once
     from ._combinators import amap as amap
@@ -31,14 +35,18 @@ if TYPE_CHECKING:
 
     # Exceptions
     from ._exceptions import BrokenResourceError as BrokenResourceError
+    from ._exceptions import BrokenWorkerInterpreter as BrokenWorkerInterpreter
+    from ._exceptions import BrokenWorkerProcess as BrokenWorkerProcess
     from ._exceptions import BusyResourceError as BusyResourceError
     from ._exceptions import ClosedResourceError as ClosedResourceError
     from ._exceptions import ConnectionFailed as ConnectionFailed
+    from ._exceptions import DelimiterNotFound as DelimiterNotFound
     from ._exceptions import EndOfStream as EndOfStream
     from ._exceptions import FutureAlreadyFinished as FutureAlreadyFinished
     from ._exceptions import FutureCancelled as FutureCancelled
     from ._exceptions import FutureFailed as FutureFailed
     from ._exceptions import FutureNotFinished as FutureNotFinished
+    from ._exceptions import IncompleteRead as IncompleteRead
     from ._exceptions import NoEventLoopError as NoEventLoopError
     from ._exceptions import RunFinishedError as RunFinishedError
     from ._exceptions import TaskCancelled as TaskCancelled
@@ -46,6 +54,20 @@ if TYPE_CHECKING:
     from ._exceptions import TaskNotFinished as TaskNotFinished
     from ._exceptions import TypedAttributeLookupError as TypedAttributeLookupError
     from ._exceptions import WouldBlock as WouldBlock
+
+    # Files and paths
+    from ._files.file import AsyncFile as AsyncFile
+    from ._files.file import open_file as open_file
+    from ._files.file import wrap_file as wrap_file
+    from ._files.path import Path as Path
+    from ._files.spooled import SpooledTemporaryFile as SpooledTemporaryFile
+    from ._files.tempfile import NamedTemporaryFile as NamedTemporaryFile
+    from ._files.tempfile import TemporaryDirectory as TemporaryDirectory
+    from ._files.tempfile import TemporaryFile as TemporaryFile
+    from ._files.tempfile import gettempdir as gettempdir
+    from ._files.tempfile import gettempdirb as gettempdirb
+    from ._files.tempfile import mkdtemp as mkdtemp
+    from ._files.tempfile import mkstemp as mkstemp
 
     # Futures
     from ._futures import Future as Future
@@ -64,6 +86,9 @@ if TYPE_CHECKING:
     # Sockets
     from ._net.addresses import getaddrinfo as getaddrinfo
     from ._net.addresses import getnameinfo as getnameinfo
+    from ._net.connectables import TCPConnectable as TCPConnectable
+    from ._net.connectables import UNIXConnectable as UNIXConnectable
+    from ._net.connectables import as_connectable as as_connectable
     from ._net.readiness import notify_closing as notify_closing
     from ._net.readiness import wait_readable as wait_readable
     from ._net.readiness import wait_socket_readable as wait_socket_readable
@@ -71,6 +96,18 @@ if TYPE_CHECKING:
     from ._net.readiness import wait_writable as wait_writable
     from ._net.tcp import connect_tcp as connect_tcp
     from ._net.tcp import create_tcp_listener as create_tcp_listener
+    from ._net.udp import create_connected_udp_socket as create_connected_udp_socket
+    from ._net.udp import create_udp_socket as create_udp_socket
+    from ._net.unix import connect_unix as connect_unix
+    from ._net.unix import create_unix_listener as create_unix_listener
+    from ._net.unix_datagram import (
+        create_connected_unix_datagram_socket as create_connected_unix_datagram_socket,
+    )
+    from ._net.unix_datagram import create_unix_datagram_socket as create_unix_datagram_socket
+
+    # Other programs
+    from ._processes.open import open_process as open_process
+    from ._processes.run import run_process as run_process
 
     # Resources
     from ._resources import aclose_forcefully as aclose_forcefully
@@ -81,6 +118,9 @@ if TYPE_CHECKING:
     from ._scopes import fail_at as fail_at
     from ._scopes import move_on_after as move_on_after
     from ._scopes import move_on_at as move_on_at
+
+    # Signals
+    from ._signals import open_signal_receiver as open_signal_receiver
 
     # Memory streams
     from ._streams import create_memory_object_stream as create_memory_object_stream
@@ -114,22 +154,36 @@ else:
             "get_cancelled_exc_class run sleep sleep_forever sleep_until"
         ),
         "_exceptions": (
-            "BrokenResourceError BusyResourceError ClosedResourceError ConnectionFailed "
-            "EndOfStream FutureAlreadyFinished FutureCancelled FutureFailed FutureNotFinished "
-            "NoEventLoopError RunFinishedError TaskCancelled TaskFailed TaskNotFinished "
-            "TypedAttributeLookupError WouldBlock"
+            "BrokenResourceError BrokenWorkerInterpreter BrokenWorkerProcess BusyResourceError ClosedResourceError ConnectionFailed "
+            "DelimiterNotFound EndOfStream FutureAlreadyFinished FutureCancelled FutureFailed "
+            "FutureNotFinished IncompleteRead NoEventLoopError RunFinishedError TaskCancelled "
+            "TaskFailed TaskNotFinished TypedAttributeLookupError WouldBlock"
+        ),
+        "_files.file": "AsyncFile open_file wrap_file",
+        "_files.path": "Path",
+        "_files.spooled": "SpooledTemporaryFile",
+        "_files.tempfile": (
+            "NamedTemporaryFile TemporaryDirectory TemporaryFile gettempdir gettempdirb mkdtemp "
+            "mkstemp"
         ),
         "_futures": "Future",
         "_handles": "TaskHandle",
         "_info": "TaskInfo get_current_task get_running_tasks wait_all_tasks_blocked",
         "_mixins": "AsyncContextManagerMixin ContextManagerMixin",
         "_net.addresses": "getaddrinfo getnameinfo",
+        "_net.connectables": "TCPConnectable UNIXConnectable as_connectable",
         "_net.readiness": (
             "notify_closing wait_readable wait_socket_readable wait_socket_writable wait_writable"
         ),
         "_net.tcp": "connect_tcp create_tcp_listener",
+        "_net.udp": "create_connected_udp_socket create_udp_socket",
+        "_net.unix": "connect_unix create_unix_listener",
+        "_net.unix_datagram": "create_connected_unix_datagram_socket create_unix_datagram_socket",
+        "_processes.open": "open_process",
+        "_processes.run": "run_process",
         "_resources": "aclose_forcefully",
         "_scopes": "CancelScope fail_after fail_at move_on_after move_on_at",
+        "_signals": "open_signal_receiver",
         "_streams": "create_memory_object_stream",
         "_sync": (
             "CapacityLimiter CapacityLimiterStatistics Condition ConditionStatistics Event "
@@ -139,7 +193,7 @@ else:
         "_typedattr": "TypedAttributeProvider TypedAttributeSet typed_attribute",
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
-    _SUBMODULES = ("abc", "lowlevel")
+    _SUBMODULES = ("abc", "from_thread", "lowlevel", "to_interpreter", "to_process", "to_thread")
 
     def __getattr__(name):
         from importlib import import_module

@@ -20,7 +20,11 @@ class BrokenWorkerInterpreter(Exception):
     """Code in a subinterpreter raised; the message carries its remote traceback."""
 
     def __init__(self, excinfo: Any) -> None:
-        super().__init__(getattr(excinfo, "formatted", None) or str(excinfo))
+        said = getattr(excinfo, "formatted", None) or str(excinfo)
+        remote = getattr(excinfo, "errdisplay", None)
+        super().__init__(
+            f"{said}\n\nTraceback in the subinterpreter:\n\n{remote}" if remote else said
+        )
         self.excinfo = excinfo
 
 

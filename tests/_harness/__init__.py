@@ -8,6 +8,8 @@ from ._backends import BACKENDS as BACKENDS
 from ._backends import Backend as Backend
 from ._backends import on_asyncio as on_asyncio
 from ._backends import on_trio as on_trio
+from ._checkpoints import cancel_at_each_checkpoint as cancel_at_each_checkpoint
+from ._checkpoints import open_descriptors as open_descriptors
 from ._measures import Laggard as Laggard
 from ._measures import Measured as Measured
 from ._measures import cpu_time as cpu_time

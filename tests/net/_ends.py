@@ -7,7 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from creche import EndOfStream, connect_tcp, create_tcp_listener
+from creche import EndOfStream, TypedAttributeProvider, connect_tcp, create_tcp_listener
 from creche.abc import ByteReceiveStream, SocketAttribute, SocketListener, SocketStream
 from creche.streams.stapled import MultiListener
 
@@ -30,7 +30,7 @@ async def connected(host: str = LOOPBACK) -> AsyncIterator[tuple[SocketStream, S
         yield client, server
 
 
-def raw(stream: SocketStream) -> socket.socket:
+def raw(stream: TypedAttributeProvider) -> socket.socket:
     return stream.extra(SocketAttribute.raw_socket)
 
 

@@ -19,7 +19,7 @@ def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> NoReturn:
         pytest.fail("asked the resolver for what is a number")
 
-    monkeypatch.setattr(addresses, "run_blocking", refuse)
+    monkeypatch.setattr(addresses, "run_sync", refuse)
 
 
 @pytest.mark.parametrize(

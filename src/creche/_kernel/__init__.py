@@ -23,6 +23,7 @@ from .asyncio.tasks import task_here as _asyncio_task
 
 if TYPE_CHECKING:
     from .contract import Kernel, Task
+    from .simulation import Simulation
 
 BACKENDS = ("asyncio", "trio")
 
@@ -133,19 +134,23 @@ def no_loop() -> NoEventLoopError:
     )
 
 
+def check_outside_loops() -> None:
+    """Raise RuntimeError if an event loop runs in this thread."""
+    try:
+        here = current_kernel().name
+    except NoEventLoopError:
+        return
+    raise RuntimeError(
+        f"Already running {here} in this thread: await the function, or start it in a task "
+        f"group, rather than call run() again"
+    )
+
+
 def run(
     func: Callable[..., Any], args: tuple[Any, ...], backend: str, options: dict[str, Any]
 ) -> Any:
     """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
-    try:
-        here = current_kernel().name
-    except NoEventLoopError:
-        pass
-    else:
-        raise RuntimeError(
-            f"Already running {here} in this thread: await the function, or start it in a task "
-            f"group, rather than call run() again"
-        )
+    check_outside_loops()
     if backend == "asyncio":
         from .asyncio import runner as asyncio_runner
 
@@ -159,6 +164,20 @@ def run(
 
         return trio_runner.run(func, args, options)
     raise LookupError(f"No such backend: {backend}. Known are: {', '.join(BACKENDS)}")
+
+
+def simulate(
+    func: Callable[..., Any], args: tuple[Any, ...], backend: str, simulation: Simulation
+) -> Any:
+    """Run `func(*args)` in a new simulated loop of `backend`."""
+    check_outside_loops()
+    if backend == "asyncio":
+        from .asyncio import simulation as asyncio_room
+
+        return asyncio_room.run(func, args, simulation)
+    from .trio import simulation as trio_room
+
+    return trio_room.run(func, args, simulation)
 
 
 def available(backend: str) -> bool:

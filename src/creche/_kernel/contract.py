@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from .scope import Scope
+    from .simulation import Simulation
 
 T = TypeVar("T")
 
@@ -112,10 +113,10 @@ class Task(Protocol):
         """Make a waiter that is only good for `park_shielded`, which is cheaper with it."""
         ...
 
-    def check_held_back(self) -> None:
-        """Raise the cancellation that waits until `park_shielded` ends, if there is one.
+    def check_parked(self, waiter: Waiter, /) -> None:
+        """Raise the cancellation that has ended the wait on `waiter`, or comes after it, if any.
 
-        From any thread, while the task is parked in `park_shielded`.
+        From any thread. The task is parked on `waiter`, or was when it was cancelled.
         """
         ...
 
@@ -194,6 +195,10 @@ class Nest(Protocol):
         """Cancel one child as a scope of its own around all of it would."""
         ...
 
+    def children(self) -> list[Any]:
+        """Return the children that are left, each as the loop's own object for it."""
+        ...
+
     def close(self, cancelled: BaseException | None, /) -> Awaitable[BaseException | None]:
         """Wait until no child is left, then leave the scope.
 
@@ -258,6 +263,8 @@ class Kernel(Protocol):
     """The loop's own object for itself: hashable, the same for the life of the loop."""
     run_vars: dict[Any, Any]
     """What `RunVar` stores for this loop."""
+    simulation: Simulation | None
+    """The simulated run that this is, None in the world outside."""
 
     def now(self) -> float:
         """Return the loop's clock, in seconds."""
@@ -265,6 +272,10 @@ class Kernel(Protocol):
 
     def tasks(self) -> Iterable[TaskRecord]:
         """Describe every task that has not ended."""
+        ...
+
+    def record(self, native: Any) -> TaskRecord:
+        """Describe one task that has not ended, by the loop's own object for it."""
         ...
 
     def has_pending_cancellation(self, native: Any) -> bool: ...
@@ -326,6 +337,21 @@ class Kernel(Protocol):
         """
         ...
 
+    def hear_signals(self) -> Callable[[], None]:
+        """Have the loop wake up for a signal whichever thread gets it; return what ends that.
+
+        Python's handlers run in the main thread, and with this also while the loop sleeps there.
+        Only from the main thread. Any number of callers, each ends it once.
+        """
+        ...
+
+    def spawn_stray(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        """Run `coro`, which never raises, as a task outside all scopes. Not only from a task.
+
+        It has a copy of the current context. The end of the loop cancels it.
+        """
+        ...
+
     def at_exit(self, callback: Callable[[], object], /) -> None:
         """Have `callback()` called once when the loop ends, in its thread; see `exits.py`.
 
@@ -335,7 +361,8 @@ class Kernel(Protocol):
 
     def ended(self) -> bool:
         """Tell, from any thread, whether the callbacks of `at_exit` were called, or the loop is
-        known to be closed."""
+        known to be closed.
+        """
         ...
 
 

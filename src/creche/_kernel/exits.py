@@ -34,6 +34,11 @@ class Exits:
         self.over = False
         """Whether the calls were made."""
 
+    @property
+    def armed(self) -> bool:
+        """Whether the loop knows of the callbacks."""
+        return self._generator is not None
+
     def add(self, callback: Callable[[], object]) -> None:
         """Have `callback()` called when the loop ends. In the loop's thread."""
         if self.over:
@@ -44,7 +49,7 @@ class Exits:
             self._generator = self._until_closed()
             try:
                 # To its yield: the loop hears of it, and nothing in it suspends before.
-                self._generator.__anext__().send(None)  # type: ignore[attr-defined]  # pyright: ignore
+                self._generator.__anext__().send(None)
             except StopIteration:
                 pass
 

@@ -67,7 +67,7 @@ class Scope:
     base: int
     """Asyncio kernel: native `Task.cancel()` requests on the host when the scope was entered."""
     tasks: Any
-    """Asyncio kernel: the tasks that began life in this scope (None or a set)."""
+    """Asyncio kernel: the tasks that began life in this scope, in that order (None or a dict)."""
     native: Any
     """Asyncio kernel: the entry of the deadline in the timers. Trio kernel: the Trio scope."""
 

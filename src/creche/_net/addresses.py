@@ -24,7 +24,7 @@ from socket import AddressFamily, SocketKind
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from .._kernel import current_task
-from .._threads import run_blocking
+from .._workers.threads import run_sync
 
 if TYPE_CHECKING:
     from .abc import IPSockAddrType
@@ -168,7 +168,7 @@ async def getnameinfo(sockaddr: IPSockAddrType, flags: int = 0) -> tuple[str, st
 
 async def _ask_resolver(look_up: Callable[[], T], what: str) -> T:
     try:
-        return await run_blocking(look_up, name="creche resolver")
+        return await run_sync(look_up, abandon_on_cancel=True)
     except socket.gaierror as exc:
         raise socket.gaierror(exc.errno, f"{exc.strerror} ({what})") from None
 

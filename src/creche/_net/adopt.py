@@ -68,15 +68,15 @@ def _check(
                 f"the socket must be connected, and {sock!r} is not: connect it first"
             ) from exc
     elif state == "bound" and not _is_bound(sock):
-        advice = "bind it and have it listen first" if kind == socket.SOCK_STREAM else "bind it first"
+        advice = (
+            "bind it and have it listen first" if kind == socket.SOCK_STREAM else "bind it first"
+        )
         raise ValueError(
             f"the socket must be bound to a local address, and {sock!r} is not: {advice}"
         )
     if families and sock.family not in families:
         expected = " or ".join(_name(socket.AddressFamily(each)) for each in sorted(families))
-        raise ValueError(
-            f"address family mismatch: expected {expected}, got {_name(sock.family)}"
-        )
+        raise ValueError(f"address family mismatch: expected {expected}, got {_name(sock.family)}")
     if sock.type != kind:
         raise ValueError(f"socket type mismatch: expected {_name(kind)}, got {_name(sock.type)}")
 

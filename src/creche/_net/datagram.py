@@ -118,13 +118,15 @@ class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]
         finally:
             self._receiving = False
 
-    async def _push(self, put: Callable[[], object]) -> None:
-        """Wait until the socket has room, and send a datagram with `put`."""
+    async def _push(self, put: Callable[[], object], to: Any = None) -> None:
+        """Wait until the socket has room, and send a datagram with `put`. `to`: where it goes."""
+        if self._sending:  # since the caller looked, while a name was looked up
+            raise BusyResourceError("writing to")
         self._sending = True
         try:
             await self._watch.when_writable(put)
         except OSError as exc:
-            self._raise_for(exc)
+            self._raise_for(exc, to)
         finally:
             self._sending = False
 
@@ -134,6 +136,7 @@ class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]
         The socket is closed also if the caller is cancelled. A second call does nothing.
         """
         if not self._closed:
+            self._leave()
             self._closed = True
             self._watch.close()
             self._raw_socket.close()
@@ -143,15 +146,21 @@ class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]
         else:
             await task.give_way()
 
-    def _raise_for(self, exc: OSError) -> NoReturn:
-        """Raise what a failed system call means for the user."""
+    def _leave(self) -> None:
+        """Clear away what belongs to the socket; it is about to be closed."""
+
+    def _raise_for(self, exc: OSError, to: Any = None) -> NoReturn:
+        """Raise what a failed system call means for the user. `to`: where a datagram was to go."""
         if self._raw_socket.fileno() < 0:
             raise self._closed_error() from None
+        what = f"this {self._where()}"
+        if to is not None:
+            what = f"sending to {describe(to)} from {what}"
         if exc.errno == errno.EMSGSIZE:
             raise BrokenResourceError(
-                f"the datagram is too large for this {self._where()}: send fewer bytes at once"
+                f"the datagram is too large for {what}: send fewer bytes at once"
             ) from exc
-        raise BrokenResourceError(f"this {self._where()} failed: {exc.strerror or exc}") from exc
+        raise BrokenResourceError(f"{what} failed: {exc.strerror or exc}") from exc
 
     def _closed_error(self) -> ClosedResourceError:
         return ClosedResourceError(
@@ -163,7 +172,8 @@ class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]
             return f"closed {self.kind} socket"
         if self._peer_address is not None:
             return f"{self.kind} socket, connected to {describe(self._peer_address)}"
-        return f"{self.kind} socket at {describe(self._raw_socket.getsockname())}"
+        address = self._raw_socket.getsockname()
+        return f"{self.kind} socket at {describe(address)}" if address else f"{self.kind} socket"
 
 
 class ConnectedDatagramSocket(DirectDatagramSocket[bytes]):

@@ -171,7 +171,7 @@ class DirectSocketStream(SocketStream):
         self._sending = True
         try:
             with memoryview(item) as lent, lent.cast("B") as view:
-                await self._watch.when_writable(_Rest(self._raw_socket, view, sent).push)
+                await self._watch.when_writable(Rest(self._raw_socket, view, sent).push)
         except OSError as exc:
             self._raise_for(exc)
         finally:
@@ -234,7 +234,7 @@ class DirectSocketStream(SocketStream):
         )
 
 
-class _Rest:
+class Rest:
     """What is left of a large `send`."""
 
     __slots__ = ("at", "sock", "view")

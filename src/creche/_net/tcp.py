@@ -8,6 +8,7 @@ Rules
 * A socket that does not become part of the result is closed before the call returns or raises.
 * An error says which address it is about, and keeps its number and type.
 * A host without IPv6 is no error where IPv4 works too.
+* TLS is loaded when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import os
 import socket
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from .._kernel import current_kernel, current_task
+from .._resources import aclose_forcefully
 from ..streams.stapled import MultiListener
 from .addresses import checked_port, describe, resolve
 from .eyeballs import interleave, race
@@ -27,6 +29,9 @@ from .listener import DirectSocketListener
 from .stream import DirectSocketStream
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from ..streams.tls import TLSStream
     from .abc import AnyIPAddressFamily, IPAddressType, SocketStream
 
 Address: TypeAlias = tuple[socket.AddressFamily, Any]
@@ -40,29 +45,102 @@ PORT_ATTEMPTS = 20
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
+@overload
+async def connect_tcp(
+    remote_host: IPAddressType,
+    remote_port: int,
+    *,
+    local_host: IPAddressType | None = ...,
+    local_port: int | None = ...,
+    ssl_context: SSLContext,
+    tls: bool = ...,
+    tls_standard_compatible: bool = ...,
+    tls_hostname: str | None = ...,
+    happy_eyeballs_delay: float = ...,
+) -> TLSStream: ...
+
+
+@overload
+async def connect_tcp(
+    remote_host: IPAddressType,
+    remote_port: int,
+    *,
+    local_host: IPAddressType | None = ...,
+    local_port: int | None = ...,
+    tls_hostname: str,
+    tls: bool = ...,
+    ssl_context: SSLContext | None = ...,
+    tls_standard_compatible: bool = ...,
+    happy_eyeballs_delay: float = ...,
+) -> TLSStream: ...
+
+
+@overload
+async def connect_tcp(
+    remote_host: IPAddressType,
+    remote_port: int,
+    *,
+    local_host: IPAddressType | None = ...,
+    local_port: int | None = ...,
+    tls: Literal[True],
+    ssl_context: SSLContext | None = ...,
+    tls_standard_compatible: bool = ...,
+    tls_hostname: str | None = ...,
+    happy_eyeballs_delay: float = ...,
+) -> TLSStream: ...
+
+
+@overload
+async def connect_tcp(
+    remote_host: IPAddressType,
+    remote_port: int,
+    *,
+    local_host: IPAddressType | None = ...,
+    local_port: int | None = ...,
+    tls: Literal[False] = ...,
+    ssl_context: None = ...,
+    tls_standard_compatible: bool = ...,
+    tls_hostname: None = ...,
+    happy_eyeballs_delay: float = ...,
+) -> SocketStream: ...
+
+
 async def connect_tcp(
     remote_host: IPAddressType,
     remote_port: int,
     *,
     local_host: IPAddressType | None = None,
     local_port: int | None = None,
+    tls: bool = False,
+    ssl_context: SSLContext | None = None,
+    tls_standard_compatible: bool = True,
+    tls_hostname: str | None = None,
     happy_eyeballs_delay: float = 0.25,
-) -> SocketStream:
-    """Connect to a host and port over TCP. A checkpoint.
+) -> SocketStream | TLSStream:
+    """Connect to a host and port over TCP, with TLS if that is asked for. A checkpoint.
 
     A name with several addresses has them tried as RFC 8305 says: in the system's order of
     preference, IPv6 and IPv4 taking turns, the next beside the last one if that is slow.
-    TCP_NODELAY is set.
+    TCP_NODELAY is set. If it raises, nothing stays open.
 
     :param remote_host: a host name or an IP address
     :param remote_port: the port there
     :param local_host: the name or address to connect from; any if omitted
     :param local_port: the port to connect from; any free one if omitted
+    :param tls: True to do a TLS handshake, and return a `TLSStream`. So does any of the next two
+    :param ssl_context: certificates and settings; if omitted, Python's secure defaults
+    :param tls_standard_compatible: whether both sides have to say goodbye before they close; False
+        for HTTP and its like. See `TLSStream.wrap`
+    :param tls_hostname: the name or address that the server's certificate has to be for; if
+        omitted, `remote_host`
     :param happy_eyeballs_delay: seconds after which the next address is tried beside the last one
     :raises ConnectionFailed: no address could be connected to. An OSError whose cause is what the
         system said of the only address, or a group with an error for each.
     :raises socket.gaierror: there is no such host. An OSError.
     :raises OverflowError: a port is not in 0-65535
+    :raises ssl.SSLError: the TLS handshake failed; `ssl.SSLCertVerificationError` if the server's
+        certificate is not trusted, or for another host
+    :raises BrokenResourceError: the connection was lost during the TLS handshake
     """
     host = str(remote_host)
     found = await resolve(host, checked_port(remote_port), type=socket.SOCK_STREAM)
@@ -72,10 +150,13 @@ async def connect_tcp(
     target = f"{host} port {remote_port}"
     sock = await race(remotes, attempt, happy_eyeballs_delay, target)
     try:
-        return DirectSocketStream(sock, sock.getpeername(), current_kernel())
+        stream = DirectSocketStream(sock, sock.getpeername(), current_kernel())
     except OSError as exc:  # connected, and reset already
         sock.close()
         raise _about(exc, f"connecting to {target}") from exc
+    if not (tls or ssl_context or tls_hostname):
+        return stream
+    return await _secure(stream, tls_hostname or host, ssl_context, tls_standard_compatible)
 
 
 async def create_tcp_listener(
@@ -194,6 +275,25 @@ def _outcome(sock: socket.socket) -> None:
     except OSError as exc:
         if exc.errno == errno.ENOTCONN:
             raise BlockingIOError from None
+        raise
+
+
+async def _secure(
+    stream: DirectSocketStream, hostname: str, context: SSLContext | None, compatible: bool
+) -> TLSStream:
+    """Do the client's TLS handshake; close the stream if it fails."""
+    from ..streams.tls import TLSStream  # heavy, and many programs need none
+
+    try:
+        return await TLSStream.wrap(
+            stream,
+            server_side=False,
+            hostname=hostname,
+            ssl_context=context,
+            standard_compatible=compatible,
+        )
+    except BaseException:
+        await aclose_forcefully(stream)
         raise
 
 

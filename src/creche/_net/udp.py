@@ -13,8 +13,6 @@ Rules
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import sys
 from functools import partial
@@ -25,13 +23,14 @@ from .._exceptions import BusyResourceError, ConnectionFailed
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
 from .abc import ConnectedUDPSocket, UDPPacketType, UDPSocket
-from .addresses import INTERNET, checked_port, describe, public_address, resolve
+from .addresses import INTERNET, Resolved, checked_port, describe, public_address, resolve
 from .adopt import check_adoptable
 from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket
 
 if TYPE_CHECKING:
     from .abc import AnyIPAddressFamily, IPAddressType
 
+WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 MOST_BYTES = 65536
 """No datagram of IPv4 or IPv6 is longer, jumbograms aside."""
 
@@ -48,7 +47,7 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
         take = sock.recvfrom if sock.family == socket.AF_INET else partial(_take_from, sock)
         super().__init__(sock, None, kernel, partial(take, MOST_BYTES))
         self._family = sock.family
-        self._numeric: Any = None
+        self._numeric: Any = object()
         """The last address that was no name: most datagrams go where the last one went."""
 
     async def send(self, item: UDPPacketType) -> None:
@@ -80,33 +79,28 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
         except BlockingIOError:
             pass
         except OSError as exc:
-            self._raise_for(exc)
-        await self._push(lambda: sock.sendto(data, address))
+            self._raise_for(exc, address)
+        await self._push(lambda: sock.sendto(data, address), address)
 
     async def _target(self, address: Any) -> Any:
         """Return an address that the system takes without looking up a name."""
         try:
             host, port = address
-            socket.inet_pton(self._family, host)
-        except OSError:
-            pass
         except (TypeError, ValueError):
             raise TypeError(
                 f"expected an item (data, (host, port)), and the address in it is {address!r}"
             ) from None
+        try:
+            socket.inet_pton(self._family, host)
+        except OSError:
+            pass  # a name then
         else:
             self._numeric = address
             return address
         if self._raw_socket.fileno() < 0:
             raise self._closed_error()
-        found = await resolve(
-            host,
-            checked_port(port),
-            family=self._family,
-            type=socket.SOCK_DGRAM,
-            flags=socket.AI_V4MAPPED if self._family == socket.AF_INET6 else 0,
-        )
-        return found[0][4]
+        flags = socket.AI_V4MAPPED if self._family == socket.AF_INET6 else 0
+        return (await _find(host, port, self._family, flags))[0][4]
 
 
 class DirectConnectedUDPSocket(ConnectedDatagramSocket, ConnectedUDPSocket):
@@ -147,7 +141,7 @@ async def create_udp_socket(
         )
     _check_reuse_port(reuse_port)
     found = await _find(local_host, local_port, family, socket.AI_PASSIVE)
-    return DirectUDPSocket(_bound(found[0], found[4], reuse_port), current_kernel())
+    return DirectUDPSocket(_bound(found[0][0], found[0][4], reuse_port), current_kernel())
 
 
 async def create_connected_udp_socket(
@@ -176,15 +170,21 @@ async def create_connected_udp_socket(
     :raises OverflowError: a port is not in 0-65535
     """
     _check_reuse_port(reuse_port)
-    checked_port(local_port)
-    local: Any = None
+    port = checked_port(local_port)
+    locals_: dict[int, Any] = {
+        each: (text, port) if port else None for each, text in WILDCARDS.items()
+    }
     if local_host is not None:
-        found = await _find(local_host, local_port, family, 0)
-        family, local = found[0], found[4]
-    remote = await _find(remote_host, remote_port, family, 0)
-    if local is None and local_port:
-        local = ("::" if remote[0] == socket.AF_INET6 else "0.0.0.0", local_port)  # noqa: S104
-    return _connected(remote[0], local, remote[4], reuse_port)
+        found = await _find(local_host, port, family)
+        locals_ = {each[0]: each[4] for each in reversed(found)}
+    for remote in await _find(remote_host, remote_port, family):
+        if remote[0] in locals_:
+            return _connected(remote[0], locals_[remote[0]], remote[4], reuse_port)
+    raise socket.gaierror(
+        socket.EAI_FAMILY,
+        f"Address family for hostname not supported: {local_host} and {remote_host} have no address "
+        "of the same family",
+    )
 
 
 def _check_reuse_port(reuse_port: bool) -> None:
@@ -192,16 +192,17 @@ def _check_reuse_port(reuse_port: bool) -> None:
         raise ValueError(f"reuse_port is not supported on {sys.platform}: leave it False")
 
 
-async def _find(host: IPAddressType | None, port: int, family: int, flags: int) -> Any:
-    """Return the first answer of the resolver."""
-    found = await resolve(
+async def _find(
+    host: IPAddressType | None, port: int, family: int, flags: int = 0
+) -> list[Resolved]:
+    """Ask the resolver for addresses of datagram sockets."""
+    return await resolve(
         str(host) if host is not None else None,
         checked_port(port),
         family=family,
         type=socket.SOCK_DGRAM,
         flags=flags,
     )
-    return found[0]
 
 
 def _bound(family: int, address: Any, reuse_port: bool) -> socket.socket:
@@ -223,19 +224,15 @@ def _bound(family: int, address: Any, reuse_port: bool) -> socket.socket:
     return sock
 
 
-def _connected(
-    family: int, local: Any, remote: Any, reuse_port: bool
-) -> DirectConnectedUDPSocket:
+def _connected(family: int, local: Any, remote: Any, reuse_port: bool) -> DirectConnectedUDPSocket:
     sock = _bound(family, local, reuse_port)
     try:
         sock.connect(remote)
         return DirectConnectedUDPSocket(sock, sock.getpeername(), current_kernel())
     except OSError as exc:
         sock.close()
-        reason = exc.strerror or os.strerror(exc.errno or errno.EIO)
-        raise ConnectionFailed(
-            exc.errno, f"{reason}, connecting to {describe(remote)}"
-        ) from exc
+        text = f"{exc.strerror}, connecting to {describe(remote)}"
+        raise ConnectionFailed(exc.errno, text) from exc
     except BaseException:
         sock.close()
         raise

@@ -173,6 +173,7 @@ class Pool:
                 self._kernel.call_soon_threadsafe(self._finish)
             except RunFinishedError:
                 self._done.clear()  # Nobody is there to hear of it.
+                self._knocked = False
 
     def _finish(self) -> None:
         self._knocked = False  # First: what comes from now on knocks again.
@@ -206,9 +207,9 @@ class _Worker:
     def wake(self) -> None:
         """Have it look for calls; its thread is started when it is woken first."""
         if self._thread is None:
-            thread = threading.Thread(target=self._work, name=NAME, daemon=False)
-            thread.start()
-            self._thread = thread
+            # Before it starts: it may be idle, and woken by others, before `start` returns.
+            self._thread = threading.Thread(target=self._work, name=NAME, daemon=False)
+            self._thread.start()
         else:
             self._awake.release()
 

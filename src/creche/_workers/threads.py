@@ -22,6 +22,7 @@ Rules
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
@@ -32,6 +33,8 @@ from .pool import Pool
 
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel, Task
+    from .._tasks import TaskGroup
+    from .doorway import Visit
 
 T_Retval = TypeVar("T_Retval")
 PosArgsT = TypeVarTuple("PosArgsT")
@@ -46,7 +49,8 @@ class Workers:
     __slots__ = ("limiter", "pool")
 
     def __init__(self, kernel: Kernel) -> None:
-        self.pool = Pool(kernel)
+        simulation = kernel.simulation  # In a simulated run there are no threads.
+        self.pool = Pool(kernel) if simulation is None else simulation.pool()
         self.limiter = CapacityLimiter(THREADS)
 
 
@@ -70,8 +74,13 @@ here = _Here()
 class Call:
     """One call, between the task that waits for it and the worker that makes it."""
 
-    __slots__ = ("abandonable", "abandoned", "args", "context", "error", "func", "limiter",
-                 "result", "task", "waiter")  # fmt: skip
+    __slots__ = ("abandonable", "args", "context", "error", "func", "group", "limiter", "result",
+                 "task", "visit", "waiter")  # fmt: skip
+
+    group: TaskGroup | None
+    """Where the visits of the function live, from the first one on (`doorway.py`)."""
+    visit: Visit | None
+    """The last visit that goes on by itself if the caller leaves."""
 
     def __init__(
         self,
@@ -89,7 +98,8 @@ class Call:
         self.limiter = limiter
         self.waiter = task.make_waiter() if abandonable else task.make_firm_waiter()
         self.abandonable = abandonable
-        self.abandoned = False
+        self.group = None
+        self.visit = None
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -129,36 +139,72 @@ async def run_sync(
     func: Callable[[Unpack[PosArgsT]], T_Retval],
     *args: *PosArgsT,
     abandon_on_cancel: bool = False,
+    cancellable: bool | None = None,
     limiter: CapacityLimiter | None = None,
 ) -> T_Retval:
-    """Call `func(*args)` in a worker thread. See `to_thread.run_sync`."""
+    """Call `func(*args)` in a worker thread, and return or raise what it does. A checkpoint.
+
+    The function sees a copy of the caller's context variables; what it sets stays there. A caller
+    that is cancelled while the function runs waits for it all the same, for a thread cannot be
+    stopped from outside: the function may ask with `from_thread.check_cancelled()`.
+
+    :param func: a function that may block
+    :param args: its positional arguments
+    :param abandon_on_cancel: whether a cancelled caller leaves at once. The function then goes on
+        alone, with its token of the limiter, and its outcome goes nowhere
+    :param cancellable: the old name of `abandon_on_cancel`, deprecated
+    :param limiter: what bounds the number of functions that run at a time; None for the event
+        loop's own, of 40
+    :raises RuntimeError: `func` raised StopIteration, which cannot leave a coroutine; or the system
+        gives no more threads
+    :raises NoEventLoopError: no event loop runs in this thread
+    """
+    if cancellable is not None:
+        abandon_on_cancel = cancellable
+        _warn_of_cancellable()
     task = current_task()
     workers = workers_of(task.kernel)
-    call = Call(task, func, args, limiter or workers.limiter, abandonable=abandon_on_cancel)
-    await call.limiter.acquire_on_behalf_of(call)
+    if limiter is None:
+        limiter = workers.limiter
+    call = Call(task, func, args, limiter, abandonable=abandon_on_cancel)
+    await limiter.acquire_on_behalf_of(call)
     try:
         workers.pool.submit(call)
     except BaseException:
-        call.limiter.release_on_behalf_of(call)
+        limiter.release_on_behalf_of(call)
         raise
     if abandon_on_cancel:
-        await _wait_or_leave(call, workers.pool)
+        await _wait_or_leave(call, workers.pool.withdraw)
     else:
-        await task.park_shielded(call.waiter)
+        visit = await task.park_shielded(call.waiter)
+        if visit is not None:
+            from .doorway import receive
+
+            await receive(call, visit)
     if call.error is not None and isinstance(call.error, task.kernel.cancelled_class):
         await task.checkpoint_if_cancelled()  # The real one, if the function let out a copy of it.
     result: T_Retval = call.outcome()
     return result
 
 
-async def _wait_or_leave(call: Call, pool: Pool) -> None:
+def _warn_of_cancellable() -> None:
+    warnings.warn(
+        "The `cancellable=` keyword argument to `creche.to_thread.run_sync` is deprecated: use "
+        "`abandon_on_cancel=` instead",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
+async def _wait_or_leave(call: Call, withdraw: Callable[[Call], bool]) -> None:
     task, waiter = call.task, call.waiter
     try:
         await task.park(waiter)
     except BaseException as exc:
         if not task.granted(waiter, exc):
-            call.abandoned = True
-            if pool.withdraw(call):
+            if call.visit is not None:
+                call.visit.cancel()
+            if withdraw(call):
                 call.limiter.release_on_behalf_of(call)
             raise
 

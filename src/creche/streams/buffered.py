@@ -71,7 +71,7 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
 
         :param data: bytes, or any iterable of numbers from 0 to 255
         """
-        self.feed(data if isinstance(data, bytes | bytearray) else bytearray(data))
+        self.feed(data if isinstance(data, bytes | bytearray) else bytes(iter(data)))
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Return what is in the buffer, or wait for bytes if it is empty. A checkpoint.

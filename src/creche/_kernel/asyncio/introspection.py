@@ -18,11 +18,15 @@ _QUIET_PASSES = 3
 def tasks(loop: asyncio.AbstractEventLoop) -> Iterator[TaskRecord]:
     """Describe every task of the loop that has not ended."""
     for native in asyncio.all_tasks(loop):
-        state = state_of(native)
-        if state is not None:
-            yield state.info()
-        else:
-            yield TaskRecord(id(native), None, native.get_name(), native.get_coro(), native)
+        yield record(native)
+
+
+def record(native: asyncio.Task[Any]) -> TaskRecord:
+    """Describe a task that has not ended."""
+    state = state_of(native)
+    if state is not None:
+        return state.info()
+    return TaskRecord(id(native), None, native.get_name(), native.get_coro(), native)
 
 
 def has_pending_cancellation(native: Any) -> bool:

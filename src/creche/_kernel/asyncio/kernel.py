@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._exceptions import RunFinishedError
 from ..contract import TaskRecord
@@ -15,8 +15,13 @@ from ..scope import Scope
 from . import cancellation, introspection
 from .nest import Nest
 from .readiness import Readiness, Watch
-from .tasks import task_here
+from .signals import Ear
+from .tasks import new_task, task_here
 from .timers import Timers
+
+if TYPE_CHECKING:
+    from ..simulation import Simulation
+    from .tasks import Task
 
 
 class AsyncioKernel:
@@ -24,14 +29,17 @@ class AsyncioKernel:
 
     name = "asyncio"
     cancelled_class = asyncio.CancelledError
+    simulation: Simulation | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.token: Any = loop
         self.run_vars: dict[Any, Any] = {}
         self.exits = Exits()
+        self._strays: set[Task] = set()
         self.timers = Timers(self, loop)
         self._readiness: Readiness | None = None
+        self._ear: Ear | None = None
         self._watchers: set[Any] = set()
         # The stock loops read this very clock; a loop of its own time is asked each time.
         stock = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
@@ -40,11 +48,17 @@ class AsyncioKernel:
     def tasks(self) -> Iterable[TaskRecord]:
         return introspection.tasks(self.loop)
 
+    def record(self, native: Any) -> TaskRecord:
+        return introspection.record(native)
+
     def has_pending_cancellation(self, native: Any) -> bool:
         return introspection.has_pending_cancellation(native)
 
     async def wait_all_tasks_blocked(self) -> None:
-        await introspection.wait_all_tasks_blocked(self.loop, self._watchers)
+        if self.simulation is not None:
+            await self.simulation.settle(self)
+        else:
+            await introspection.wait_all_tasks_blocked(self.loop, self._watchers)
 
     async def sleep_until(self, deadline: float) -> None:
         task = task_here()
@@ -128,6 +142,7 @@ class AsyncioKernel:
     @property
     def readiness(self) -> Readiness:
         if self._readiness is None:
+            self._check_inside("a socket")
             self._readiness = Readiness(self.loop)
         return self._readiness
 
@@ -135,10 +150,16 @@ class AsyncioKernel:
         return Watch(self.readiness, sock)
 
     async def wait_readable(self, obj: Any) -> None:
+        self._check_inside("creche.wait_readable()")
         await self.readiness.wait(obj, writing=False)
 
     async def wait_writable(self, obj: Any) -> None:
+        self._check_inside("creche.wait_writable()")
         await self.readiness.wait(obj, writing=True)
+
+    def _check_inside(self, call: str) -> None:
+        if self.simulation is not None:
+            raise self.simulation.escape(call)
 
     def notify_closing(self, obj: Any) -> None:
         if self._readiness is not None:
@@ -152,6 +173,18 @@ class AsyncioKernel:
                 raise RunFinishedError from None
             raise
 
+    def hear_signals(self) -> Callable[[], None]:
+        if self._ear is None:
+            self._ear = Ear(self.readiness)
+        self._ear.open()
+        return self._ear.close
+
+    def spawn_stray(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        stray = new_task(self, coro, None)
+        stray.set_name(name)
+        self._strays.add(stray)  # The loop knows its tasks by weak references only.
+        stray.add_done_callback(self._strays.discard)
+
     def at_exit(self, callback: Callable[[], object]) -> None:
         self.exits.add(callback)
 
@@ -160,6 +193,7 @@ class AsyncioKernel:
 
     def close(self) -> None:
         """The loop is about to end: let go of what belongs to it."""
+        self.exits.run()
         self.timers.close()
         if self._readiness is not None:
             self._readiness.close()

@@ -38,7 +38,7 @@ class Nest:
         self._idle: asyncio.Future[Any] | None = None
         self._cancelled: BaseException | None = None
         self._stopped: BaseException | None = None
-        scope.tasks = set()
+        scope.tasks = {}
 
     def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None) -> None:
         kernel = self.kernel
@@ -51,7 +51,7 @@ class Nest:
         task.masked = 0
         task.trouble = None
         task.credit = BUDGET
-        scope.tasks.add(task)
+        scope.tasks[task] = None
         if scope.cancelled or (scope.parent is not None and canceller(scope) is not None):
             deliver(task)
 
@@ -62,7 +62,7 @@ class Nest:
             self.kernel.cancel(self.scope)
         tasks = self.scope.tasks
         if task.nest is self:
-            tasks.discard(task)
+            tasks.pop(task, None)
         else:
             self.starting -= 1
             task.nest.ended(task)
@@ -103,7 +103,7 @@ class Nest:
     def adopt(self, task: Task, scope: Scope | None) -> None:
         """Take in a child that lived in `scope` until now."""
         ours = self.scope
-        ours.tasks.add(task)
+        ours.tasks[task] = None
         if task.scope is scope:
             task.scope = ours
         else:
@@ -125,6 +125,9 @@ class Nest:
             own.cancelled = True
             own.reason = reason
             spread(own)
+
+    def children(self) -> list[Any]:
+        return list(self.scope.tasks)
 
     @coroutine
     def close(self, cancelled: BaseException | None) -> Generator[Any, Any, BaseException | None]:
@@ -216,8 +219,8 @@ class Antechamber:
         task.credit = BUDGET
         if scope is not None:
             if scope.tasks is None:
-                scope.tasks = set()
-            scope.tasks.add(task)
+                scope.tasks = {}
+            scope.tasks[task] = None
             if scope.cancelled or (scope.parent is not None and canceller(scope) is not None):
                 deliver(task)
         return task
@@ -232,7 +235,7 @@ class Antechamber:
             return False  # The caller is cancelled, so the child is, and will hear of it.
         if scope is not nest.scope:
             if scope is not None:
-                scope.tasks.discard(task)
+                scope.tasks.pop(task, None)
             nest.adopt(task, scope)
         nest.starting -= 1
         task.nest = nest
@@ -244,6 +247,6 @@ class Antechamber:
         """The child has ended without having been started."""
         self.empty = True
         if self._scope is not None:
-            self._scope.tasks.discard(task)
+            self._scope.tasks.pop(task, None)
         if not self.waiter.done():
             self.waiter.set_result(None)

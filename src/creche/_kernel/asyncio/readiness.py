@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ..._exceptions import BusyResourceError, ClosedResourceError
 from .tasks import task_here
@@ -28,11 +28,11 @@ Key: TypeAlias = tuple[int, bool]
 class _Side:
     """One direction of a watch: who waits, and whether the loop is told to report."""
 
-    __slots__ = ("_key", "_readiness", "attempt", "registered", "waiter")
+    __slots__ = ("attempt", "key", "readiness", "registered", "waiter")
 
     def __init__(self, readiness: Readiness, key: Key) -> None:
-        self._readiness = readiness
-        self._key = key
+        self.readiness = readiness
+        self.key = key
         self.attempt: Callable[[], Any] | None = None
         self.waiter: asyncio.Future[Any] | None = None
         self.registered = False
@@ -41,7 +41,7 @@ class _Side:
         task = task_here()
         assert task is not None, "awaited in a task"
         if not self.registered:
-            self._readiness.register(self._key, self)  # First, for it may raise: nobody waits yet.
+            self.readiness.register(self.key, self)  # First, for it may raise: nobody waits yet.
             self.registered = True
         waiter = self.waiter = task.make_waiter()
         self.attempt = attempt
@@ -75,7 +75,7 @@ class _Side:
     def stop(self) -> None:
         if self.registered:
             self.registered = False
-            self._readiness.unregister(self._key)
+            self.readiness.unregister(self.key)
 
     def close(self) -> None:
         self.stop()
@@ -87,28 +87,33 @@ class _Side:
 class Watch:
     """One descriptor of Creche's own. The contract's `Watch`."""
 
-    __slots__ = ("_reading", "_writing", "when_readable")
-
-    if TYPE_CHECKING:
-
-        async def when_readable(self, attempt: Callable[[], T], /) -> T: ...
+    __slots__ = ("_reading", "_writing")
 
     def __init__(self, readiness: Readiness, sock: Any) -> None:
         fd = sock if isinstance(sock, int) else sock.fileno()
         self._reading = _Side(readiness, (fd, False))
-        self._writing = _Side(readiness, (fd, True))
-        self.when_readable = self._reading.wait  # As it is: a coroutine less for each wait.
+        # Made when it is needed, for the sake of connections that are idle.
+        self._writing: _Side | None = None
+
+    def when_readable(self, attempt: Callable[[], T], /) -> Coroutine[Any, Any, T]:
+        # As it is: a coroutine around it would cost each idle connection 200 bytes.
+        return self._reading.wait(attempt)
 
     async def when_writable(self, attempt: Callable[[], T], /) -> T:
+        side = self._writing
+        if side is None:
+            reading = self._reading
+            side = self._writing = _Side(reading.readiness, (reading.key[0], True))
         try:
-            return await self._writing.wait(attempt)
+            return await side.wait(attempt)
         finally:
             # A socket is nearly always writable: staying registered would be an event each pass.
-            self._writing.stop()
+            side.stop()
 
     def close(self) -> None:
         self._reading.close()
-        self._writing.close()
+        if self._writing is not None:
+            self._writing.close()
 
 
 class Readiness:

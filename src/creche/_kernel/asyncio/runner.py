@@ -11,9 +11,8 @@ from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ..contract import BUDGET
 from ..main import MainLabel, start
-from .tasks import Task, kernel_of
+from .tasks import Task, kernel_of, new_task
 
 if TYPE_CHECKING:
     from .kernel import AsyncioKernel
@@ -36,7 +35,7 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
             loop = runner.get_loop()
             kernel = kernel_of(loop)
             main = start(func, args)
-            _adopt_next_task(loop, MainLabel(func, main))
+            adopt_next_task(loop, MainLabel(func, main))
             return runner.run(main)
     finally:
         # Only now: tasks that the runner cancels may still wait for deadlines in their clean-up.
@@ -44,7 +43,7 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
             kernel.close()
 
 
-def _adopt_next_task(loop: asyncio.AbstractEventLoop, label: MainLabel) -> None:
+def adopt_next_task(loop: asyncio.AbstractEventLoop, label: MainLabel) -> None:
     """Make the next task of the loop a `Task`, then put the loop's own factory back."""
     previous = loop.get_task_factory()
 
@@ -53,15 +52,7 @@ def _adopt_next_task(loop: asyncio.AbstractEventLoop, label: MainLabel) -> None:
     ) -> Task:
         loop.set_task_factory(previous)
         options.pop("eager_start", None)
-        task = Task(coro, loop=loop, **options)
-        task.kernel = kernel_of(loop)
-        task.scope = None
-        task.credit = BUDGET
-        task.label = label
-        task.nest = None
-        task.masked = 0
-        task.trouble = None
-        return task
+        return new_task(kernel_of(loop), coro, label, **options)
 
     # typeshed wants a wider signature.
     loop.set_task_factory(make)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -102,12 +102,15 @@ class Verbs:
     def make_firm_waiter(self) -> Future[Any]:
         return FirmFuture(loop=self.kernel.loop)
 
-    def check_held_back(self) -> None:
-        scope = canceller(self.scope)
-        if scope is not None:
-            raise CancelledError(message(scope))
-        if getattr(self.native, "_must_cancel", False):
+    def check_parked(self, waiter: Any, /) -> None:
+        if waiter.cancelled():
             raise CancelledError
+        if type(waiter) is FirmFuture and not waiter.done():
+            scope = canceller(self.scope)
+            if scope is not None:
+                raise CancelledError(message(scope))
+            if getattr(self.native, "_must_cancel", False):
+                raise CancelledError
 
     @coroutine
     def park_shielded(self, waiter: Any, /) -> Generator[Any, Any, Any]:
@@ -260,6 +263,21 @@ class Task(Verbs, NativeTask):
             label.coro if label is not None else self.get_coro(),
             self,
         )
+
+
+def new_task(
+    kernel: AsyncioKernel, coro: Coroutine[Any, Any, Any], label: Any, **options: Any
+) -> Task:
+    """Make a task of ours that is in no nest."""
+    task = Task(coro, loop=kernel.loop, **options)
+    task.kernel = kernel
+    task.scope = None
+    task.credit = BUDGET
+    task.label = label
+    task.nest = None
+    task.masked = 0
+    task.trouble = None
+    return task
 
 
 class ForeignTask(Verbs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import trio
@@ -28,13 +28,13 @@ def _users_coro(coro: Any) -> Any:
     return coro
 
 
-def tasks() -> Iterator[TaskRecord]:
-    """Describe the main task of the run and all below it, not Trio's own system tasks."""
+def tasks(strays: Iterable[trio.lowlevel.Task]) -> Iterator[TaskRecord]:
+    """Describe the main task of the run, our strays, and all below, not Trio's own system tasks."""
     root = trio.lowlevel.current_root_task()
     if root is None:
         return
     main = _main_nursery(root)
-    pending = list(main.child_tasks) if main is not None else []
+    pending = [*(main.child_tasks if main is not None else ()), *strays]
     while pending:
         task = pending.pop(0)
         yield record(task)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextvars import copy_context
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 import trio.testing
@@ -16,28 +17,39 @@ from ..scope import Scope
 from . import introspection, private, readiness, scopes
 from .nest import Nest
 
+if TYPE_CHECKING:
+    from ..simulation import Simulation
+
 
 class TrioKernel:
     """What Creche knows of one Trio run. `tasks.kernel_of_run` makes it; the run keeps it."""
 
     name = "trio"
     cancelled_class = trio.Cancelled
+    simulation: Simulation | None = None
 
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self.token: Any = self._token
         self.run_vars: dict[Any, Any] = {}
         self._exits = Exits()
+        self._strays: set[trio.lowlevel.Task] = set()
         self.now: Callable[[], float] = trio.current_time
 
     def tasks(self) -> Iterable[TaskRecord]:
-        return introspection.tasks()
+        return introspection.tasks(self._strays)
+
+    def record(self, native: Any) -> TaskRecord:
+        return introspection.record(native)
 
     def has_pending_cancellation(self, native: Any) -> bool:
         return native is not None and private.is_cancelled(native)
 
     async def wait_all_tasks_blocked(self) -> None:
-        await trio.testing.wait_all_tasks_blocked()
+        if self.simulation is not None:
+            await self.simulation.settle(self)
+        else:
+            await trio.testing.wait_all_tasks_blocked()
 
     async def sleep_until(self, deadline: float) -> None:
         if deadline == inf:
@@ -69,25 +81,56 @@ class TrioKernel:
         return Nest(self, scope, task)
 
     def watch(self, sock: Any) -> readiness.Watch:
+        self._check_inside("a socket")
         return readiness.Watch(sock)
 
     async def wait_readable(self, obj: Any) -> None:
+        self._check_inside("creche.wait_readable()")
         await readiness.wait(trio.lowlevel.wait_readable, obj, "reading from")
 
     async def wait_writable(self, obj: Any) -> None:
+        self._check_inside("creche.wait_writable()")
         await readiness.wait(trio.lowlevel.wait_writable, obj, "writing to")
+
+    def _check_inside(self, call: str) -> None:
+        if self.simulation is not None:
+            raise self.simulation.escape(call)
 
     def notify_closing(self, obj: Any) -> None:
         trio.lowlevel.notify_closing(obj)
 
     def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:
+        if self.simulation is not None:
+            self.simulation.check_thread()
         try:
             self._token.run_sync_soon(func, *args)
         except trio.RunFinishedError:
             raise RunFinishedError from None
 
+    def hear_signals(self) -> Callable[[], None]:
+        return _nothing  # Trio does, for all of a run in the main thread
+
+    def spawn_stray(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        async def stray() -> None:
+            try:
+                await coro
+            finally:
+                self._strays.discard(task)
+
+        task = trio.lowlevel.spawn_system_task(stray, name=name, context=copy_context())
+        self._strays.add(task)
+
     def at_exit(self, callback: Callable[[], object]) -> None:
         self._exits.add(callback)
 
     def ended(self) -> bool:
+        if not self._exits.over and not self._exits.armed:
+            try:
+                self._token.run_sync_soon(_nothing, idempotent=True)
+            except trio.RunFinishedError:
+                return True
         return self._exits.over
+
+
+def _nothing() -> None:
+    """For Trio to call, to learn whether it is still there; and for whoever has nothing to end."""

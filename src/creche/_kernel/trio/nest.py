@@ -96,6 +96,9 @@ class Nest:
             scope = self._scopes[key] = private.put_scope_around(task, self._nursery)
         scope.cancel(reason)
 
+    def children(self) -> list[Any]:
+        return sorted(self._nursery.child_tasks, key=private.order_of)
+
     async def close(self, cancelled: BaseException | None) -> BaseException | None:
         scope = self.scope
         rest: BaseException | None = None

@@ -3,6 +3,7 @@
 * To cancel one child of a nursery, without having paid for a scope around each child, a scope is
   put around the task afterwards: between the nursery's cancel status and the task's first own.
 * Whether a task that is not the running one is cancelled.
+* For simulated runs: the queue of the tasks that are ready, and the order of their birth.
 
 A Trio that keeps them otherwise gives an error that names its version, before anything changed.
 """
@@ -12,6 +13,7 @@ A Trio that keeps them otherwise gives an error that names its version, before a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -47,6 +49,57 @@ def is_cancelled(task: Any) -> bool:
         return status is not None and bool(status.effectively_cancelled)
     except AttributeError as exc:
         raise _unsupported() from exc
+
+
+def replace_run_queue(queue: Any) -> None:
+    """Put `queue` in the place of the running loop's queue of ready tasks."""
+    try:
+        from trio._core._run import GLOBAL_RUN_CONTEXT
+
+        runner: Any = GLOBAL_RUN_CONTEXT.runner
+        for task in runner.runq:
+            queue.append(task)
+        runner.runq = queue
+    except (ImportError, AttributeError, TypeError) as exc:
+        raise _unsimulated() from exc
+
+
+def abandon_run() -> None:
+    """Forget a run whose loop was left by an exception, for Trio does not."""
+    from trio._core._run import GLOBAL_RUN_CONTEXT
+
+    for name in ("runner", "task"):
+        if hasattr(GLOBAL_RUN_CONTEXT, name):
+            delattr(GLOBAL_RUN_CONTEXT, name)
+
+
+def order_of(task: Any) -> int:
+    """Return a number that grows from one new task to the next."""
+    order: int = task._counter
+    return order
+
+
+_checked = False
+
+
+def check_run_queue(order_of_steps: Callable[[], list[int]]) -> None:
+    """Once in the life of the process, see whether Trio steps its tasks as the queue says."""
+    global _checked  # noqa: PLW0603  # once for the process
+    if not _checked:
+        try:
+            fits = order_of_steps() == [2, 2, 1, 1, 0, 0]
+        except Exception as exc:
+            raise _unsimulated() from exc
+        if not fits:
+            raise _unsimulated()
+        _checked = True
+
+
+def _unsimulated() -> RuntimeError:
+    return RuntimeError(
+        f"creche does not know how Trio {trio.__version__} keeps its queue of ready tasks, so it "
+        f"cannot simulate a run on it: use an older Trio, or a newer creche"
+    )
 
 
 def _unsupported() -> RuntimeError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import outcome
 import trio
@@ -26,19 +26,19 @@ _reschedule = trio.lowlevel.reschedule
 _park = trio.lowlevel.wait_task_rescheduled
 _native_task = trio.lowlevel.current_task
 
-Abort: TypeAlias = Callable[[Callable[[], NoReturn]], trio.lowlevel.Abort]
-
 
 class Waiter:
     """The wake-up of one parked Trio task: waiting -> granted | failed | cancelled."""
 
-    __slots__ = ("_done", "_native", "_outcome", "_parked")
+    __slots__ = ("_done", "_native", "_outcome", "_parked", "raise_cancel")
 
     def __init__(self, native: trio.lowlevel.Task) -> None:
         self._native = native
         self._parked = False
         self._done = False
         self._outcome: outcome.Outcome[Any] | None = None
+        self.raise_cancel: Callable[[], NoReturn] | None = None
+        """Raises the cancellation that Trio has brought to this wait."""
 
     def done(self) -> bool:
         return self._done
@@ -53,11 +53,17 @@ class Waiter:
     def set_exception(self, exc: BaseException, /) -> None:
         self._finish(outcome.Error(exc))
 
-    async def wait(self, abort: Abort | None = None) -> Any:
+    async def wait(self) -> Any:
         if self._outcome is not None:
             return self._outcome.unwrap()
         self._parked = True
-        return await _park(abort or self._abort)
+        return await _park(self._abort)
+
+    async def wait_firmly(self) -> Any:
+        if self._outcome is not None:
+            return self._outcome.unwrap()
+        self._parked = True
+        return await _park(self._hold_back)
 
     def _finish(self, result: outcome.Outcome[Any]) -> None:
         if self._done:
@@ -69,24 +75,26 @@ class Waiter:
         else:
             self._outcome = result
 
-    def _abort(self, _: object) -> trio.lowlevel.Abort:
+    def _abort(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
         self._done = True
         self._parked = False
+        self.raise_cancel = raise_cancel
         return trio.lowlevel.Abort.SUCCEEDED
+
+    def _hold_back(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+        self.raise_cancel = raise_cancel
+        return trio.lowlevel.Abort.FAILED  # Trio raises at the next checkpoint instead.
 
 
 class Task:
     """The kernel's state for one Trio task: the contract's `Task`."""
 
-    __slots__ = (
-        "__weakref__", "_budget", "_held_back", "_native", "credit", "kernel", "scope", "stack",
-    )  # fmt: skip
+    __slots__ = ("__weakref__", "_budget", "_native", "credit", "kernel", "scope", "stack")
 
     def __init__(self, native: trio.lowlevel.Task, kernel: TrioKernel) -> None:
         key = id(native)
         self._native = weakref.ref(native, lambda _: _states.pop(key, None))
         self._budget = BUDGET
-        self._held_back: Callable[[], NoReturn] | None = None
         self.kernel = kernel
         self.scope: Scope | None = None
         self.credit = 0
@@ -116,21 +124,11 @@ class Task:
     make_firm_waiter = make_waiter
 
     async def park_shielded(self, waiter: Any, /) -> Any:
-        self._held_back = None
-        try:
-            return await waiter.wait(self._hold_back)
-        finally:
-            self._held_back = None
+        return await waiter.wait_firmly()
 
-    def _hold_back(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
-        """Tell Trio that the wait goes on. It raises at the next checkpoint instead."""
-        self._held_back = raise_cancel
-        return trio.lowlevel.Abort.FAILED
-
-    def check_held_back(self) -> None:
-        raise_cancel = self._held_back
-        if raise_cancel is not None:
-            raise_cancel()
+    def check_parked(self, waiter: Any, /) -> None:
+        if waiter.raise_cancel is not None:
+            waiter.raise_cancel()
 
     async def give_way(self) -> None:
         self._budget -= 1

@@ -1,0 +1,252 @@
+"""`AsyncFile`: an open file whose blocking calls are made in threads.
+
+Owns nothing but the file it wraps, whose state is the only one: open, then closed. Knows no loop.
+
+Rules
+-----
+* One call here is one call of the file's own method in a thread, so position, buffering, newlines
+  and errors are the file's. A call that was cancelled before its turn did nothing; one that runs
+  is waited for, since a thread cannot be stopped.
+* A close and a flush happen, whatever is cancelled: what was written is not lost.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, cast, overload
+
+from .._abc.resources import AsyncResource
+from .thread import for_certain, in_thread
+
+if TYPE_CHECKING:
+    from _typeshed import (
+        OpenBinaryMode,
+        OpenTextMode,
+        ReadableBuffer,
+        StrOrBytesPath,
+        WriteableBuffer,
+    )
+
+    from .._sync import CapacityLimiter
+
+
+class AsyncFile(AsyncResource, Generic[AnyStr]):
+    """A file object with async methods for what may block; everything else is passed through.
+
+    `async with` closes it, `async for` goes over its lines. `name`, `closed`, `fileno()` and what
+    else the file has are there as usual.
+
+    :param fp: the file to wrap
+    :param limiter: what bounds the number of calls that run at a time; None for the event loop's
+        own
+    """
+
+    def __init__(self, fp: IO[AnyStr], *, limiter: CapacityLimiter | None = None) -> None:
+        self._fp: Any = fp
+        self._limiter = limiter
+
+    @property
+    def wrapped(self) -> IO[AnyStr]:
+        """The file object itself."""
+        return cast("IO[AnyStr]", self._fp)
+
+    @property
+    def limiter(self) -> CapacityLimiter | None:
+        """What bounds the number of calls, None for the event loop's own limiter."""
+        return self._limiter
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_fp":  # asked for before there is one, by `copy` and the like
+            raise AttributeError(name)
+        return getattr(self._fp, name)
+
+    def __aiter__(self) -> AsyncIterator[AnyStr]:
+        """Go over the lines, from where the file is."""
+        return cast("AsyncIterator[AnyStr]", self)
+
+    async def __anext__(self) -> AnyStr:
+        line = await self.readline()
+        if line:
+            return line
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Write what is buffered and close the file, also if the caller is cancelled.
+
+        A checkpoint. A second call does nothing.
+
+        :raises OSError: what was buffered could not be written; the file is closed all the same
+        """
+        await for_certain(self._fp.close, limiter=self._limiter)
+
+    async def read(self, size: int = -1) -> AnyStr:
+        """Read up to `size` characters or bytes; all that is left if that is negative."""
+        data: AnyStr = await in_thread(self._fp.read, size, limiter=self._limiter)
+        return data
+
+    async def read1(self: AsyncFile[bytes], size: int = -1) -> bytes:
+        """Read up to `size` bytes with at most one call of the system."""
+        data: bytes = await in_thread(self._fp.read1, size, limiter=self._limiter)
+        return data
+
+    async def readline(self) -> AnyStr:
+        """Read to the end of the line; return an empty string or bytes at the end of the file."""
+        line: AnyStr = await in_thread(self._fp.readline, limiter=self._limiter)
+        return line
+
+    async def readlines(self) -> list[AnyStr]:
+        """Read all the lines that are left."""
+        lines: list[AnyStr] = await in_thread(self._fp.readlines, limiter=self._limiter)
+        return lines
+
+    async def readinto(self: AsyncFile[bytes], b: WriteableBuffer) -> int:
+        """Read into `b` until it is full or the file ends; return the number of bytes."""
+        count: int = await in_thread(self._fp.readinto, b, limiter=self._limiter)
+        return count
+
+    async def readinto1(self: AsyncFile[bytes], b: WriteableBuffer) -> int:
+        """Read into `b` with at most one call of the system; return the number of bytes."""
+        count: int = await in_thread(self._fp.readinto1, b, limiter=self._limiter)
+        return count
+
+    @overload
+    async def write(self: AsyncFile[bytes], b: ReadableBuffer) -> int: ...
+
+    @overload
+    async def write(self: AsyncFile[str], b: str) -> int: ...
+
+    async def write(self, b: ReadableBuffer | str) -> int:
+        """Write to the file's buffer, and through it when it is full.
+
+        :param b: bytes or text, as the file's mode wants it
+        :return: how much was written, in bytes or characters
+        """
+        count: int = await in_thread(self._fp.write, b, limiter=self._limiter)
+        return count
+
+    @overload
+    async def writelines(self: AsyncFile[bytes], lines: Iterable[ReadableBuffer]) -> None: ...
+
+    @overload
+    async def writelines(self: AsyncFile[str], lines: Iterable[str]) -> None: ...
+
+    async def writelines(self, lines: Iterable[ReadableBuffer] | Iterable[str]) -> None:
+        """Write several pieces; line ends are not added."""
+        await in_thread(self._fp.writelines, lines, limiter=self._limiter)
+
+    async def truncate(self, size: int | None = None) -> int:
+        """Make the file `size` bytes long, by default as long as to here; return its size."""
+        new_size: int = await in_thread(self._fp.truncate, size, limiter=self._limiter)
+        return new_size
+
+    async def seek(self, offset: int, whence: int | None = os.SEEK_SET) -> int:
+        """Go to a position, in bytes from the start, here or the end; return where that is."""
+        origin = os.SEEK_SET if whence is None else whence
+        position: int = await in_thread(self._fp.seek, offset, origin, limiter=self._limiter)
+        return position
+
+    async def tell(self) -> int:
+        """Return the position."""
+        position: int = await in_thread(self._fp.tell, limiter=self._limiter)
+        return position
+
+    async def flush(self) -> None:
+        """Hand what is buffered to the system, also if the caller is cancelled.
+
+        :raises OSError: it could not be written; it stays in the buffer
+        """
+        await for_certain(self._fp.flush, limiter=self._limiter)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._fp!r}>"
+
+
+@overload
+async def open_file(
+    file: StrOrBytesPath | int,
+    mode: OpenBinaryMode,
+    buffering: int = ...,
+    encoding: str | None = ...,
+    errors: str | None = ...,
+    newline: str | None = ...,
+    closefd: bool = ...,
+    opener: Callable[[str, int], int] | None = ...,
+    *,
+    limiter: CapacityLimiter | None = ...,
+) -> AsyncFile[bytes]: ...
+
+
+@overload
+async def open_file(
+    file: StrOrBytesPath | int,
+    mode: OpenTextMode = ...,
+    buffering: int = ...,
+    encoding: str | None = ...,
+    errors: str | None = ...,
+    newline: str | None = ...,
+    closefd: bool = ...,
+    opener: Callable[[str, int], int] | None = ...,
+    *,
+    limiter: CapacityLimiter | None = ...,
+) -> AsyncFile[str]: ...
+
+
+@overload
+async def open_file(
+    file: StrOrBytesPath | int,
+    mode: str,
+    buffering: int = ...,
+    encoding: str | None = ...,
+    errors: str | None = ...,
+    newline: str | None = ...,
+    closefd: bool = ...,
+    opener: Callable[[str, int], int] | None = ...,
+    *,
+    limiter: CapacityLimiter | None = ...,
+) -> AsyncFile[Any]: ...
+
+
+async def open_file(
+    file: StrOrBytesPath | int,
+    mode: str = "r",
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    closefd: bool = True,
+    opener: Callable[[str, int], int] | None = None,
+    *,
+    limiter: CapacityLimiter | None = None,
+) -> AsyncFile[Any]:
+    """Open a file as the builtin `open` does, with the same arguments. A checkpoint.
+
+    ```python
+    import creche
+
+
+    async def main() -> None:
+        async with await creche.open_file(__file__) as file:
+            print(await file.readline())
+    ```
+
+    :param limiter: what bounds the number of calls that run at a time; None for the event loop's
+        own
+    :return: the open file
+    :raises OSError: it cannot be opened
+    :raises ValueError: the arguments do not fit together
+    """
+    fp = await in_thread(
+        open, file, mode, buffering, encoding, errors, newline, closefd, opener, limiter=limiter
+    )
+    return AsyncFile(fp, limiter=limiter)
+
+
+def wrap_file(file: IO[AnyStr], *, limiter: CapacityLimiter | None = None) -> AsyncFile[AnyStr]:
+    """Make an async file of an open one, which from then on is used through it only.
+
+    :param file: any object with a file's methods
+    :param limiter: what bounds the number of calls that run at a time; None for the event loop's
+        own
+    """
+    return AsyncFile(file, limiter=limiter)

@@ -1,0 +1,503 @@
+"""`Path`: `pathlib.Path` with async methods for what asks the disk.
+
+Owns no state beyond `PathBase`, where the methods are that not every version of Python has. What
+only looks at the path's text is done at once, as in pathlib; everything else in a thread.
+
+Rules
+-----
+* Each method is pathlib's own, with its arguments, its result and its errors; a path in the result
+  is made by `with_segments`, so it has the limiter of this one.
+* Every async method is a checkpoint. One that was cancelled before its turn did nothing; one that
+  runs is waited for.
+* Iterators fetch their entries in batches (`listing.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+
+from .base import PathBase, plain, said
+from .file import AsyncFile, open_file
+from .listing import Listing, Tour, Walk, upwards
+from .thread import in_thread
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from types import ModuleType
+
+    from _typeshed import OpenBinaryMode, OpenTextMode, ReadableBuffer
+
+    from .._sync import CapacityLimiter
+
+
+class Path(PathBase):
+    """A path whose methods that ask the disk are async; otherwise as `pathlib.Path`.
+
+    It is no `pathlib.Path`, but equal to one of the same name, an `os.PathLike`, and good wherever
+    one is taken.
+
+    ```python
+    import creche
+    from creche import Path
+
+
+    async def main() -> None:
+        here = Path(__file__).parent
+        print(await here.is_dir(), [path.name async for path in here.glob("*.none")])
+    ```
+
+    :param args: the segments
+    :param limiter: what bounds the number of calls that run at a time, of this path and of all that
+        come of it; None for the event loop's own
+    """
+
+    __slots__ = ()
+
+    parser: ClassVar[ModuleType] = os.path
+    """The module that splits and joins the text of paths."""
+
+    def __fspath__(self) -> str:
+        return str(self._path)
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.as_posix()!r})"
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._path)
+
+    def __hash__(self) -> int:
+        return hash(self._path)
+
+    def __eq__(self, other: object) -> bool:
+        return self._path.__eq__(plain(other))
+
+    def __lt__(self, other: pathlib.PurePath | Path) -> bool:
+        return self._path.__lt__(plain(other))
+
+    def __le__(self, other: pathlib.PurePath | Path) -> bool:
+        return self._path.__le__(plain(other))
+
+    def __gt__(self, other: pathlib.PurePath | Path) -> bool:
+        return self._path.__gt__(plain(other))
+
+    def __ge__(self, other: pathlib.PurePath | Path) -> bool:
+        return self._path.__ge__(plain(other))
+
+    def __truediv__(self, other: str | PathLike[str]) -> Self:
+        return self._derive(self._path / plain(other))
+
+    def __rtruediv__(self, other: str | PathLike[str]) -> Self:
+        return self._derive(other / self._path)
+
+    def _derive(self, path: pathlib.Path) -> Self:
+        cls = type(self)
+        if cls is not Path:
+            return self.with_segments(path)
+        new = object.__new__(cls)
+        new._path = path
+        new._limiter = self._limiter
+        return new
+
+    @property
+    def limiter(self) -> CapacityLimiter | None:
+        """What bounds the number of calls, None for the event loop's own limiter."""
+        return self._limiter
+
+    # What only looks at the text
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The components, the anchor being one."""
+        return self._path.parts
+
+    @property
+    def drive(self) -> str:
+        """The drive, empty where there are none."""
+        return self._path.drive
+
+    @property
+    def root(self) -> str:
+        """The root, empty for a relative path."""
+        return self._path.root
+
+    @property
+    def anchor(self) -> str:
+        """The drive and the root."""
+        return self._path.anchor
+
+    @property
+    def name(self) -> str:
+        """The last component."""
+        return self._path.name
+
+    @property
+    def suffix(self) -> str:
+        """The last suffix of the name, with its dot."""
+        return self._path.suffix
+
+    @property
+    def suffixes(self) -> list[str]:
+        """All suffixes of the name."""
+        return self._path.suffixes
+
+    @property
+    def stem(self) -> str:
+        """The name without its last suffix."""
+        return self._path.stem
+
+    @property
+    def parent(self) -> Self:
+        """The path without its last component."""
+        return self._derive(self._path.parent)
+
+    @property
+    def parents(self) -> Sequence[Self]:
+        """The parent, its parent and so on."""
+        return tuple(self._derive(path) for path in self._path.parents)
+
+    def as_posix(self) -> str:
+        """Return the path with forward slashes."""
+        return self._path.as_posix()
+
+    def as_uri(self) -> str:
+        """Return the path as a `file:` URI. ValueError for a relative one."""
+        return self._path.as_uri()
+
+    def is_absolute(self) -> bool:
+        """Tell whether the path begins at a root."""
+        return self._path.is_absolute()
+
+    def is_reserved(self) -> bool:
+        """Tell whether Windows keeps the name for itself. Deprecated since Python 3.13."""
+        return self._path.is_reserved()
+
+    def is_relative_to(self, other: str | PathLike[str]) -> bool:
+        """Tell whether the path is `other` or below it."""
+        return self._path.is_relative_to(plain(other))
+
+    def joinpath(self, *args: str | PathLike[str]) -> Self:
+        """Append segments; an absolute one replaces what is before it."""
+        return self._derive(self._path.joinpath(*map(plain, args)))
+
+    def match(self, path_pattern: str, *, case_sensitive: bool | None = None) -> bool:
+        """Tell whether the path matches a pattern, from its end if that is relative."""
+        return self._path.match(path_pattern, **said({"case_sensitive": case_sensitive}))
+
+    def relative_to(self, *other: str | PathLike[str], walk_up: bool = False) -> Self:
+        """Return the path as seen from another one.
+
+        :param walk_up: whether `..` may be part of it (from Python 3.12 on)
+        :raises ValueError: the path is not below `other`
+        """
+        others: Any = map(plain, other)
+        return self._derive(self._path.relative_to(*others, **said({"walk_up": walk_up})))
+
+    def with_segments(self, *pathsegments: str | PathLike[str]) -> Self:
+        """Make a path of the same kind. A subclass may have it hand on more than the limiter.
+
+        Every path that comes of this one is made by it.
+        """
+        return type(self)(*pathsegments, limiter=self._limiter)
+
+    def with_name(self, name: str) -> Self:
+        """Return the path with another name. ValueError if it has none, or `name` is not one."""
+        return self._derive(self._path.with_name(name))
+
+    def with_stem(self, stem: str) -> Self:
+        """Return the path with another name but the same suffix.
+
+        :raises ValueError: the path has no name, or the new one would be nothing but a suffix
+        """
+        if not stem and self._path.suffix:
+            raise ValueError(
+                f"{self._path!r} has a non-empty suffix: without a stem it would become the name"
+            )
+        return self._derive(self._path.with_stem(stem))
+
+    def with_suffix(self, suffix: str) -> Self:
+        """Return the path with another suffix, or none. ValueError if `suffix` is not one."""
+        return self._derive(self._path.with_suffix(suffix))
+
+    # What asks the disk: other paths
+
+    @classmethod
+    async def cwd(cls, *, limiter: CapacityLimiter | None = None) -> Self:
+        """Return the current directory, as a path with the given limiter."""
+        return cls(await in_thread(pathlib.Path.cwd, limiter=limiter), limiter=limiter)
+
+    @classmethod
+    async def home(cls, *, limiter: CapacityLimiter | None = None) -> Self:
+        """Return the user's home directory, as a path with the given limiter."""
+        return cls(await in_thread(pathlib.Path.home, limiter=limiter), limiter=limiter)
+
+    async def absolute(self) -> Self:
+        """Return the path from the root on, with `..` and links left as they are."""
+        return self._derive(await self._run(self._path.absolute))
+
+    async def expanduser(self) -> Self:
+        """Replace `~` at the beginning. RuntimeError if there is no such home."""
+        return self._derive(await self._run(self._path.expanduser))
+
+    async def resolve(self, strict: bool = False) -> Self:
+        """Follow all links, and make the path absolute; if `strict`, all of it must exist."""
+        return self._derive(await self._run(self._path.resolve, strict))
+
+    async def readlink(self) -> Self:
+        """Return where a symbolic link points."""
+        return self._derive(await self._run(self._path.readlink))
+
+    async def rename(self, target: str | pathlib.PurePath | Path) -> Self:
+        """Give the file or directory another path, and return that."""
+        return self._derive(await self._run(self._path.rename, plain(target)))
+
+    async def replace(self, target: str | pathlib.PurePath | Path) -> Self:
+        """Do the same, replacing a file that is there."""
+        return self._derive(await self._run(self._path.replace, plain(target)))
+
+    # What asks the disk: questions
+
+    async def exists(self, *, follow_symlinks: bool = True) -> bool:
+        """Tell whether there is anything at the path."""
+        return await self._run(self._path.exists, follow_symlinks=follow_symlinks)
+
+    async def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        """Tell whether it is a directory."""
+        return await self._run(self._path.is_dir, follow_symlinks=follow_symlinks)
+
+    async def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        """Tell whether it is a regular file."""
+        return await self._run(self._path.is_file, follow_symlinks=follow_symlinks)
+
+    async def is_block_device(self) -> bool:
+        """Tell whether it is a block device."""
+        return await self._run(self._path.is_block_device)
+
+    async def is_char_device(self) -> bool:
+        """Tell whether it is a character device."""
+        return await self._run(self._path.is_char_device)
+
+    async def is_fifo(self) -> bool:
+        """Tell whether it is a named pipe."""
+        return await self._run(self._path.is_fifo)
+
+    async def is_mount(self) -> bool:
+        """Tell whether another file system begins at the path."""
+        return await self._run(self._path.is_mount)
+
+    async def is_socket(self) -> bool:
+        """Tell whether it is a UNIX socket."""
+        return await self._run(self._path.is_socket)
+
+    async def is_symlink(self) -> bool:
+        """Tell whether it is a symbolic link."""
+        return await self._run(self._path.is_symlink)
+
+    async def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """Return what the system knows of the file."""
+        return await self._run(self._path.stat, follow_symlinks=follow_symlinks)
+
+    async def lstat(self) -> os.stat_result:
+        """Do the same, of a symbolic link itself."""
+        return await self._run(self._path.lstat)
+
+    async def owner(self, *, follow_symlinks: bool = True) -> str:
+        """Return the name of the file's owner. KeyError if there is none."""
+        return await self._run(self._path.owner, follow_symlinks=follow_symlinks)
+
+    async def group(self, *, follow_symlinks: bool = True) -> str:
+        """Return the name of the file's group. KeyError if there is none."""
+        return await self._run(self._path.group, follow_symlinks=follow_symlinks)
+
+    async def samefile(self, other_path: str | PathLike[str]) -> bool:
+        """Tell whether both paths lead to the same file."""
+        return await self._run(self._path.samefile, plain(other_path))
+
+    # What asks the disk: what is in a directory
+
+    def iterdir(self) -> AsyncIterator[Self]:
+        """Go over what is in the directory, in no order. OSError at the first step if it is none."""
+        return Listing(self._path.iterdir, self._derive, self._limiter)
+
+    def glob(
+        self,
+        pattern: str | PathLike[str],
+        *,
+        case_sensitive: bool | None = None,
+        recurse_symlinks: bool = False,
+    ) -> AsyncIterator[Self]:
+        """Go over what matches a pattern below this directory, in no order.
+
+        :param pattern: a relative pattern; `**` stands for any number of directories
+        :param case_sensitive: None for what is usual on this system (from Python 3.12 on)
+        :param recurse_symlinks: whether `**` follows symbolic links (from Python 3.13 on)
+        :raises ValueError: the pattern is empty
+        :raises NotImplementedError: the pattern is not relative
+        """
+        options = {"case_sensitive": case_sensitive, "recurse_symlinks": recurse_symlinks}
+        found = self._path.glob(_pattern(pattern), **said(options))
+        return Listing(partial(iter, found), self._derive, self._limiter)
+
+    def rglob(
+        self,
+        pattern: str | PathLike[str],
+        *,
+        case_sensitive: bool | None = None,
+        recurse_symlinks: bool = False,
+    ) -> AsyncIterator[Self]:
+        """Go over what matches a pattern in this directory and all below, as `glob("**/" ...)`.
+
+        :param pattern: a relative pattern
+        :param case_sensitive: None for what is usual on this system (from Python 3.12 on)
+        :param recurse_symlinks: whether to follow symbolic links (from Python 3.13 on)
+        :raises NotImplementedError: the pattern is not relative
+        """
+        options = {"case_sensitive": case_sensitive, "recurse_symlinks": recurse_symlinks}
+        found = self._path.rglob(_pattern(pattern), **said(options))
+        return Listing(partial(iter, found), self._derive, self._limiter)
+
+    def walk(
+        self,
+        top_down: bool = True,
+        on_error: Callable[[OSError], object] | None = None,
+        follow_symlinks: bool = False,
+    ) -> AsyncIterator[tuple[Self, list[str], list[str]]]:
+        """Go over the directories of a tree: each with the names of its directories and files.
+
+        :param top_down: whether a directory comes before those in it; then the list of directories
+            may be changed, and the walk goes where it says
+        :param on_error: a function that is told, in the event loop, of a directory that cannot be
+            read; it is left out
+        :param follow_symlinks: whether links to directories count as directories, not as files
+        """
+        top = str(self._path)
+        visits: Any
+        if top_down:
+            visits = Walk(top, follow_symlinks, self._limiter)
+        else:
+            visits = Listing(partial(upwards, top, follow_symlinks), _itself, self._limiter)
+        return Tour(visits, self._visited, on_error)
+
+    def _visited(self, path: str) -> Self:
+        return self._derive(pathlib.Path(path))
+
+    # What asks the disk: changes
+
+    async def chmod(self, mode: int, *, follow_symlinks: bool = True) -> None:
+        """Set the permissions."""
+        await self._run(self._path.chmod, mode, follow_symlinks=follow_symlinks)
+
+    async def lchmod(self, mode: int) -> None:
+        """Set the permissions of a symbolic link itself, where the system can."""
+        await self._run(self._path.lchmod, mode)
+
+    async def hardlink_to(self, target: str | bytes | PathLike[str] | PathLike[bytes]) -> None:
+        """Make this path a hard link to `target`."""
+        await self._run(self._path.hardlink_to, plain(target))
+
+    async def symlink_to(
+        self,
+        target: str | bytes | PathLike[str] | PathLike[bytes],
+        target_is_directory: bool = False,
+    ) -> None:
+        """Make this path a symbolic link to `target`; Windows has to know if that is a directory."""
+        await self._run(self._path.symlink_to, plain(target), target_is_directory)
+
+    async def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        """Make a directory, and the parents it lacks if asked to."""
+        await self._run(self._path.mkdir, mode, parents, exist_ok)
+
+    async def rmdir(self) -> None:
+        """Remove an empty directory."""
+        await self._run(self._path.rmdir)
+
+    async def touch(self, mode: int = 0o666, exist_ok: bool = True) -> None:
+        """Make an empty file, or set the time of one that is there."""
+        await self._run(self._path.touch, mode, exist_ok)
+
+    async def unlink(self, missing_ok: bool = False) -> None:
+        """Remove a file or a symbolic link."""
+        await self._run(self._path.unlink, missing_ok)
+
+    # What asks the disk: contents
+
+    @overload
+    async def open(
+        self,
+        mode: OpenBinaryMode,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        errors: str | None = ...,
+        newline: str | None = ...,
+    ) -> AsyncFile[bytes]: ...
+
+    @overload
+    async def open(
+        self,
+        mode: OpenTextMode = ...,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        errors: str | None = ...,
+        newline: str | None = ...,
+    ) -> AsyncFile[str]: ...
+
+    @overload
+    async def open(
+        self,
+        mode: str,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        errors: str | None = ...,
+        newline: str | None = ...,
+    ) -> AsyncFile[Any]: ...
+
+    async def open(
+        self,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> AsyncFile[Any]:
+        """Open the file as `open_file` does, with this path's limiter."""
+        return await open_file(
+            self._path, mode, buffering, encoding, errors, newline, limiter=self._limiter
+        )
+
+    async def read_bytes(self) -> bytes:
+        """Read the whole file."""
+        return await self._run(self._path.read_bytes)
+
+    async def read_text(
+        self, encoding: str | None = None, errors: str | None = None, newline: str | None = None
+    ) -> str:
+        """Read the whole file as text; `newline` from Python 3.13 on."""
+        return await self._run(self._path.read_text, encoding, errors, newline=newline)
+
+    async def write_bytes(self, data: ReadableBuffer) -> int:
+        """Make this the whole file; return the number of bytes."""
+        return await self._run(self._path.write_bytes, data)
+
+    async def write_text(
+        self,
+        data: str,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> int:
+        """Make this text the whole file; return the number of characters."""
+        return await self._run(self._path.write_text, data, encoding, errors, newline=newline)
+
+
+def _pattern(pattern: str | PathLike[str]) -> str:
+    return pattern if isinstance(pattern, str) else os.fspath(pattern)
+
+
+def _itself(visit: Any) -> Any:
+    return visit

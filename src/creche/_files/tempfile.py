@@ -1,0 +1,321 @@
+"""Temporary files and directories: the standard library's `tempfile`, made and removed in threads.
+
+Owns what has to be undone at the end of a with-block. Knows the disk only by `tempfile`.
+
+    new --async with--> open --end of the block--> gone      closed and removed, whatever is
+                                                             cancelled
+
+Rules
+-----
+* What was made is undone also if the caller is cancelled right then.
+* What an older Python's `tempfile` cannot do is done here: `delete_on_close` and `delete` before
+  Python 3.12.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, overload
+
+from .file import AsyncFile
+from .thread import for_certain, in_thread
+
+if TYPE_CHECKING:
+    from _typeshed import OpenBinaryMode, OpenTextMode
+
+
+class TemporaryFile(Generic[AnyStr]):
+    """A temporary file without a name; `async with` opens it and removes it.
+
+    :param mode: how to open it; what follows is as for `open`
+    :param suffix: how its name ends, where it has one for a moment; so `prefix`, how it begins
+    :param dir: the directory it is made in
+    """
+
+    _file: AsyncFile[AnyStr]
+
+    @overload
+    def __init__(
+        self: TemporaryFile[bytes],
+        mode: OpenBinaryMode = ...,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        newline: str | None = ...,
+        suffix: str | None = ...,
+        prefix: str | None = ...,
+        dir: str | None = ...,
+        *,
+        errors: str | None = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: TemporaryFile[str],
+        mode: OpenTextMode,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        newline: str | None = ...,
+        suffix: str | None = ...,
+        prefix: str | None = ...,
+        dir: str | None = ...,
+        *,
+        errors: str | None = ...,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        mode: OpenTextMode | OpenBinaryMode = "w+b",
+        buffering: int = -1,
+        encoding: str | None = None,
+        newline: str | None = None,
+        suffix: str | None = None,
+        prefix: str | None = None,
+        dir: str | None = None,
+        *,
+        errors: str | None = None,
+    ) -> None:
+        make: Any = tempfile.TemporaryFile
+        self._open: Callable[[], IO[AnyStr]] = partial(
+            make, mode, buffering, encoding, newline, suffix, prefix, dir, errors=errors
+        )
+
+    async def __aenter__(self) -> AsyncFile[AnyStr]:
+        self._file = AsyncFile(await in_thread(self._open))
+        return self._file
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._file.aclose()
+
+
+class NamedTemporaryFile(Generic[AnyStr]):
+    """A temporary file with a name; `async with` makes it and removes it.
+
+    The path is the `name` of the file that the with-block gets.
+
+    :param mode: how to open it; what follows is as for `open`
+    :param suffix: how its name ends; so `prefix`, how it begins
+    :param dir: the directory it is made in
+    :param delete: whether it is removed, when it is closed or when the block ends
+    :param delete_on_close: whether to remove it when it is closed already
+    """
+
+    _file: AsyncFile[AnyStr]
+
+    @overload
+    def __init__(
+        self: NamedTemporaryFile[bytes],
+        mode: OpenBinaryMode = ...,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        newline: str | None = ...,
+        suffix: str | None = ...,
+        prefix: str | None = ...,
+        dir: str | None = ...,
+        delete: bool = ...,
+        *,
+        errors: str | None = ...,
+        delete_on_close: bool = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: NamedTemporaryFile[str],
+        mode: OpenTextMode,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        newline: str | None = ...,
+        suffix: str | None = ...,
+        prefix: str | None = ...,
+        dir: str | None = ...,
+        delete: bool = ...,
+        *,
+        errors: str | None = ...,
+        delete_on_close: bool = ...,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        mode: OpenBinaryMode | OpenTextMode = "w+b",
+        buffering: int = -1,
+        encoding: str | None = None,
+        newline: str | None = None,
+        suffix: str | None = None,
+        prefix: str | None = None,
+        dir: str | None = None,
+        delete: bool = True,
+        *,
+        errors: str | None = None,
+        delete_on_close: bool = True,
+    ) -> None:
+        # Before 3.12 a file that is to outlive its closing is one that tempfile does not delete.
+        options: dict[str, Any] = {"errors": errors, "delete": delete}
+        self._remove = False
+        if sys.version_info >= (3, 12):
+            options["delete_on_close"] = delete_on_close
+        elif delete and not delete_on_close:
+            options["delete"] = False
+            self._remove = True
+        make: Any = tempfile.NamedTemporaryFile
+        self._open: Callable[[], IO[AnyStr]] = partial(
+            make, mode, buffering, encoding, newline, suffix, prefix, dir, **options
+        )
+
+    async def __aenter__(self) -> AsyncFile[AnyStr]:
+        self._file = AsyncFile(await in_thread(self._open))
+        return self._file
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await for_certain(self._end)
+
+    def _end(self) -> None:
+        fp = self._file.wrapped
+        try:
+            fp.__exit__(None, None, None)
+        finally:
+            if self._remove:
+                os.unlink(fp.name)
+
+
+class TemporaryDirectory(Generic[AnyStr]):
+    """A temporary directory; `async with` makes it and removes it with all that is in it.
+
+    The with-block gets its path.
+
+    :param suffix: how its name ends; so `prefix`, how it begins
+    :param dir: the directory it is made in
+    :param ignore_cleanup_errors: whether to leave without a word what cannot be removed
+    :param delete: whether to remove it at the end of the block
+    """
+
+    def __init__(
+        self,
+        suffix: AnyStr | None = None,
+        prefix: AnyStr | None = None,
+        dir: AnyStr | None = None,
+        *,
+        ignore_cleanup_errors: bool = False,
+        delete: bool = True,
+    ) -> None:
+        self._place: Any = (suffix, prefix, dir)
+        self._ignore_errors = ignore_cleanup_errors
+        self._delete = delete
+        self._remove: Callable[[], object] | None = None
+
+    async def __aenter__(self) -> str:
+        return await in_thread(self._begin)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._delete:
+            await self.cleanup()
+
+    async def cleanup(self) -> None:
+        """Remove the directory now, also if the caller is cancelled. Nothing if it is not there.
+
+        :raises OSError: something in it cannot be removed, and that is not to be ignored
+        """
+        remove, self._remove = self._remove, None
+        if remove is not None:
+            await for_certain(remove)
+
+    def _begin(self) -> str:
+        name: str
+        make: Any
+        if self._delete:
+            make = tempfile.TemporaryDirectory
+            directory = make(*self._place, ignore_cleanup_errors=self._ignore_errors)
+            self._remove = directory.cleanup
+            name = directory.name
+        else:  # tempfile knows that from Python 3.12 on
+            make = tempfile.mkdtemp
+            name = make(*self._place)
+            self._remove = partial(shutil.rmtree, name, self._ignore_errors)
+        return name
+
+
+@overload
+async def mkstemp(
+    suffix: str | None = ..., prefix: str | None = ..., dir: str | None = ..., text: bool = ...
+) -> tuple[int, str]: ...
+
+
+@overload
+async def mkstemp(
+    suffix: bytes | None = ...,
+    prefix: bytes | None = ...,
+    dir: bytes | None = ...,
+    text: bool = ...,
+) -> tuple[int, bytes]: ...
+
+
+async def mkstemp(
+    suffix: AnyStr | None = None,
+    prefix: AnyStr | None = None,
+    dir: AnyStr | None = None,
+    text: bool = False,
+) -> tuple[int, str | bytes]:
+    """Make a temporary file, which is yours to close and to remove. A checkpoint.
+
+    :param suffix: how its name ends; so `prefix`, how it begins
+    :param dir: the directory it is made in
+    :param text: whether to open it in text mode, where the system knows one
+    :return: the open descriptor and the path
+    """
+    make: Any = tempfile.mkstemp
+    made: tuple[int, str | bytes] = await in_thread(make, suffix, prefix, dir, text)
+    return made
+
+
+@overload
+async def mkdtemp(
+    suffix: str | None = ..., prefix: str | None = ..., dir: str | None = ...
+) -> str: ...
+
+
+@overload
+async def mkdtemp(
+    suffix: bytes | None = ..., prefix: bytes | None = ..., dir: bytes | None = ...
+) -> bytes: ...
+
+
+async def mkdtemp(
+    suffix: AnyStr | None = None, prefix: AnyStr | None = None, dir: AnyStr | None = None
+) -> str | bytes:
+    """Make a temporary directory, which is yours to remove, and return its path. A checkpoint.
+
+    :param suffix: how its name ends; so `prefix`, how it begins
+    :param dir: the directory it is made in
+    """
+    make: Any = tempfile.mkdtemp
+    path: str | bytes = await in_thread(make, suffix, prefix, dir)
+    return path
+
+
+async def gettempdir() -> str:
+    """Return the directory for temporary files. A checkpoint."""
+    return await in_thread(tempfile.gettempdir)
+
+
+async def gettempdirb() -> bytes:
+    """Return the directory for temporary files, as bytes. A checkpoint."""
+    return await in_thread(tempfile.gettempdirb)

@@ -1,0 +1,54 @@
+"""The one door from files to the worker threads.
+
+Two ways through it, and a file's operations are made of nothing else:
+
+    in_thread      an operation: cancelled before its function is called, or not at all
+    for_certain    a duty (close, flush, delete): its function is called whatever is cancelled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
+
+from .._kernel import current_task
+from .._scopes import CancelScope
+from .._workers.threads import run_sync as in_thread
+
+if TYPE_CHECKING:
+    from .._sync import CapacityLimiter
+
+__all__ = ["for_certain", "in_thread"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+async def for_certain(
+    func: Callable[[*Ts], T], *args: *Ts, limiter: CapacityLimiter | None = None
+) -> T:
+    """Call `func(*args)` in a thread also if the caller is cancelled, and raise that after it.
+
+    What `func` raises goes before a cancellation: a disk that is full is not to be missed.
+    """
+    task = current_task()
+    begun = False
+
+    def begin() -> T:
+        nonlocal begun
+        begun = True
+        return func(*args)
+
+    cancelled: BaseException | None = None
+    result: T | None = None
+    with CancelScope(shield=True):
+        while not begun:
+            try:
+                result = await in_thread(begin, limiter=limiter)
+            except task.kernel.cancelled_class as exc:
+                # No shield keeps out a native cancel, which strikes while this waits for a token.
+                cancelled = exc
+    if cancelled is not None:
+        raise cancelled
+    await task.checkpoint_if_cancelled()
+    return cast("T", result)

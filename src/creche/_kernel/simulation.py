@@ -1,0 +1,259 @@
+"""`Simulation`: what a simulated run is to a kernel. Half of it knows no loop, and is here.
+
+In a simulated run nothing comes from outside. So the kernel owns time and order: it steps one task
+after the other, jumps to the next deadline when all are blocked, and knows at once when nothing can
+ever run again. `asyncio/simulation.py` and `trio/simulation.py` are the loops for it; what is to be
+decided is asked of a `Director`, which is `creche.testing`'s.
+
+    running --abort(exc)--> stopping (the main scope is cancelled) --> over
+       `--------------------the main function ends------------------> over
+
+Rules
+-----
+* Only steps of tasks are put in another order, and only by the director.
+* When all tasks are blocked, in this order: the first that waits in `settle` goes on; else time
+  jumps to the next deadline; else the director says what is wrong, and the run is stopped.
+* A kernel whose `simulation` is None is an ordinary one. Nothing on a hot path looks at it.
+* What would reach out of the run raises `EscapedSimulationError` before it has done anything.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .contract import Kernel, Waiter
+
+
+_REFUSALS = 10_000
+"""Steps that a run may take after it was stopped: some tasks will not be cancelled."""
+
+
+class EscapedSimulationError(RuntimeError):
+    """Code in a simulated run tried to reach the world outside: a socket, a process, a thread."""
+
+
+class Director(Protocol):
+    """Who decides in a simulated run."""
+
+    steers: bool
+    """Whether `choose` is to be asked; if not, the order is that of the loop itself."""
+    traces: bool
+    """Whether `stepping` and `stepped` are to be told."""
+    limit: int
+    """Steps that tasks may take without time going on."""
+
+    def choose(self, ready: Sequence[int]) -> int:
+        """Say which of two or more tasks, given by their numbers, steps next: its index.
+
+        They come in the order in which the loop would step them.
+        """
+        ...
+
+    def stepping(self, number: int, native: Any) -> None:
+        """Hear that a task is about to take a step."""
+        ...
+
+    def stepped(self, number: int, native: Any) -> None:
+        """Hear that it has taken it."""
+        ...
+
+    def stalled(self) -> BaseException:
+        """Say what is wrong when nothing can ever run again."""
+        ...
+
+    def spinning(self) -> BaseException:
+        """Say what is wrong when tasks step and step, and time stands still."""
+        ...
+
+
+class Job(Protocol):
+    """A call for a worker thread."""
+
+    def run(self) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class Simulation:
+    """One simulated run, as the kernels and the rooms above them see it."""
+
+    def __init__(self, director: Director) -> None:
+        self.director = director
+        self.scope: Any = None
+        """The cancel scope around the main function, once that has begun."""
+        self.over = False
+        self.failure: BaseException | None = None
+        """Why the run was stopped, if it was."""
+        self.forced = 0
+        """How often it stalled when it was being stopped."""
+        self.steps = 0
+        """Steps since time last went on."""
+        self.settlers: deque[Waiter] = deque()
+        self._numbers: dict[Any, int] = {}
+        self._next = 0
+        self._thread = threading.get_ident()
+        self.inline = False
+        """Whether a call for a worker thread is being made just now."""
+        self.start_step: Callable[[Coroutine[Any, Any, None], str], None]
+        """Run a coroutine as a task of its own, outside of all groups. The kernel sets it."""
+
+    # Order
+
+    def number(self, native: Any) -> int:
+        """Number the tasks as they are first seen. The same in each run of one schedule."""
+        number = self._numbers.get(native)
+        if number is None:
+            number = self._numbers[native] = self._next
+            self._next += 1
+        return number
+
+    def forget(self, native: Any) -> None:
+        """A task has ended."""
+        self._numbers.pop(native, None)
+
+    def choose(self, natives: Sequence[Any]) -> int:
+        """Say which of the tasks that are ready is to step."""
+        if len(natives) == 1 or self.over or not self.director.steers:
+            return 0
+        number = self.number
+        return self.director.choose([number(native) for native in natives])
+
+    def count_step(self) -> None:
+        """Count a step of a task. Raises, in the loop, if a run that was stopped does not end."""
+        self.steps += 1
+        if self.failure is not None:
+            if self.steps > _REFUSALS:
+                raise self.failure
+        elif self.steps > self.director.limit and not self.over:
+            self.abort(self.director.spinning())
+
+    def time_goes_on(self) -> None:
+        if self.failure is None:
+            self.steps = 0
+
+    # All are blocked
+
+    async def settle(self, kernel: Kernel) -> None:
+        """Park until every other task is blocked."""
+        from . import current_task
+
+        task = current_task()
+        await task.checkpoint_if_cancelled()
+        waiter = task.make_waiter()
+        self.settlers.append(waiter)
+        try:
+            await task.park(waiter)
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                if waiter in self.settlers:
+                    self.settlers.remove(waiter)
+                raise
+
+    def wake_settler(self) -> bool:
+        """Let the first task that waits in `settle` go on, if there is one."""
+        while self.settlers:
+            waiter = self.settlers.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return True
+        return False
+
+    def stall(self) -> bool:
+        """Nothing can run. Stop the run; return whether it was being stopped already."""
+        if self.failure is None and self.scope is not None:
+            self.abort(self.director.stalled())
+            return False
+        self.forced += 1
+        return True
+
+    def abort(self, failure: BaseException) -> None:
+        """Stop the run: cancel all that the main function has started."""
+        if self.failure is None:
+            self.failure = failure
+            self.steps = 0
+            if self.scope is not None:
+                self.scope.cancel("the simulated run is stopped")
+
+    # The boundary
+
+    def check_thread(self) -> None:
+        """Refuse a call into the loop from a thread that is no part of the run."""
+        if threading.get_ident() != self._thread:
+            raise escaped("a call into the event loop from another thread")
+        if self.inline:  # The thread that would have to answer is this one.
+            raise escaped("a call into the event loop from a worker thread")
+
+    def escape(self, call: str) -> EscapedSimulationError:
+        return escaped(call)
+
+    def pool(self) -> InlinePool:
+        """Return what takes the place of the worker threads."""
+        return InlinePool(self)
+
+
+class InlinePool:
+    """Makes calls that are meant for worker threads in the loop's thread, each a step of its own."""
+
+    __slots__ = ("_pending", "_simulation")
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._pending: list[Job] = []
+
+    def submit(self, job: Any) -> None:
+        self._pending.append(job)
+        self._simulation.start_step(self._step(job), "to_thread.run_sync")
+
+    async def _step(self, job: Job) -> None:
+        if self.withdraw(job):
+            self._simulation.inline = True
+            try:
+                job.run()
+            finally:
+                self._simulation.inline = False
+            job.finish()
+
+    def withdraw(self, job: Any) -> bool:
+        """Take a call back that was not made yet."""
+        if job in self._pending:
+            self._pending.remove(job)
+            return True
+        return False
+
+
+_LIBRARIES = frozenset(
+    ("asyncio", "concurrent", "creche", "multiprocessing", "signal", "socket", "subprocess",
+     "threading", "trio")
+)  # fmt: skip
+
+
+def escaped(what: str) -> EscapedSimulationError:
+    """Make the error for a call that would leave the run, named as the user knows it."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
+    return EscapedSimulationError(
+        f"{_called(frame) or what} would leave the simulated run: in it there are no real sockets, "
+        f"processes, signals and threads, for nobody could put them in order. Use memory streams "
+        f"and tasks in their place, or test this part in an ordinary run"
+    )
+
+
+def _called(frame: FrameType | None) -> str | None:
+    """Name the outermost library function between the user's code and `frame`."""
+    name = None
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        top = module.partition(".")[0]
+        if top not in _LIBRARIES:
+            return name
+        if not module.startswith(("creche._kernel", "creche.testing")):
+            public = top if "._" in module else module
+            name = f"{public}.{frame.f_code.co_qualname.removesuffix('.__init__')}()"
+        frame = frame.f_back
+    return None

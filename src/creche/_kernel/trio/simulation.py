@@ -1,0 +1,254 @@
+"""The simulated Trio run: virtual time, one step after the other, no world outside.
+
+Owns Trio's clock (which Trio lets one replace) and its queue of tasks that are ready (which it does
+not: `private.py`). Foreign code sees a Trio run like any other.
+
+Rules
+-----
+* One task steps in each pass of Trio's loop: the queue gives it no more. Trio's own tasks go first.
+* What becomes ready during one step is put in the order of the tasks' birth: the order in which
+  Trio wakes several tasks at once depends on addresses in memory.
+* Time stands still while anything can run, and while somebody waits in Trio's own
+  `wait_all_tasks_blocked`. Then it is set to the next deadline exactly. An instrument may not raise
+  and cannot shorten a wait, so what it finds is carried out by a callback that wakes the loop.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from math import inf
+from typing import Any
+
+import outcome
+import trio
+import trio.lowlevel
+import trio.to_thread
+
+from ..main import name_of_main, start
+from ..simulation import Simulation, escaped
+from . import private
+from .tasks import kernel_of_run
+
+
+class _Clock(trio.abc.Clock):
+    """A clock that is set, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked = inf
+
+    def start_clock(self) -> None:
+        pass
+
+    def current_time(self) -> float:
+        return self.now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        self.asked = deadline
+        return deadline - self.now
+
+
+class _Queue:
+    """Stands for Trio's queue of ready tasks: gives out one task in each pass."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._trios: deque[Any] = deque()
+        self._ready: list[Any] = []
+        self._fresh: list[Any] = []
+        self.main: Any = None
+        self.users: set[Any] = set()
+        self.failure: BaseException | None = None
+        """What ends the loop at once."""
+        self.adopting = False
+        """Whether the task that comes next is one of the user's, whoever its parent is."""
+
+    def append(self, task: Any) -> None:
+        if self.main is None or not (self.adopting or self._of_user(task)):
+            self._trios.append(task)
+        else:
+            self._fresh.append(task)
+
+    def _of_user(self, task: Any) -> bool:
+        if task in self.users:
+            return True
+        nursery = task.parent_nursery
+        if nursery is not None and nursery.parent_task in self.users:
+            self.users.add(task)
+            return True
+        return False
+
+    def __len__(self) -> int:
+        return len(self._trios) + len(self._ready) + len(self._fresh)
+
+    def __bool__(self) -> bool:
+        return bool(self._trios or self._ready or self._fresh)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.failure is not None:
+            raise self.failure
+        if self._trios:
+            return iter((self._trios.popleft(),))
+        fresh, ready = self._fresh, self._ready
+        if fresh:
+            if len(fresh) > 1:
+                fresh.sort(key=private.order_of)
+            ready.extend(fresh)
+            fresh.clear()
+        if not ready:
+            return iter(())
+        self._simulation.count_step()
+        task = ready.pop(self._simulation.choose(ready))
+        self._simulation.number(task)
+        return iter((task,))
+
+    def clear(self) -> None:
+        """Trio has taken what the iteration gave it, which is gone already."""
+
+
+class _Watcher(trio.abc.Instrument):
+    """Hears from Trio when all tasks are blocked, and when one has ended."""
+
+    def __init__(self, simulation: Simulation, clock: _Clock) -> None:
+        self._simulation = simulation
+        self._clock = clock
+        self.queue = _Queue(simulation)
+        self._token: Any = None
+
+    def before_run(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        private.replace_run_queue(self.queue)
+
+    def task_exited(self, task: trio.lowlevel.Task) -> None:
+        self.queue.users.discard(task)
+        self._simulation.forget(task)
+
+    def before_io_wait(self, timeout: float) -> None:
+        deadline, self._clock.asked = self._clock.asked, inf
+        if timeout > 0 and self.queue.main is not None:
+            self._token.run_sync_soon(self._all_blocked, deadline)
+
+    def _all_blocked(self, deadline: float) -> None:
+        simulation = self._simulation
+        call = _outside()
+        if call is not None:
+            simulation.abort(escaped(call))
+        elif simulation.wake_settler():
+            return
+        elif deadline != inf:
+            self._clock.now = max(self._clock.now, deadline)
+            simulation.time_goes_on()
+        elif not simulation.over and simulation.stall():
+            self._force()
+
+    def _force(self) -> None:
+        """Throw into tasks that are blocked although they were cancelled, and would be for ever."""
+        failure = self._simulation.failure
+        if self._simulation.forced > 1:
+            self.queue.failure = failure
+            return
+        for record in kernel_of_run().tasks():
+            if not record.native.child_nurseries:
+                trio.lowlevel.reschedule(record.native, outcome.Error(failure))
+
+
+class _Tracer(_Watcher):
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        simulation = self._simulation
+        if task in self.queue.users and not simulation.over:
+            simulation.director.stepping(simulation.number(task), task)
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        simulation = self._simulation
+        if task in self.queue.users and not simulation.over:
+            simulation.director.stepped(simulation.number(task), task)
+
+
+def _outside() -> str | None:
+    """Name what a task waits for that is no part of the run, None if there is nothing."""
+    io: Any = trio.lowlevel.current_statistics().io_statistics
+    # Trio itself waits to read from the socket that wakes its loop.
+    if getattr(io, "tasks_waiting_read", 0) > 1 or getattr(io, "tasks_waiting_write", 0):
+        return "a wait for a real file descriptor in trio.lowlevel"
+    if trio.to_thread.current_default_thread_limiter().borrowed_tokens:
+        return "trio.to_thread.run_sync()"
+    return None
+
+
+def run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation) -> Any:
+    """Run `func(*args)` in a new simulated Trio run."""
+    private.check_run_queue(_order_of_steps)
+    return _run(func, args, simulation)
+
+
+def _run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation) -> Any:
+    clock = _Clock()
+    watcher = (_Tracer if simulation.director.traces else _Watcher)(simulation, clock)
+    queue = watcher.queue
+
+    def start_step(coro: Coroutine[Any, Any, None], name: str) -> None:
+        queue.adopting = True
+        try:
+            queue.users.add(trio.lowlevel.spawn_system_task(_itself, coro, name=name))
+        finally:
+            queue.adopting = False
+
+    async def main() -> Any:
+        me = queue.main = trio.lowlevel.current_task()
+        queue.users.add(me)
+        me.name = name_of_main(func)
+        kernel_of_run().simulation = simulation
+        try:
+            return await start(func, args)
+        finally:
+            simulation.over = True
+
+    simulation.start_step = start_step
+    try:
+        return trio.run(main, clock=clock, instruments=[watcher])
+    finally:
+        if trio.lowlevel.in_trio_run():  # Tasks would not end, and the queue raised.
+            private.abandon_run()
+
+
+async def _itself(coro: Coroutine[Any, Any, None]) -> None:
+    await coro
+
+
+class _LastFirst:
+    """A director for the check of the queue."""
+
+    steers, traces, limit = True, False, 1000
+
+    def choose(self, ready: Any) -> int:
+        return len(ready) - 1
+
+    def stepping(self, number: int, native: Any) -> None: ...
+
+    def stepped(self, number: int, native: Any) -> None: ...
+
+    def stalled(self) -> BaseException:
+        return RuntimeError("stalled")
+
+    def spinning(self) -> BaseException:
+        return RuntimeError("spinning")
+
+
+def _order_of_steps() -> list[int]:
+    """Run three tasks, each time the last one that is ready, and return how they went."""
+    order: list[int] = []
+
+    async def note(number: int) -> None:
+        order.append(number)
+        await trio.lowlevel.checkpoint()
+        order.append(number)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(note, number)
+        await trio.sleep(3600)
+
+    _run(main, (), Simulation(_LastFirst()))
+    return order

@@ -1,0 +1,310 @@
+"""Who waits for what: read off the frames of tasks that are blocked.
+
+Primitives register nothing, so this costs nothing until somebody asks. A task that waits in a
+primitive has the primitive's own frame on its stack, and in it `self`, the waiter and the task: from
+there on it is all in the primitive, as who holds a lock. Knows no event loop.
+
+Names: an object is called what the program calls it, by the variable or attribute that is this very
+object in a frame of some task, those of the main task first. So two tasks do not call one lock by
+two names.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ._futures import Future
+from ._handles import TaskHandle
+from ._sync import CapacityLimiter, Condition, Event, Lock, Semaphore
+from ._tasks import TaskGroup
+from .streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+if TYPE_CHECKING:
+    from ._kernel.contract import Kernel, TaskRecord
+
+_LIBRARIES = frozenset(("asyncio", "contextlib", "creche", "trio"))
+_HIDDEN = ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow",
+           "anext_awaitable")  # fmt: skip
+_INSIDE = ("cr_frame", "gi_frame", "ag_frame")
+
+
+class Wait:
+    """What one blocked task waits for."""
+
+    __slots__ = ("deadline", "granted", "holders", "kind", "needs_all", "place", "record", "what")
+
+    def __init__(self, record: TaskRecord, place: str, what: str) -> None:
+        self.record = record
+        self.place = place
+        """Where the program waits: `file.py:12`."""
+        self.what = what
+        self.kind = ""
+        """`"lock"` if somebody holds it, `"tasks"` for a wait for tasks to end, else nothing."""
+        self.holders: list[Any] = []
+        """The native tasks that could end the wait, where that is known."""
+        self.needs_all = False
+        """Whether all of them have to be done, rather than one of them."""
+        self.granted = False
+        """Whether it has what it waited for, and will step soon."""
+        self.deadline = inf
+        """When a scope around it ends the wait."""
+
+
+class Waits:
+    """The blocked tasks of one loop, as they are now."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        records = {record.id: record for record in kernel.tasks()}
+        simulation = kernel.simulation
+
+        def order(record: TaskRecord) -> tuple[int, int, str]:
+            born = 0 if simulation is None else simulation.number(record.native)
+            return _depth(record, records), born, record.name
+
+        self.records = sorted(records.values(), key=order)
+        self._by_native = {id(record.native): record for record in self.records}
+        self._frames = {record.id: frames_of(record.coro) for record in self.records}
+        self._names = _names(self.records)
+
+    def name(self, native: Any) -> str:
+        """Name a task, so that no two of a loop have the same name."""
+        record = self._by_native.get(id(native))
+        return self._names[record.id] if record is not None else "a task that has ended"
+
+    def all(self) -> list[Wait]:
+        """Say of every task what it waits for."""
+        return [self.of(record) for record in self.records]
+
+    def of(self, record: TaskRecord) -> Wait:
+        """Say what one task waits for."""
+        return wait_of(record, self._frames[record.id], self)
+
+    def called(self, thing: object) -> str:
+        """Name a primitive as the program does."""
+        for record in self.records:
+            for frame in self._frames[record.id]:
+                if not in_library(frame):
+                    found = _variable(frame.f_locals, thing) or _variable(frame.f_globals, thing)
+                    if found is not None:
+                        return f"{type(thing).__name__} {found!r}"
+        return type(thing).__name__
+
+    def task_of(self, handle: TaskHandle[Any]) -> list[Any]:
+        """Find the task of a handle."""
+        return [record.native for record in self.records if record.coro is handle.coro]
+
+
+def _depth(record: TaskRecord, records: dict[int, TaskRecord]) -> int:
+    depth, parent = 0, record.parent_id
+    while parent is not None and depth < len(records):
+        depth += 1
+        above = records.get(parent)
+        parent = None if above is None else above.parent_id
+    return depth
+
+
+def _names(records: Iterable[TaskRecord]) -> dict[int, str]:
+    taken: dict[str, int] = {}
+    names: dict[int, str] = {}
+    for record in records:
+        name = short(record.name)
+        taken[name] = taken.get(name, 0) + 1
+        names[record.id] = name if taken[name] == 1 else f"{name} #{taken[name]}"
+    return names
+
+
+def short(name: str) -> str:
+    """Shorten a task's name to that of the function: `module.test.<locals>.work` is `work`."""
+    return name.rpartition("<locals>.")[2] if "<locals>." in name else name.rpartition(".")[2] or name
+
+
+def frames_of(coro: Any) -> list[FrameType]:
+    """Return the frames of a suspended coroutine and of all that it awaits, outermost first."""
+    frames: list[FrameType] = []
+    for _ in range(1000):
+        if type(coro).__name__ in _HIDDEN:
+            coro = next((inner for inner in gc.get_referents(coro) if _frame(inner)), None)
+        frame = _frame(coro)
+        if frame is None:
+            break
+        frames.append(frame)
+        coro = next((getattr(coro, name) for name in ("cr_await", "gi_yieldfrom", "ag_await")
+                     if hasattr(coro, name)), None)  # fmt: skip
+    return frames
+
+
+def _frame(coro: Any) -> FrameType | None:
+    for name in _INSIDE:
+        frame: FrameType | None = getattr(coro, name, None)
+        if frame is not None:
+            return frame
+    return None
+
+
+def in_library(frame: FrameType) -> bool:
+    """Tell whether a frame is not the program's own."""
+    module: str = frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] in _LIBRARIES
+
+
+def place_of(frames: list[FrameType]) -> str:
+    """Say where the program itself is: `file.py:12`."""
+    for frame in reversed(frames):
+        if not in_library(frame):
+            return f"{_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+    return ""
+
+
+def _path(path: str) -> str:
+    here = os.getcwd() + os.sep
+    return path.removeprefix(here) if path.startswith(here) else os.path.basename(path)
+
+
+def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
+    """Read off its frames what a task waits for."""
+    ours: list[FrameType] = []
+    for frame in reversed(frames):
+        if not in_library(frame):
+            break
+        ours.append(frame)
+    wait = Wait(record, place_of(frames), _plainly(ours))
+    for place, frame in enumerate(ours):
+        subject = frame.f_locals.get("self")
+        describe = _DESCRIBE.get(type(subject))
+        if describe is not None and frame.f_code.co_name != "_run":
+            outer = ours[place + 1].f_locals.get("self") if place + 1 < len(ours) else None
+            if isinstance(outer, Future):
+                subject, describe = outer, _future
+            _circumstances(wait, frame)
+            describe(wait, subject, frame, waits)
+            break
+    return wait
+
+
+def _plainly(ours: list[FrameType]) -> str:
+    if not ours:
+        return "something that only its own loop knows"
+    outermost = ours[-1]
+    module = outermost.f_globals.get("__name__", "").partition(".")[0]
+    return f"{module}.{outermost.f_code.co_qualname}()"
+
+
+def _circumstances(wait: Wait, frame: FrameType) -> None:
+    """Note what could end the wait but for what is waited for."""
+    variables = frame.f_locals
+    waiter = variables.get("waiter")
+    wait.granted = waiter is not None and waiter.done()
+    task = variables.get("task") or variables.get("host")
+    scope = getattr(task, "scope", None)
+    while scope is not None:
+        wait.deadline = -inf if scope.cancelled else min(wait.deadline, scope.deadline_)
+        scope = None if scope.shield_ or scope.cancelled else scope.parent
+
+
+# What each primitive has to say. They are asked for what is theirs: hence the private names.
+# pyright: reportPrivateUsage=false
+
+
+def _lock(wait: Wait, lock: Any, frame: FrameType, waits: Waits) -> None:
+    wait.what = waits.called(lock)
+    wait.kind = "lock"
+    if lock._owner is not None:
+        wait.holders = [lock._owner.info().native]
+
+
+def _limiter(wait: Wait, limiter: Any, frame: FrameType, waits: Waits) -> None:
+    wait.what = waits.called(limiter)
+    tasks = [task for task in limiter._borrowers.values() if task is not None]
+    if tasks and len(tasks) == len(limiter._borrowers):
+        wait.kind = "lock"
+    wait.holders = [task.info().native for task in tasks]
+
+
+def _condition(wait: Wait, condition: Any, frame: FrameType, waits: Waits) -> None:
+    if frame.f_locals.get("waiter") is not None and not wait.granted:
+        wait.what = f"a notify of {waits.called(condition)}"
+    else:
+        wait.granted = False
+        _lock(wait, condition._lock, frame, waits)
+
+
+def _simply(wait: Wait, thing: Any, frame: FrameType, waits: Waits) -> None:
+    wait.what = waits.called(thing)
+
+
+def _future(wait: Wait, future: Any, frame: FrameType, waits: Waits) -> None:
+    wait.what = waits.called(future) if future._name is None else f"Future {future._name!r}"
+
+
+def _send(wait: Wait, stream: Any, frame: FrameType, waits: Waits) -> None:
+    figures = stream.statistics()
+    full = f"{figures.current_buffer_used} of {figures.max_buffer_size:g} items"
+    wait.what = f"room in {waits.called(stream)}, which has {full}"
+
+
+def _receive(wait: Wait, stream: Any, frame: FrameType, waits: Waits) -> None:
+    open_ends = stream.statistics().open_send_streams
+    wait.what = f"an item from {waits.called(stream)}, which is empty and has {open_ends} open senders"
+
+
+def _group(wait: Wait, group: Any, frame: FrameType, waits: Waits) -> None:
+    wait.kind = "tasks"
+    handle = frame.f_locals.get("handle")
+    if handle is not None:
+        wait.what = f"started() from {short(handle.name)}"
+        wait.holders = waits.task_of(handle)
+        return
+    wait.holders = group._nest.children()
+    wait.needs_all = True
+    names = [waits.name(native) for native in wait.holders]
+    wait.what = f"the end of {', '.join(names)}" if names else "the end of its task group"
+
+
+def _handle(wait: Wait, handle: Any, frame: FrameType, waits: Waits) -> None:
+    wait.kind = "tasks"
+    wait.holders = waits.task_of(handle)
+    wait.what = f"the end of {short(handle.name)}"
+
+
+_DESCRIBE: dict[type, Callable[[Wait, Any, FrameType, Waits], None]] = {
+    Lock: _lock,
+    CapacityLimiter: _limiter,
+    Condition: _condition,
+    Semaphore: _simply,
+    Event: _simply,
+    MemoryObjectSendStream: _send,
+    MemoryObjectReceiveStream: _receive,
+    TaskGroup: _group,
+    TaskHandle: _handle,
+}
+
+
+def _variable(variables: Any, thing: object) -> str | None:
+    """Return what a frame calls an object: a variable, or something inside of one."""
+    try:
+        items = list(variables.items())
+    except RuntimeError:  # Changed by another thread just now.
+        return None
+    for name, value in items:
+        if value is thing and name != "self":
+            return str(name)
+    for name, value in items:
+        for inner, part in _parts(value):
+            if part is thing:
+                return f"{name}{inner}"
+    return None
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        yield from ((f"[{key!r}]", part) for key, part in list(value.items())[:100])
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{index}]", part) for index, part in enumerate(value[:100]))
+    elif (attributes := getattr(value, "__dict__", None)) is not None and type(value) is not type:
+        if isinstance(attributes, dict):
+            yield from ((f".{key}", part) for key, part in list(attributes.items())[:100])

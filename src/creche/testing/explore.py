@@ -1,0 +1,184 @@
+"""`explore`: one async test under many schedules, the failing one shrunk and shown.
+
+Owns the loop over the runs, the shrinking, and the words of a failure. Knows schedules, and runs
+as functions from a schedule to an outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
+
+from .replay import Token, replayed, token_of
+from .run import Outcome, check_async, installed, simulate
+from .schedules import Given, strategy
+
+P = ParamSpec("P")
+Main = Callable[[], Coroutine[Any, Any, object]]
+
+LIMIT = 50_000
+"""Steps of an explored run without time going on: a small test has some hundreds."""
+SHRINKING = 300
+"""Runs that may be spent on making a failing schedule plainer."""
+
+
+class Settings:
+    """What whoever runs the tests may want of all explored tests; a test runner sets it."""
+
+    runs: int | None = None
+    """The number of runs, in place of what each test says."""
+    replay: str | None = None
+    """A token: only that run."""
+
+
+settings = Settings()
+
+
+def explore(
+    *,
+    runs: int = 200,
+    strategy: str = "auto",
+    backends: Sequence[str] = ("asyncio", "trio"),
+    seed: int = 0,
+) -> Callable[[Callable[P, Coroutine[Any, Any, object]]], Callable[P, None]]:
+    """Make an async test a plain one that runs it under many schedules, in virtual time.
+
+    What a failing run raises gets two notes: a token for `replay`, and who stepped when. The schedule
+    is the plainest that could be found on which the test still fails.
+
+    :param runs: how often to run it, on each backend
+    :param strategy: `"auto"`, `"fifo"`, `"random"`, `"pct:d"`, `"dfs"` or `"dfs:d"`. `dfs` ends
+        early when it has tried everything
+    :param backends: the backends to run on; one that is not installed is left out, if another is
+    :param seed: where the random schedules begin. The same seed, the same runs
+    :raises ValueError: there is no such strategy, or `runs` is less than 1
+    """
+    _strategy(strategy, seed)
+    if runs < 1:
+        raise ValueError(f"runs must be 1 or more, not {runs}")
+    chosen = installed(backends)
+
+    def decorate(test: Callable[P, Coroutine[Any, Any, object]]) -> Callable[P, None]:
+        check_async(test, "explore")
+
+        @wraps(test)
+        def run_test(*args: P.args, **options: P.kwargs) -> None:
+            @wraps(test)
+            async def main() -> None:
+                await test(*args, **options)
+
+            if settings.replay is not None:
+                replayed_run(main, settings.replay)
+                return
+            for backend in chosen:
+                explored(main, backend, settings.runs or runs, strategy, seed)
+
+        run_test.creche_bare = test  # type: ignore[attr-defined]  # pyright: ignore
+        return run_test
+
+    return decorate
+
+
+_strategy = strategy
+
+
+def replayed_run(main: Main, text: str) -> None:
+    """Make the run of a token in place of the exploration."""
+    token = Token.parse(text)
+    outcome = replayed(main, token, ())
+    if outcome.error is not None:
+        _annotate(outcome, f"replayed {token} on {token.backend}")
+        outcome.unwrap()
+
+
+def explored(main: Main, backend: str, runs: int, name: str, seed: int) -> None:
+    """Run a test under the schedules of a strategy; raise what the first failing run raises."""
+    plan = _strategy(name, seed)
+    for number in range(runs):
+        schedule = plan.schedule(number)
+        if schedule is None:
+            return
+        outcome = simulate(main, (), backend, schedule, limit=LIMIT)
+        plan.learn(outcome.choices)
+        if outcome.error is not None:
+            found = f"run {number + 1} of {runs} on {backend} failed (strategy {name!r})"
+            raise_shrunk(main, outcome, found)
+
+
+def raise_shrunk(main: Main, outcome: Outcome, found: str) -> None:
+    """Raise the failure of a run, from the plainest schedule that leads to it."""
+    choices = shrink(main, outcome)
+    final = simulate(main, (), outcome.backend, Given(choices), traces=True, limit=LIMIT)
+    if not _same(final, outcome):
+        final = outcome  # It does not fail the same way twice: nothing that a schedule decides.
+        found += "; it did not fail again on the same schedule, so it depends on something else"
+    _annotate(final, found)
+    final.unwrap()
+
+
+def _annotate(outcome: Outcome, found: str) -> None:
+    assert outcome.error is not None, "only of a run that failed"
+    token = token_of(outcome)
+    outcome.error.add_note(f"{found}\nreplay with: creche.testing.replay(test, {str(token)!r})")
+    if outcome.trace is not None:
+        outcome.error.add_note(str(outcome.trace))
+
+
+def _same(one: Outcome, other: Outcome) -> bool:
+    """Tell whether two runs failed in the same way."""
+    return _kind(one.error) == _kind(other.error)
+
+
+def _kind(error: BaseException | None) -> object:
+    if isinstance(error, BaseExceptionGroup):
+        return tuple(sorted({str(_kind(inner)) for inner in error.exceptions}))
+    return type(error).__name__
+
+
+def shrink(main: Main, outcome: Outcome) -> list[int]:
+    """Return choices that still lead to the failure, with as few other than 0 as can be found.
+
+    Halves and smaller parts are set to 0 in turn, then single choices are made smaller.
+    """
+    left = SHRINKING
+    best = _stripped(outcome.choices)
+
+    def fails(choices: list[int]) -> bool:
+        nonlocal left, best
+        if left <= 0:
+            return False
+        left -= 1
+        tried = simulate(main, (), outcome.backend, Given(choices), limit=LIMIT)
+        if not _same(tried, outcome):
+            return False
+        made = _stripped(tried.choices)
+        if _size(made) < _size(best):
+            best = made
+            return True
+        return False
+
+    width = len(best)
+    while width and left > 0:
+        start = 0
+        while start < len(best) and left > 0:
+            if any(best[start : start + width]):
+                fails([*best[:start], *[0] * width, *best[start + width :]])
+            start += width
+        width = width // 2
+    for place in range(len(best)):
+        while place < len(best) and best[place] > 1 and left > 0:
+            if not fails([*best[:place], best[place] - 1, *best[place + 1 :]]):
+                break
+    return best
+
+
+def _stripped(choices: Sequence[int]) -> list[int]:
+    made = list(choices)
+    while made and not made[-1]:
+        made.pop()
+    return made
+
+
+def _size(choices: Sequence[int]) -> tuple[int, int, int]:
+    return sum(map(bool, choices)), len(choices), sum(choices)

@@ -1,0 +1,9 @@
+"""Running functions in subinterpreters, on Python 3.13 and later.
+
+Publishes what is in the private room `_workers`, and does nothing itself.
+"""
+
+from ._workers.interpreters import (
+    current_default_interpreter_limiter as current_default_interpreter_limiter,
+)
+from ._workers.interpreters import run_sync as run_sync

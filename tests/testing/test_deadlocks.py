@@ -1,0 +1,214 @@
+"""Deadlocks by name: DeadlockError in simulated runs, `find_deadlocks` in ordinary ones."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import creche
+from creche import debug, testing, to_thread
+
+both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+
+
+async def in_two_tasks(*functions: Callable[[], Awaitable[Any]]) -> None:
+    async with creche.create_task_group() as group:
+        for number, function in enumerate(functions):
+            group.start_soon(_await, function, name=f"worker-{'ab'[number]}")
+
+
+async def _await(function: Callable[[], Awaitable[Any]]) -> None:
+    await function()
+
+
+async def locks() -> None:
+    db, cache = creche.Lock(), creche.Lock()
+
+    async def take(first: creche.Lock, second: creche.Lock) -> None:
+        async with first:
+            await creche.sleep(1)
+            async with second:
+                pass
+
+    await in_two_tasks(lambda: take(db, cache), lambda: take(cache, db))
+
+
+def tasks_of(main: Callable[[], Awaitable[Any]], loop: str) -> list[tuple[str, str, str]]:
+    with pytest.raises(testing.DeadlockError) as caught:
+        testing.run(main, backend=loop)
+    return [(row.task, row.waits_for, ", ".join(row.held_by)) for row in caught.value.tasks]
+
+
+@both
+def test_an_inversion_names_tasks_locks_holders_and_places(loop: str) -> None:
+    with pytest.raises(testing.DeadlockError) as caught:
+        testing.run(locks, backend=loop)
+    first, one, other = str(caught.value).splitlines()
+    assert first == "2 tasks can never proceed"
+    assert one.startswith("  worker-a  waits for Lock 'cache'  held by worker-b  ")
+    assert other.startswith("  worker-b  waits for Lock 'db'     held by worker-a  ")
+    _, line = inspect.getsourcelines(locks)
+    place = f"test_deadlocks.py:{line + 6}"
+    assert one.endswith(place) and other.endswith(place)
+
+
+@both
+def test_every_primitive_is_named(loop: str) -> None:
+    async def main() -> None:
+        lock, semaphore, limiter = creche.Lock(), creche.Semaphore(0), creche.CapacityLimiter(1)
+        event, condition, box = creche.Event(), creche.Condition(), {"future": creche.Future[int]()}
+        named = creche.Future[int](name="answer")
+        send, receive = creche.create_memory_object_stream[int](1)
+        other_send, other_receive = creche.create_memory_object_stream[int](1)
+        send.send_nowait(0)
+        await lock.acquire()
+        await limiter.acquire()
+
+        async def starts(*, task_status: object) -> None:
+            await event.wait()
+
+        async def notified() -> None:
+            async with condition:
+                await condition.wait()
+
+        async def waits_for_start() -> None:
+            async with creche.create_task_group() as group:
+                await group.start(starts, name="service")
+
+        with send, receive, other_send, other_receive:
+            async with creche.create_task_group() as group:
+                for function in (
+                    lock.acquire, semaphore.acquire, limiter.acquire, event.wait, notified,
+                    box["future"].wait, named.wait, lambda: send.send(1), other_receive.receive,
+                    waits_for_start, creche.sleep_forever,
+                ):  # fmt: skip
+                    group.start_soon(_await, function)
+
+    rows = tasks_of(main, loop)
+    assert [(what, held) for _, what, held in rows] == [
+        ("the end of " + ", ".join(["_await", *(f"_await #{n}" for n in range(2, 12))]), ""),
+        ("Lock 'lock'", "main"),
+        ("Semaphore 'semaphore'", ""),
+        ("CapacityLimiter 'limiter'", "main"),
+        ("Event 'event'", ""),
+        ("a notify of Condition 'condition'", ""),
+        ("Future \"box['future']\"", ""),
+        ("Future 'answer'", ""),
+        ("room in MemoryObjectSendStream 'send', which has 1 of 1 items", ""),
+        (
+            "an item from MemoryObjectReceiveStream 'other_receive', which is empty and has 1 open "
+            "senders",
+            "",
+        ),
+        ("creche.sleep_forever()", ""),
+        ("Event 'event'", ""),
+    ]
+
+
+@both
+def test_a_task_that_waits_for_itself_through_a_group_is_shown(loop: str) -> None:
+    async def main() -> None:
+        lock = creche.Lock()
+        async with lock, creche.create_task_group() as group:
+            group.start_soon(lock.acquire, name="child")
+
+    assert tasks_of(main, loop) == [
+        ("main", "the end of child", ""),
+        ("child", "Lock 'lock'", "main"),
+    ]
+
+
+@both
+def test_cleaning_up_goes_on_after_a_deadlock(loop: str) -> None:
+    steps: list[str] = []
+
+    async def main() -> None:
+        try:
+            await creche.Event().wait()
+        finally:
+            with creche.CancelScope(shield=True):
+                await creche.sleep(5)
+            steps.append("cleaned up")
+
+    assert len(tasks_of(main, loop)) == 1
+    assert steps == ["cleaned up"]
+
+
+@both
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_task_that_cannot_be_cancelled_does_not_keep_the_error_back(loop: str) -> None:
+    async def main() -> None:
+        with creche.CancelScope(shield=True):
+            await creche.Event().wait()
+
+    assert [what for _, what, _ in tasks_of(main, loop)] == ["Event"]
+    gc.collect()
+
+
+async def test_find_deadlocks_reports_a_circle_and_nothing_else() -> None:
+    db, cache = creche.Lock(), creche.Lock()
+
+    async def take(first: creche.Lock, second: creche.Lock) -> None:
+        async with first:
+            await creche.wait_all_tasks_blocked()
+            async with second:
+                pass
+
+    async with creche.create_task_group() as group:
+        group.start_soon(cache.acquire)  # ends, and is not one of them
+        await creche.wait_all_tasks_blocked()
+        cache._owner = None
+        assert debug.find_deadlocks() == []
+        group.start_soon(take, db, cache, name="worker-a")
+        group.start_soon(take, cache, db, name="worker-b")
+        group.start_soon(db.acquire, name="bystander")
+        for _ in range(20):
+            await creche.wait_all_tasks_blocked()
+        (found,) = debug.find_deadlocks()
+        waits = {(row.task, row.waits_for, row.held_by) for row in found.tasks}
+        assert waits == {
+            ("worker-a", "Lock 'cache'", ("worker-b",)),
+            ("worker-b", "Lock 'db'", ("worker-a",)),
+            ("bystander", "Lock 'db'", ("worker-a",)),
+        }
+        assert "worker-a  waits for Lock 'cache'" in str(found)
+        group.cancel_scope.cancel()
+    assert debug.find_deadlocks() == []
+
+
+async def test_find_deadlocks_does_not_count_what_a_deadline_will_free() -> None:
+    one, other = creche.Lock(), creche.Lock()
+
+    async def take(first: creche.Lock, second: creche.Lock) -> None:
+        async with first:
+            await creche.wait_all_tasks_blocked()
+            with creche.move_on_after(3600):
+                await second.acquire()
+
+    async with creche.create_task_group() as group:
+        group.start_soon(take, one, other)
+        group.start_soon(take, other, one)
+        await creche.wait_all_tasks_blocked()
+        await creche.wait_all_tasks_blocked()
+        assert debug.find_deadlocks() == []
+        group.cancel_scope.cancel()
+
+
+async def test_find_deadlocks_finds_none_in_a_server_a_thread_and_plain_waits() -> None:
+    async with await creche.create_tcp_listener(local_host="127.0.0.1") as listener:
+        async with creche.create_task_group() as group:
+            group.start_soon(listener.serve, lambda _: creche.sleep(0))
+            group.start_soon(creche.Event().wait)
+            group.start_soon(to_thread.run_sync, int)
+            await creche.wait_all_tasks_blocked()
+            assert debug.find_deadlocks() == []
+            group.cancel_scope.cancel()
+
+
+def test_find_deadlocks_needs_a_loop() -> None:
+    with pytest.raises(creche.NoEventLoopError):
+        debug.find_deadlocks()

@@ -1,0 +1,124 @@
+"""Tokens and replays: exact, in other processes too, or an error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import creche
+from creche import testing
+from creche.testing.replay import Token
+
+PROGRAM = """
+import creche
+from creche import testing
+
+async def main():
+    count = 0
+    async def add(number):
+        nonlocal count
+        seen = count
+        with creche.move_on_after(number % 2):
+            await creche.sleep(2)
+        count = seen + 1
+    async with creche.create_task_group() as group:
+        for number in range(5):
+            group.start_soon(add, number)
+        await creche.sleep(0)
+        group.start_soon(add, 7)
+    assert count == 6, count
+
+if __name__ == "__main__":
+    for backend in ("asyncio", "trio"):
+        try:
+            testing.explore(strategy="random", backends=[backend])(main)()
+        except AssertionError as exc:
+            print(exc, exc.__notes__)
+"""
+
+
+def test_runs_are_the_same_in_fresh_processes_with_any_hash_seed() -> None:
+    outputs = set()
+    for seed in ("0", "1", "4711"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment,
+            check=True,
+        )  # fmt: skip
+        outputs.add(done.stdout)
+    assert len(outputs) == 1
+    assert outputs.pop().count("replay with") == 2
+
+
+@pytest.mark.soak
+@pytest.mark.time_limit(600)
+def test_a_replay_is_exact_a_hundred_times_in_fresh_processes() -> None:
+    namespace: dict[str, object] = {"__name__": "found"}
+    exec(PROGRAM, namespace)
+    with pytest.raises(AssertionError) as caught:
+        testing.explore(strategy="random", backends=["trio"])(namespace["main"])()  # type: ignore[arg-type]
+    token = caught.value.__notes__[0].rpartition("'")[0].rpartition("'")[2]
+    program = PROGRAM.partition("if __name__")[0] + f"testing.replay(main, {token!r})"
+    for seed in range(100):
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=environment,
+            check=False,
+        )  # fmt: skip
+        assert f"AssertionError: {caught.value.args[0]}".splitlines()[0] in done.stderr
+
+
+def test_a_run_with_a_seed_prints_a_token_for_its_failure() -> None:
+    async def main() -> None:
+        async with creche.create_task_group() as group:
+            group.start_soon(creche.sleep, 0)
+            group.start_soon(creche.sleep, 0)
+        raise KeyError(3)
+
+    with pytest.raises(KeyError) as caught:
+        testing.run(main, seed=5)
+    token = caught.value.__notes__[0].rpartition("'")[0].rpartition("'")[2]
+    with pytest.raises(KeyError):
+        testing.replay(main, token)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_replay_that_diverges_is_an_error(loop: str) -> None:
+    tasks = 3
+
+    @testing.explore(backends=[loop], strategy="random")
+    async def test() -> None:
+        order: list[int] = []
+
+        async def step(number: int) -> None:
+            await creche.lowlevel.checkpoint()
+            order.append(number)
+
+        async with creche.create_task_group() as group:
+            for number in range(tasks):
+                group.start_soon(step, number)
+        assert order == sorted(order)
+
+    with pytest.raises(AssertionError) as caught:
+        test()
+    token = caught.value.__notes__[0].rpartition("'")[0].rpartition("'")[2]
+    with pytest.raises(AssertionError):
+        testing.replay(test, token)
+    for tasks in (1, 2, 4):
+        with pytest.raises(testing.ReplayDivergedError, match="was not the run of"):
+            testing.replay(test, token)
+
+
+@pytest.mark.parametrize("choices", [(), (0,), (1, 2, 3), (0,) * 500, (0,) * 300 + (200,), (0, 5, 0)])
+def test_a_token_says_what_it_was_made_of(choices: tuple[int, ...]) -> None:
+    token = Token("trio", choices, 0xAB)
+    assert Token.parse(str(token)) == token
+
+
+@pytest.mark.parametrize("text", ["", "a", "a-AA-", "b-AA-00000000", "a-gA-00000000", "a-AAAA-0000000g"])
+def test_what_is_no_token_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a token"):
+        testing.replay(test_what_is_no_token_is_refused, text)
