@@ -2,6 +2,11 @@
 
 Connecting, and the handshake, are set-up. Every byte that is sent is received before the clock
 stops. All libraries use the same two TLS contexts, with a certificate that is made for the run.
+
+Where there is little to gain. Of 75 µs for 64 KiB through TLS, 60 are OpenSSL's, for AES both ways,
+and 10 the system's: no way of calling them gets far below 0.7 of what AnyIO takes. AnyIO's
+`receive_until`, when the buffer has the line, neither looks for a cancellation nor lets others run;
+what Creche takes there, 0.5 µs, is half the price of looking and half that of an awaited call.
 """
 
 from __future__ import annotations

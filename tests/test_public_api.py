@@ -26,11 +26,13 @@ LISTING = Path(__file__).with_name("api") / "public.txt"
 MODULES = (
     "creche",
     "creche.abc",
+    "creche.debug",
     "creche.functools",
     "creche.itertools",
     "creche.lowlevel",
     "creche.streams.memory",
     "creche.streams.stapled",
+    "creche.testing",
 )
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     # Submodules that are there without an import of their own
     from . import abc as abc
+    from . import debug as debug
     from . import from_thread as from_thread
     from . import lowlevel as lowlevel
+    from . import testing as testing
     from . import to_interpreter as to_interpreter
     from . import to_process as to_process
     from . import to_thread as to_thread
@@ -193,7 +195,16 @@ else:
         "_typedattr": "TypedAttributeProvider TypedAttributeSet typed_attribute",
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
-    _SUBMODULES = ("abc", "from_thread", "lowlevel", "to_interpreter", "to_process", "to_thread")
+    _SUBMODULES = (
+        "abc",
+        "debug",
+        "from_thread",
+        "lowlevel",
+        "testing",
+        "to_interpreter",
+        "to_process",
+        "to_thread",
+    )
 
     def __getattr__(name):
         from importlib import import_module

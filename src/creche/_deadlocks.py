@@ -96,11 +96,11 @@ def find_deadlocks() -> list[Deadlock]:
     while free := [key for key, wait in stuck.items() if not _bound(wait, stuck)]:
         for key in free:
             del stuck[key]
-    found: list[Deadlock] = []
-    for circle in _apart(stuck):
-        if any(wait.kind == "lock" for wait in circle):
-            found.append(Deadlock(rows(waits, circle)))
-    return found
+    return [
+        Deadlock(rows(waits, circle))
+        for circle in _apart(stuck)
+        if any(wait.kind == "lock" for wait in circle)
+    ]
 
 
 def _bound(wait: Wait, stuck: dict[int, Wait]) -> bool:
@@ -135,7 +135,5 @@ def all_blocked() -> tuple[WaitingTask, ...]:
     needed: set[Any] = {
         id(holder) for wait in blocked if wait.kind != "tasks" for holder in wait.holders
     }
-    shown = [
-        wait for wait in blocked if wait.kind != "tasks" or id(wait.record.native) in needed
-    ]
+    shown = [wait for wait in blocked if wait.kind != "tasks" or id(wait.record.native) in needed]
     return rows(waits, shown or blocked)

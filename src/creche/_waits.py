@@ -12,11 +12,13 @@ two names.
 from __future__ import annotations
 
 import gc
+import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ._futures import Future
 from ._handles import TaskHandle
@@ -63,12 +65,13 @@ class Waits:
         simulation = kernel.simulation
 
         def order(record: TaskRecord) -> tuple[int, int, str]:
-            born = 0 if simulation is None else simulation.number(record.native)
+            born = 0 if simulation is None else simulation.known(record.native)
             return _depth(record, records), born, record.name
 
         self.records = sorted(records.values(), key=order)
         self._by_native = {id(record.native): record for record in self.records}
         self._frames = {record.id: frames_of(record.coro) for record in self.records}
+        self._running = _stack()
         self._names = _names(self.records)
 
     def name(self, native: Any) -> str:
@@ -86,17 +89,28 @@ class Waits:
 
     def called(self, thing: object) -> str:
         """Name a primitive as the program does."""
-        for record in self.records:
-            for frame in self._frames[record.id]:
-                if not in_library(frame):
-                    found = _variable(frame.f_locals, thing) or _variable(frame.f_globals, thing)
-                    if found is not None:
-                        return f"{type(thing).__name__} {found!r}"
+        every = [frame for record in self.records for frame in self._frames[record.id]]
+        for frame in [*self._running, *every]:
+            if not in_library(frame):
+                found = _variable(frame.f_locals, thing) or _variable(frame.f_globals, thing)
+                if found is not None:
+                    return f"{type(thing).__name__} {found!r}"
         return type(thing).__name__
 
     def task_of(self, handle: TaskHandle[Any]) -> list[Any]:
         """Find the task of a handle."""
         return [record.native for record in self.records if record.coro is handle.coro]
+
+
+def _stack() -> list[FrameType]:
+    """Return the frames of the running task that are coroutines, which cannot be asked for theirs."""
+    frames: list[FrameType] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_flags & inspect.CO_COROUTINE:
+            frames.append(frame)
+        frame = frame.f_back
+    return frames[::-1]
 
 
 def _depth(record: TaskRecord, records: dict[int, TaskRecord]) -> int:
@@ -120,7 +134,9 @@ def _names(records: Iterable[TaskRecord]) -> dict[int, str]:
 
 def short(name: str) -> str:
     """Shorten a task's name to that of the function: `module.test.<locals>.work` is `work`."""
-    return name.rpartition("<locals>.")[2] if "<locals>." in name else name.rpartition(".")[2] or name
+    return (
+        name.rpartition("<locals>.")[2] if "<locals>." in name else name.rpartition(".")[2] or name
+    )
 
 
 def frames_of(coro: Any) -> list[FrameType]:
@@ -174,12 +190,13 @@ def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
         ours.append(frame)
     wait = Wait(record, place_of(frames), _plainly(ours))
     for place, frame in enumerate(ours):
-        subject = frame.f_locals.get("self")
-        describe = _DESCRIBE.get(type(subject))
+        subject: Any = frame.f_locals.get("self")
+        describe = _DESCRIBE.get(subject.__class__)
         if describe is not None and frame.f_code.co_name != "_run":
             outer = ours[place + 1].f_locals.get("self") if place + 1 < len(ours) else None
             if isinstance(outer, Future):
-                subject, describe = outer, _future
+                subject = cast("Any", outer)
+                describe = _future
             _circumstances(wait, frame)
             describe(wait, subject, frame, waits)
             break
@@ -249,7 +266,9 @@ def _send(wait: Wait, stream: Any, frame: FrameType, waits: Waits) -> None:
 
 def _receive(wait: Wait, stream: Any, frame: FrameType, waits: Waits) -> None:
     open_ends = stream.statistics().open_send_streams
-    wait.what = f"an item from {waits.called(stream)}, which is empty and has {open_ends} open senders"
+    wait.what = (
+        f"an item from {waits.called(stream)}, which is empty and has {open_ends} open senders"
+    )
 
 
 def _group(wait: Wait, group: Any, frame: FrameType, waits: Waits) -> None:
@@ -302,9 +321,11 @@ def _variable(variables: Any, thing: object) -> str | None:
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
-        yield from ((f"[{key!r}]", part) for key, part in list(value.items())[:100])
+        entries: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]  # of anything
+        yield from ((f"[{key!r}]", part) for key, part in list(entries.items())[:100])
     elif isinstance(value, (list, tuple)):
-        yield from ((f"[{index}]", part) for index, part in enumerate(value[:100]))
-    elif (attributes := getattr(value, "__dict__", None)) is not None and type(value) is not type:
-        if isinstance(attributes, dict):
-            yield from ((f".{key}", part) for key, part in list(attributes.items())[:100])
+        items = cast("Sequence[Any]", value)
+        yield from ((f"[{index}]", part) for index, part in enumerate(items[:100]))
+    else:
+        attributes: dict[str, Any] = getattr(value, "__dict__", None) or {}
+        yield from ((f".{key}", part) for key, part in list(attributes.items())[:100])

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from _ends import connected
+
 from creche import (
     BusyResourceError,
     ClosedResourceError,

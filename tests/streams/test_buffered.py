@@ -102,7 +102,7 @@ async def test_what_was_not_delimited_stays_in_the_buffer() -> None:
 async def test_a_search_that_cannot_succeed_is_refused(delimiter: bytes, max_bytes: int) -> None:
     stream = BufferedByteReceiveStream(Script())
     stream.feed_data(b"ab;cd;ef")
-    with pytest.raises(ValueError, match="delimiter must have|max_bytes must be a positive"):
+    with pytest.raises(ValueError, match=r"delimiter must have|max_bytes must be a positive"):
         await stream.receive_until(delimiter, max_bytes)
     assert stream.buffer == b"ab;cd;ef"
 

@@ -53,7 +53,7 @@ async def test_a_file_without_a_buffer_takes_all_of_it(tmp_path: Path) -> None:
                 return super().write(view[:3]) or 0
 
     path = tmp_path / "file"
-    async with FileWriteStream(Reluctant(path, "wb")) as writer:  # type: ignore[arg-type]
+    async with FileWriteStream(Reluctant(path, "wb")) as writer:
         await writer.send(b"abcdefgh")
     assert path.read_bytes() == b"abcdefgh"
 

@@ -12,7 +12,16 @@ from creche.abc import ByteStreamConnectable
 from creche.streams.stapled import StapledByteStream
 from creche.streams.text import TextConnectable, TextReceiveStream, TextSendStream, TextStream
 
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "iso2022_jp", "gb18030", "cp1252"]
+ENCODINGS = [
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-le",
+    "utf-32",
+    "iso2022_jp",
+    "gb18030",
+    "cp1252",
+]
 
 
 async def test_a_character_comes_out_when_its_last_byte_is_there() -> None:
@@ -21,7 +30,7 @@ async def test_a_character_comes_out_when_its_last_byte_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "text"), [(name, "一é" if name in ("gb18030",) else "a") for name in ENCODINGS]
+    ("encoding", "text"), [(name, "一é" if name == "gb18030" else "a") for name in ENCODINGS]
 )
 async def test_what_one_end_sends_the_other_receives(encoding: str, text: str) -> None:
     near, far = in_memory()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import pytest
 from _bytes import Drip, in_memory
@@ -47,7 +48,7 @@ class Server:
     def __init__(self, **options: Any) -> None:
         self.options = options
 
-    async def __aenter__(self) -> Server:
+    async def __aenter__(self) -> Self:
         tcp = await create_tcp_listener(local_host=LOOPBACK)
         self.listener = TLSListener(tcp, server_context(), **self.options)
         self.port: int = self.listener.extra(SocketAttribute.local_port)
@@ -56,17 +57,20 @@ class Server:
         self.group.start_soon(self.listener.serve, answer)
         return self
 
-    async def __aexit__(self, *exc_info: Any) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
         self.group.cancel()
-        await self.group.__aexit__(*exc_info)
+        await self.group.__aexit__(exc_type, exc_val, exc_tb)
         await self.listener.aclose()
 
 
 async def test_a_client_and_a_server_talk() -> None:
     async with Server() as server:
-        async with await connect_tcp(
-            LOOPBACK, server.port, ssl_context=client_context()
-        ) as stream:
+        async with await connect_tcp(LOOPBACK, server.port, ssl_context=client_context()) as stream:
             await stream.send(b"world")
             assert await stream.receive() == b"hello world"
             with pytest.raises(EndOfStream):
@@ -153,9 +157,7 @@ async def test_alpn_chooses_a_protocol() -> None:
     for_server.set_alpn_protocols(["h2", "http/1.1"])
     for_client.set_alpn_protocols(["http/1.1"])
     async with tcp_pair() as (near, far), create_task_group() as group:
-        accepted = group.create_task(
-            TLSStream.wrap(far, server_side=True, ssl_context=for_server)
-        )
+        accepted = group.create_task(TLSStream.wrap(far, server_side=True, ssl_context=for_server))
         client = await TLSStream.wrap(near, hostname=HOST, ssl_context=for_client)
         assert client.extra(TLSAttribute.alpn_protocol) == "http/1.1"
         assert (await accepted).extra(TLSAttribute.alpn_protocol) == "http/1.1"
@@ -198,7 +200,7 @@ async def test_a_connectable_is_a_client_also_without_a_name(
                 async with await connectable.connect() as stream:
                     await stream.send(b"you")
                     assert await stream.receive() == b"hello you"
-    assert "TLSConnectable(connectable=" in repr(connectable)
+                assert "TLSConnectable(connectable=" in repr(connectable)
 
 
 # Ends
@@ -265,7 +267,7 @@ async def test_unwrap_loses_nothing_that_the_peer_had_sent(received: bool) -> No
     if received:
         await server.send(b"a moment, ")
         assert await client.receive(2) == b"wa"
-    with pytest.raises(ssl.SSLError, match="receive.. until EndOfStream"):
+    with pytest.raises(ssl.SSLError, match=r"receive.. until EndOfStream"):
         await client.unwrap()
     await server.send(b"there is more")
     async with create_task_group() as group:

@@ -24,7 +24,7 @@ from _tls_ends import (
 )
 
 from _harness import on_asyncio, on_trio
-from creche import connect_tcp, create_task_group, create_tcp_listener
+from creche import connect_tcp, create_task_group, create_tcp_listener, to_thread
 from creche.abc import SocketAttribute
 from creche.streams.buffered import BufferedByteStream
 from creche.streams.tls import TLSAttribute, TLSListener, TLSStream
@@ -46,7 +46,7 @@ def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         [OPENSSL, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
         bufsize=0,
     ) as child:
         try:
@@ -86,6 +86,10 @@ def line_of(child: subprocess.Popen[bytes], words: bytes) -> bytes:
     return line
 
 
+async def wait_for_line(child: subprocess.Popen[bytes], words: bytes) -> None:
+    await to_thread.run_sync(line_of, child, words)
+
+
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 async def test_our_client_is_answered_by_s_server(version: str, files: Path) -> None:
     with s_server(files, version, "-rev") as (port, _):
@@ -106,16 +110,16 @@ async def test_a_server_that_renegotiates_is_followed(files: Path) -> None:
             LOOPBACK, port, ssl_context=client_context(), tls_standard_compatible=False
         ) as stream:
             await stream.send(b"before\n")
-            line_of(child, b"before")
-            child.stdin.write(b"r\n")
-            async with create_task_group() as group:
-                received = group.start_soon(stream.receive)
-                line_of(child, b"Read BLOCK")
-                await stream.send(b"meanwhile\n")
-                child.stdin.write(b"hello\n")
-                assert await received == b"hello\n"
+            await wait_for_line(child, b"before")
+            for _ in range(2):
+                child.stdin.write(b"r\n")
+                async with create_task_group() as group:
+                    received = group.start_soon(stream.receive)
+                    await wait_for_line(child, b"SSL_do_handshake -> 1")
+                    child.stdin.write(b"hello\n")
+                    assert await received == b"hello\n"
             await stream.send(b"after\n")
-            line_of(child, b"after")
+            await wait_for_line(child, b"after")
 
 
 @pytest.mark.parametrize("command", [b"K\n", b"k\n"])
@@ -131,15 +135,8 @@ async def test_a_client_that_changes_its_keys_is_followed(command: bytes, files:
             assert child.stdin is not None
             for text in (b"one\n", command, b"two\n", command, b"three\n"):
                 child.stdin.write(text)
-                if text != command:
-                    await wait_for_line(child, text)
+                await wait_for_line(child, b"KEYUPDATE" if text == command else text)
         group.cancel()
-
-
-async def wait_for_line(child: subprocess.Popen[bytes], words: bytes) -> None:
-    from creche import to_thread
-
-    await to_thread.run_sync(line_of, child, words)
 
 
 @on_asyncio
@@ -149,13 +146,16 @@ async def test_a_server_of_asyncio_s_answers_our_client() -> None:
         await writer.drain()
         writer.close()
         await writer.wait_closed()
+        answered.set()
 
+    answered = asyncio.Event()
     server = await asyncio.start_server(answer, LOOPBACK, 0, ssl=server_context())
     async with server:
         port = server.sockets[0].getsockname()[1]
         async with await connect_tcp(LOOPBACK, port, ssl_context=client_context()) as stream:
             await stream.send(MESSAGE)
             assert b"".join([chunk async for chunk in stream]) == MESSAGE
+        await answered.wait()
 
 
 @on_asyncio

@@ -89,6 +89,7 @@ def test_every_primitive_is_named(loop: str) -> None:
                     group.start_soon(_await, function)
 
     rows = tasks_of(main, loop)
+    empty = "which is empty and has 1 open senders"
     assert [(what, held) for _, what, held in rows] == [
         ("the end of " + ", ".join(["_await", *(f"_await #{n}" for n in range(2, 12))]), ""),
         ("Lock 'lock'", "main"),
@@ -100,8 +101,7 @@ def test_every_primitive_is_named(loop: str) -> None:
         ("Future 'answer'", ""),
         ("room in MemoryObjectSendStream 'send', which has 1 of 1 items", ""),
         (
-            "an item from MemoryObjectReceiveStream 'other_receive', which is empty and has 1 open "
-            "senders",
+            f"an item from MemoryObjectReceiveStream 'other_receive', {empty}",
             "",
         ),
         ("creche.sleep_forever()", ""),
@@ -150,24 +150,23 @@ def test_a_task_that_cannot_be_cancelled_does_not_keep_the_error_back(loop: str)
 
 
 async def test_find_deadlocks_reports_a_circle_and_nothing_else() -> None:
-    db, cache = creche.Lock(), creche.Lock()
+    db, cache, go = creche.Lock(), creche.Lock(), creche.Event()
 
     async def take(first: creche.Lock, second: creche.Lock) -> None:
         async with first:
-            await creche.wait_all_tasks_blocked()
+            await go.wait()
             async with second:
                 pass
 
     async with creche.create_task_group() as group:
-        group.start_soon(cache.acquire)  # ends, and is not one of them
-        await creche.wait_all_tasks_blocked()
-        cache._owner = None
-        assert debug.find_deadlocks() == []
         group.start_soon(take, db, cache, name="worker-a")
         group.start_soon(take, cache, db, name="worker-b")
+        await creche.wait_all_tasks_blocked()
         group.start_soon(db.acquire, name="bystander")
-        for _ in range(20):
-            await creche.wait_all_tasks_blocked()
+        await creche.wait_all_tasks_blocked()
+        assert debug.find_deadlocks() == []
+        go.set()
+        await creche.wait_all_tasks_blocked()
         (found,) = debug.find_deadlocks()
         waits = {(row.task, row.waits_for, row.held_by) for row in found.tasks}
         assert waits == {
@@ -175,7 +174,7 @@ async def test_find_deadlocks_reports_a_circle_and_nothing_else() -> None:
             ("worker-b", "Lock 'db'", ("worker-a",)),
             ("bystander", "Lock 'db'", ("worker-a",)),
         }
-        assert "worker-a  waits for Lock 'cache'" in str(found)
+        assert "waits for Lock 'cache'  held by worker-b" in str(found)
         group.cancel_scope.cancel()
     assert debug.find_deadlocks() == []
 
@@ -203,7 +202,7 @@ async def test_find_deadlocks_finds_none_in_a_server_a_thread_and_plain_waits() 
         async with creche.create_task_group() as group:
             group.start_soon(listener.serve, lambda _: creche.sleep(0))
             group.start_soon(creche.Event().wait)
-            group.start_soon(to_thread.run_sync, int)
+            group.start_soon(lambda: to_thread.run_sync(int))
             await creche.wait_all_tasks_blocked()
             assert debug.find_deadlocks() == []
             group.cancel_scope.cancel()

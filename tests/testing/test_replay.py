@@ -107,18 +107,23 @@ def test_a_replay_that_diverges_is_an_error(loop: str) -> None:
     token = caught.value.__notes__[0].rpartition("'")[0].rpartition("'")[2]
     with pytest.raises(AssertionError):
         testing.replay(test, token)
-    for tasks in (1, 2, 4):
+    for other in (1, 2, 4):
+        tasks = other
         with pytest.raises(testing.ReplayDivergedError, match="was not the run of"):
             testing.replay(test, token)
 
 
-@pytest.mark.parametrize("choices", [(), (0,), (1, 2, 3), (0,) * 500, (0,) * 300 + (200,), (0, 5, 0)])
+@pytest.mark.parametrize(
+    "choices", [(), (0,), (1, 2, 3), (0,) * 500, (0,) * 300 + (200,), (0, 5, 0)]
+)
 def test_a_token_says_what_it_was_made_of(choices: tuple[int, ...]) -> None:
     token = Token("trio", choices, 0xAB)
     assert Token.parse(str(token)) == token
 
 
-@pytest.mark.parametrize("text", ["", "a", "a-AA-", "b-AA-00000000", "a-gA-00000000", "a-AAAA-0000000g"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a-AA-", "b-AA-00000000", "a-gA-00000000", "a-AAAA-0000000g"]
+)
 def test_what_is_no_token_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a token"):
         testing.replay(test_what_is_no_token_is_refused, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -218,7 +218,10 @@ def test_virtual_time_makes_a_plain_test_of_an_async_one() -> None:
 
     with pytest.raises(AssertionError):
         failing()
-    wrong: Callable[[], Coroutine[Any, Any, None]] = lambda: creche.sleep(1)
+
+    def wrong() -> Coroutine[Any, Any, None]:
+        return creche.sleep(1)
+
     with pytest.raises(TypeError, match="goes on an async function"):
         testing.virtual_time(wrong)
 

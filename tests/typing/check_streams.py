@@ -119,7 +119,7 @@ async def sockets_and_listeners() -> None:
         assert_type(stream.extra(SocketAttribute.family), AddressFamily)
         assert_type(stream.extra(SocketAttribute.remote_port), int)
         assert_type(stream.extra(SocketAttribute.remote_address), tuple[str, int] | str)
-    await connect_tcp("localhost", "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await connect_tcp("localhost", "1")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
 async def accepted(listener: SocketListener) -> None:

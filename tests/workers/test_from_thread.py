@@ -332,6 +332,45 @@ async def test_check_cancelled_sees_a_native_cancel_and_it_is_raised_once() -> N
     assert steps == ["cancelled", "cleaned up"]
 
 
+@on_asyncio
+async def test_a_native_cancel_reaches_what_the_function_runs_in_the_loop() -> None:
+    entered = Event()
+    steps: list[str] = []
+
+    async def wait() -> None:
+        entered.set()
+        await sleep_forever()
+
+    def work() -> None:
+        try:
+            from_thread.run(wait)
+        finally:
+            steps.append("function")
+
+    async def call() -> None:
+        try:
+            await run_sync(work)
+        except asyncio.CancelledError:
+            steps.append("cancelled")
+            await asyncio.sleep(0)
+            raise
+
+    task = asyncio.create_task(call())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert steps == ["function", "cancelled"]
+
+
+@on_asyncio
+async def test_a_native_timeout_reaches_what_the_function_runs_in_the_loop() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await run_sync(from_thread.run, sleep_forever)
+    await checkpoint()
+
+
 async def test_leaving_a_function_cancels_what_it_runs_in_the_loop() -> None:
     entered, ended = Event(), Event()
 

@@ -109,8 +109,11 @@ class Task(Protocol):
         """Block until `waiter` is granted or failed, whatever is cancelled meanwhile."""
         ...
 
-    def make_firm_waiter(self) -> Waiter:
-        """Make a waiter that is only good for `park_shielded`, which is cheaper with it."""
+    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> Waiter:
+        """Make a waiter that is only good for `park_shielded`, which is cheaper with it.
+
+        `heard()` is called when the task is cancelled natively, around all scopes, as it waits.
+        """
         ...
 
     def check_parked(self, waiter: Waiter, /) -> None:
@@ -239,9 +242,9 @@ class Watch(Protocol):
     at a time: the caller guards that.
     """
 
-    async def when_readable(self, attempt: Callable[[], T], /) -> T: ...
+    def when_readable(self, attempt: Callable[[], T], /) -> Awaitable[T]: ...
 
-    async def when_writable(self, attempt: Callable[[], T], /) -> T: ...
+    def when_writable(self, attempt: Callable[[], T], /) -> Awaitable[T]: ...
 
     def close(self) -> None:
         """Stop watching. Whoever waits gets `ClosedResourceError`."""
@@ -331,7 +334,8 @@ class Kernel(Protocol):
         ...
 
     def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:
-        """Have the loop call `func(*args)` soon, outside any task. From any thread.
+        """Have the loop call `func(*args)` soon, outside any task. From any thread, in a copy of
+        whose context it runs.
 
         Raises RunFinishedError when the loop is gone.
         """

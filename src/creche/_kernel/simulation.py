@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from types import FrameType
 
-    from .contract import Kernel, Waiter
+    from .contract import Task, Waiter
 
 
 _REFUSALS = 10_000
@@ -114,6 +114,10 @@ class Simulation:
             self._next += 1
         return number
 
+    def known(self, native: Any) -> int:
+        """Return the number of a task, -1 of one that was not seen: looking numbers nobody."""
+        return self._numbers.get(native, -1)
+
     def forget(self, native: Any) -> None:
         """A task has ended."""
         self._numbers.pop(native, None)
@@ -140,11 +144,8 @@ class Simulation:
 
     # All are blocked
 
-    async def settle(self, kernel: Kernel) -> None:
-        """Park until every other task is blocked."""
-        from . import current_task
-
-        task = current_task()
+    async def settle(self, task: Task) -> None:
+        """Park `task`, the running one, until every other task is blocked."""
         await task.checkpoint_if_cancelled()
         waiter = task.make_waiter()
         self.settlers.append(waiter)

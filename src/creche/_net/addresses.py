@@ -9,8 +9,8 @@ Rules
   resolver, which blocks, in a thread.
 * Inside Creche an address is the tuple that `socket` made, scope id and all (`resolve`). Users get
   `(host, port)`, the scope id as a suffix of the host (`public_address`).
-* ASCII names go to the resolver as they are. Others are encoded by IDNA 2008 where the package
-  `idna` is installed, otherwise by IDNA 2003, which is what Python itself knows.
+* ASCII names go to the resolver as they are. Others are encoded by IDNA 2008 (`_hostnames.py`), not
+  by IDNA 2003, which is what Python itself knows.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from socket import AddressFamily, SocketKind
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
+from .._hostnames import ascii_name
 from .._kernel import current_task
 from .._workers.threads import run_sync
 
@@ -61,19 +61,10 @@ def encode_host(host: str) -> bytes:
 
     :raises socket.gaierror: there is no such international host name
     """
-    if host.isascii():
-        return host.encode()
     try:
-        try:
-            idna: Any = import_module("idna")
-        except ImportError:
-            return host.encode("idna")
-        encoded: bytes = idna.encode(host, uts46=True)
-        return encoded
-    except UnicodeError as exc:
-        raise socket.gaierror(
-            socket.EAI_NONAME, f"{host!r} is not a valid international host name: {exc}"
-        ) from exc
+        return ascii_name(host).encode()
+    except ValueError as exc:
+        raise socket.gaierror(socket.EAI_NONAME, str(exc)) from exc
 
 
 def checked_port(port: Any) -> Any:
@@ -130,8 +121,7 @@ async def getaddrinfo(
 ) -> list[tuple[AddressFamily, SocketKind, int, str, tuple[str, int]]]:
     """Look up the addresses of a host. A checkpoint; names are resolved in a thread.
 
-    International names are encoded by IDNA 2008 if the package `idna` is installed, otherwise
-    by IDNA 2003.
+    International names are encoded by IDNA 2008 (RFC 5891).
 
     :param host: a name, an address as text, or None for the wildcard or loopback addresses
     :param port: a number or the name of a service

@@ -18,7 +18,7 @@ Rules
 -----
 * The thread sleeps on a lock of its own. Now and then it looks whether the loop is still there, for
   a loop can end in ways of which nobody is told; then the visit is over.
-* A function runs in a copy of the context of the thread that calls.
+* A function runs in a copy of the context of the thread that calls; `call_soon_threadsafe` makes it.
 * A cancellation of the visit is raised in the thread, as the loop's own class. A function that lets
   it out takes it where it belongs: back to the caller, who is cancelled (`threads.run_sync`).
 """
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from .._exceptions import NoEventLoopError, RunFinishedError
@@ -51,25 +51,24 @@ PATIENCE = 1.0
 class Visit:
     """One call from a thread into a loop."""
 
-    __slots__ = ("_answered", "args", "context", "error", "func", "kernel", "result", "scope")
+    __slots__ = ("_answered", "args", "error", "func", "kernel", "result", "scope")
 
     def __init__(self, kernel: Kernel, func: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self.kernel = kernel
         self.func = func
         self.args = args
-        self.context = copy_context()
         self.result: Any = None
         self.error: BaseException | None = None
         self.scope: CancelScope | None = None
-        self._answered = threading.Lock()
-        self._answered.acquire()
+        answered = self._answered = threading.Lock()
+        answered.acquire()
 
     # In the loop
 
     def call(self) -> None:
         """Call a plain function."""
         try:
-            self.result = self.context.run(self.func, *self.args)
+            self.result = self.func(*self.args)
         except BaseException as exc:
             self.error = exc
         self.answer()
@@ -197,7 +196,7 @@ def _refuse_loop_thread(kernel: Kernel) -> None:
 
 
 def _admit_stray(visit: Visit) -> None:
-    visit.context.run(visit.kernel.spawn_stray, visit.attend_astray(), name_of(visit.func))
+    visit.kernel.spawn_stray(visit.attend_astray(), name_of(visit.func))
 
 
 def _admit_for_leaver(visit: Visit, call: Call) -> None:
@@ -208,26 +207,28 @@ def _admit_for_leaver(visit: Visit, call: Call) -> None:
 def _admit(visit: Visit, call: Call) -> None:
     """Let in a visit whose caller waits in the same loop."""
     if call.group is None:
-        call.waiter.set_result(visit)  # It wakes up, opens a group, and spawns.
+        # It wakes up, opens a group, and spawns, in the context that this function runs in.
+        call.waiter.set_result((visit, copy_context()))
     else:
-        spawn(visit, call.group)
+        _spawn(visit, call.group)
 
 
-def spawn(visit: Visit, group: TaskGroup) -> None:
-    """Run a visit's coroutine as a task of a group."""
-    start: Callable[..., Any] = group.start_soon
-    visit.context.run(start, visit.attend, name=name_of(visit.func))
+def _spawn(visit: Visit, group: TaskGroup) -> None:
+    """Run a visit's coroutine as a task of a group, in a copy of the current context."""
+    group.start_soon(visit.attend, name=name_of(visit.func))
 
 
-async def receive(call: Call, visit: Visit) -> None:
+async def receive(call: Call, first: tuple[Visit, Context]) -> None:
     """Be there for the visits of a function until it has returned. In its caller."""
     from .._tasks import create_task_group
 
     task = call.task
     async with create_task_group() as group:
         call.group = group
-        waiter = call.waiter = task.make_firm_waiter()
-        spawn(visit, group)
+        # A native cancel has to reach what the function waits for, or the function never returns.
+        waiter = call.waiter = task.make_firm_waiter(group.cancel_scope.cancel)
+        visit, context = first
+        context.run(_spawn, visit, group)
         await task.park_shielded(waiter)
         call.group = None
 

@@ -51,10 +51,7 @@ class PortalCall(Visit):
         if self.unwanted():
             self.refuse(CancelledError())
         else:
-            self.handle = self.context.run(self._start, group)
-
-    def _start(self, group: TaskGroup) -> TaskHandle[None]:
-        return group.start_soon(self.attend, name=self.name)
+            self.handle = group.start_soon(self.attend, name=self.name)
 
     async def attend(self) -> None:
         if self.unwanted():  # Cancelled since then.

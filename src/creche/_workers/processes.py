@@ -234,10 +234,9 @@ class Processes:
     def _take(self) -> Worker | None:
         """Take the newest idle worker that is alive. Others that are of no use become doomed."""
         idle = self._idle
-        if idle:
-            old = time.monotonic() - IDLE
-            while idle and idle[0].idle_since < old:
-                self._doomed.append(idle.pop(0))
+        now = time.monotonic()
+        while idle and idle[0].idle_since < now - IDLE:
+            self._doomed.append(idle.pop(0))
         while idle:
             worker = idle.pop()
             if worker.alive():
@@ -325,7 +324,6 @@ async def run_sync(
     :raises NoEventLoopError: no event loop runs in this thread
     """
     task = current_task()
-    await task.checkpoint_if_cancelled()
     request = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
     processes = processes_of(task.kernel)
     call = object()

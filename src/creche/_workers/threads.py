@@ -176,11 +176,11 @@ async def run_sync(
     if abandon_on_cancel:
         await _wait_or_leave(call, workers.pool.withdraw)
     else:
-        visit = await task.park_shielded(call.waiter)
-        if visit is not None:
+        first = await task.park_shielded(call.waiter)
+        if first is not None:
             from .doorway import receive
 
-            await receive(call, visit)
+            await receive(call, first)
     if call.error is not None and isinstance(call.error, task.kernel.cancelled_class):
         await task.checkpoint_if_cancelled()  # The real one, if the function let out a copy of it.
     result: T_Retval = call.outcome()

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 HEADER = 8
 CHUNK = 65536
 RESULT, ERROR = b"R", b"E"
-MAIN_NAMES = b"__main__", b"__mp_main__"
-"""What a pickle has in it that refers to the main module of a program."""
+MAIN = b"main__"
+"""What is in a pickle that refers to the main module of a program, by either name."""
 
 
 class Inbox:
@@ -79,7 +79,7 @@ class Program:
 
     def look_at(self, message: bytes) -> None:
         """Load the module if a message refers to it."""
-        if not self._loaded and any(name in message for name in MAIN_NAMES):
+        if MAIN in message and not self._loaded:
             self._loaded = True
             self._load()
 
@@ -146,10 +146,11 @@ class Worker:
             self._busy = False
 
     def _send(self, message: bytes) -> None:
-        view = memoryview(len(message).to_bytes(HEADER, "big") + message)
+        data = len(message).to_bytes(HEADER, "big") + message
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            sent = os.write(self._descriptor, data)
+            while sent < len(data):
+                sent += os.write(self._descriptor, memoryview(data)[sent:])
         except OSError:
             pass  # Nobody is there any more; the next read says so.
 

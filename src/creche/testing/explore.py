@@ -74,7 +74,7 @@ def explore(
             for backend in chosen:
                 explored(main, backend, settings.runs or runs, strategy, seed)
 
-        run_test.creche_bare = test  # type: ignore[attr-defined]  # pyright: ignore
+        vars(run_test)["creche_bare"] = test
         return run_test
 
     return decorate

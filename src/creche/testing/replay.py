@@ -74,10 +74,11 @@ def _pack(choices: Sequence[int]) -> bytes:
     numbers.append(zeros)
     packed = bytearray()
     for number in numbers:
-        while number > 0x7F:
-            packed.append(number & 0x7F | 0x80)
-            number >>= 7
-        packed.append(number)
+        rest = number
+        while rest > 0x7F:
+            packed.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        packed.append(rest)
     return bytes(packed)
 
 

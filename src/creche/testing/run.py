@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 from zlib import crc32
 
 from .. import _kernel
-from .._kernel import current_kernel
+from .._kernel import current_kernel, current_task
 from .._kernel.main import start
 from .._kernel.simulation import Simulation
 from .._scopes import CancelScope
@@ -118,7 +118,8 @@ def simulate(
         finally:
             boundary.leave()
 
-    result = error = None
+    result: Any = None
+    error: BaseException | None = None
     try:
         result = _kernel.simulate(bounded, args, backend, simulation)
     except Exception as exc:
@@ -188,7 +189,9 @@ def run(
     if outcome.error is not None and seed is not None:
         from .replay import token_of
 
-        outcome.error.add_note(f"replay with: creche.testing.replay(main, {str(token_of(outcome))!r})")
+        outcome.error.add_note(
+            f"replay with: creche.testing.replay(main, {str(token_of(outcome))!r})"
+        )
     result: T = outcome.unwrap()
     return result
 
@@ -200,13 +203,13 @@ async def settle() -> None:
 
     :raises RuntimeError: this is no simulated run
     """
-    kernel = current_kernel()
-    if kernel.simulation is None:
+    task = current_task()
+    if task.kernel.simulation is None:
         raise RuntimeError(
             "settle() needs a simulated run, where nothing comes from outside: use "
             "creche.testing.run(), or wait_all_tasks_blocked() in an ordinary run"
         )
-    await kernel.simulation.settle(kernel)
+    await task.kernel.simulation.settle(task)
 
 
 @overload
@@ -238,7 +241,7 @@ def virtual_time(test: Any = None, /, *, backends: Sequence[str] = ("asyncio", "
             for backend in chosen:
                 simulate(main, (), backend, Fifo()).unwrap()
 
-        run_test.creche_bare = test  # type: ignore[attr-defined]  # pyright: ignore
+        vars(run_test)["creche_bare"] = test
         return run_test
 
     chosen = installed(backends)
@@ -256,6 +259,7 @@ def installed(backends: Sequence[str]) -> list[str]:
 
 
 def check_async(test: Any, decorator: str) -> None:
+    """Raise TypeError unless `test` is an async function."""
     if not iscoroutinefunction(test):
         raise TypeError(
             f"@creche.testing.{decorator} goes on an async function, not on {test!r}: put it next "

@@ -45,6 +45,7 @@ class Fifo:
     steers = False
 
     def choose(self, ready: Sequence[int]) -> int:
+        """Return the index of the task that steps next."""
         return 0
 
 
@@ -57,6 +58,7 @@ class Uniform:
         self._below = random.randrange
 
     def choose(self, ready: Sequence[int]) -> int:
+        """Return the index of the task that steps next."""
         return self._below(len(ready))
 
 
@@ -81,6 +83,7 @@ class Priorities:
         self._in_a_row = 0
 
     def choose(self, ready: Sequence[int]) -> int:
+        """Return the index of the task that steps next."""
         priority = self._priority
         for number in ready:
             if number not in priority:
@@ -111,6 +114,7 @@ class Given:
         self.diverged = False
 
     def choose(self, ready: Sequence[int]) -> int:
+        """Return the index of the task that steps next."""
         place, most = len(self.sizes), len(ready) - 1
         self.sizes.append(len(ready))
         choice = self.choices[place] if place < len(self.choices) else 0
@@ -142,12 +146,14 @@ class Sampling:
         self._length = 0
 
     def schedule(self, run: int) -> Schedule | None:
+        """Return the schedule of a run, None when all were tried."""
         if self._fifo_first and run == 0:
             return Recorded()
         kind = next(islice(cycle(self._kinds), run % len(self._kinds), None))
         return make(kind, f"{self._seed}:{run}", self._length)
 
     def learn(self, choices: Sequence[int]) -> None:
+        """Hear which choices the last run made."""
         self._length = max(self._length, len(choices))
 
 
@@ -169,6 +175,7 @@ class DepthFirst:
         self._prefix: list[int] | None = []
 
     def schedule(self, run: int) -> Schedule | None:
+        """Return the schedule of a run, None when all were tried."""
         if self._given is not None:
             self._prefix = self._following(self._given)
         if self._prefix is None:
@@ -186,7 +193,8 @@ class DepthFirst:
                 return [*made, last + 1]
         return None
 
-    def learn(self, choices: Sequence[int]) -> None: ...
+    def learn(self, choices: Sequence[int]) -> None:
+        """Hear which choices the last run made."""
 
 
 def make(kind: str, seed: object, length: int) -> Schedule:

@@ -61,7 +61,10 @@ class Trace:
     def stepped(self, number: int, native: Any) -> None:
         """A task has stepped."""
         kernel, coro, self._coro = self._kernel, self._coro, None
-        name = self._names[number]
+        name = self._names.get(number)
+        if name is None:  # The step in which the main function was made known.
+            self.stepping(number, native)
+            name, coro, self._coro = self._names[number], self._coro, None
         frames = frames_of(coro)
         if kernel is None or not frames:
             self.lines.append(Line(name, "-", "has ended"))

@@ -76,7 +76,7 @@ def spread(scope: Scope) -> None:
     """Deliver to every task in `scope` that is now cancelled."""
     struck: list[AnyTask] = []
     looks: list[Delivery] = []
-    host = scope.host
+    host: Any = scope.host
     source, text = None, ""
     for task in list(members(scope)):
         by = canceller(task.scope)

@@ -56,7 +56,9 @@ class AsyncioKernel:
 
     async def wait_all_tasks_blocked(self) -> None:
         if self.simulation is not None:
-            await self.simulation.settle(self)
+            task = task_here()
+            assert task is not None, "awaited in a task"
+            await self.simulation.settle(task)
         else:
             await introspection.wait_all_tasks_blocked(self.loop, self._watchers)
 

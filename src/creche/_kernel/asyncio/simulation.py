@@ -42,8 +42,9 @@ class _Timer(BaseTimer):
     order: int
 
     def __lt__(self, other: Any) -> bool:
-        mine, theirs = self.when(), other.when()
-        return mine < theirs or (mine == theirs and self.order < other.order)
+        mine = self.when()
+        theirs: float = other.when()
+        return mine < theirs or (mine == theirs and self.order < int(other.order))
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
@@ -61,30 +62,31 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
-    def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:  # fmt: skip
+    # typeshed ties the arguments to the callback's; nothing here depends on them.
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         when = self._now + delay
         if delay > 0 and when <= self._now:
             when = nextafter(self._now, inf)
         return self.call_at(when, callback, *args, context=context)
 
-    def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:  # fmt: skip
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         if self.is_closed():
             raise RuntimeError("Event loop is closed")
         timer = _Timer(when, callback, args, self, context)
         self._timers += 1
         timer.order = self._timers
         heappush(self._scheduled, timer)
-        timer._scheduled = True  # type: ignore[attr-defined]  # pyright: ignore
+        native: Any = timer
+        native._scheduled = True
         return timer
 
-    def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         self._simulation.check_thread()
         return self.call_soon(callback, *args, context=context)
@@ -160,7 +162,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._scheduled.clear()
         self._simulation.steps = 0
         for task in tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore
+            native: Any = task
+            native._log_destroy_pending = False
 
     def _process_events(self, event_list: object) -> None:
         pass

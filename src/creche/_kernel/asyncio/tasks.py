@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -99,8 +99,10 @@ class Verbs:
         waiter.result()  # What it failed with says more than a cancellation.
         return True
 
-    def make_firm_waiter(self) -> Future[Any]:
-        return FirmFuture(loop=self.kernel.loop)
+    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> Future[Any]:
+        waiter = FirmFuture(loop=self.kernel.loop)
+        waiter.heard = heard
+        return waiter
 
     def check_parked(self, waiter: Any, /) -> None:
         if waiter.cancelled():
@@ -200,9 +202,13 @@ class FirmFuture(AnyFuture):
     (`to-thread` in benchmarks).
     """
 
-    __slots__ = ()
+    __slots__ = ("heard",)
+
+    heard: Callable[[], object] | None
 
     def cancel(self, msg: Any = None) -> bool:
+        if self.heard is not None and not self.done():
+            self.heard()
         return False
 
 

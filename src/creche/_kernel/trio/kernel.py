@@ -16,6 +16,7 @@ from ..exits import Exits
 from ..scope import Scope
 from . import introspection, private, readiness, scopes
 from .nest import Nest
+from .tasks import task_here
 
 if TYPE_CHECKING:
     from ..simulation import Simulation
@@ -47,7 +48,9 @@ class TrioKernel:
 
     async def wait_all_tasks_blocked(self) -> None:
         if self.simulation is not None:
-            await self.simulation.settle(self)
+            task = task_here()
+            assert task is not None, "awaited in a task"
+            await self.simulation.settle(task)
         else:
             await trio.testing.wait_all_tasks_blocked()
 
@@ -103,7 +106,8 @@ class TrioKernel:
         if self.simulation is not None:
             self.simulation.check_thread()
         try:
-            self._token.run_sync_soon(func, *args)
+            run: Callable[..., object] = copy_context().run
+            self._token.run_sync_soon(run, func, *args)
         except trio.RunFinishedError:
             raise RunFinishedError from None
 

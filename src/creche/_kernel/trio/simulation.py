@@ -145,6 +145,7 @@ class _Watcher(trio.abc.Instrument):
     def _force(self) -> None:
         """Throw into tasks that are blocked although they were cancelled, and would be for ever."""
         failure = self._simulation.failure
+        assert failure is not None, "a run stalls twice only when it is stopped"
         if self._simulation.forced > 1:
             self.queue.failure = failure
             return
@@ -153,7 +154,13 @@ class _Watcher(trio.abc.Instrument):
                 trio.lowlevel.reschedule(record.native, outcome.Error(failure))
 
 
-class _Tracer(_Watcher):
+class _Tracer(trio.abc.Instrument):
+    """Tells the director of steps. For itself, since Trio switches off an instrument that raises."""
+
+    def __init__(self, simulation: Simulation, queue: _Queue) -> None:
+        self._simulation = simulation
+        self.queue = queue
+
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         simulation = self._simulation
         if task in self.queue.users and not simulation.over:
@@ -184,8 +191,11 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation)
 
 def _run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation) -> Any:
     clock = _Clock()
-    watcher = (_Tracer if simulation.director.traces else _Watcher)(simulation, clock)
+    watcher = _Watcher(simulation, clock)
     queue = watcher.queue
+    instruments: list[trio.abc.Instrument] = [watcher]
+    if simulation.director.traces:
+        instruments.append(_Tracer(simulation, queue))
 
     def start_step(coro: Coroutine[Any, Any, None], name: str) -> None:
         queue.adopting = True
@@ -197,6 +207,7 @@ def _run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation
     async def main() -> Any:
         me = queue.main = trio.lowlevel.current_task()
         queue.users.add(me)
+        simulation.number(me)
         me.name = name_of_main(func)
         kernel_of_run().simulation = simulation
         try:
@@ -206,7 +217,7 @@ def _run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation
 
     simulation.start_step = start_step
     try:
-        return trio.run(main, clock=clock, instruments=[watcher])
+        return trio.run(main, clock=clock, instruments=instruments)
     finally:
         if trio.lowlevel.in_trio_run():  # Tasks would not end, and the queue raised.
             private.abandon_run()

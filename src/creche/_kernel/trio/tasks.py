@@ -121,7 +121,8 @@ class Task:
     def granted(self, waiter: Any, exc: BaseException, /) -> bool:
         return False  # Trio cancels no task that it has rescheduled.
 
-    make_firm_waiter = make_waiter
+    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> Waiter:
+        return self.make_waiter()  # Trio cancels by scopes only.
 
     async def park_shielded(self, waiter: Any, /) -> Any:
         return await waiter.wait_firmly()

@@ -112,7 +112,8 @@ class Run:
         self.end = self.time()
 
     def time(self) -> float:
-        return round(self.library.now() - self.begun, 3)
+        now: float = self.library.now()
+        return round(now - self.begun, 3)
 
     def note(self, path: Path, what: Any) -> None:
         self.log.setdefault(path, []).append(what)
