@@ -235,3 +235,24 @@ async def test_start_in_a_cancelled_group_runs_the_child_to_its_first_checkpoint
         log.append("not reached either")
     assert log == ["began"]
     assert tg.cancel_scope.cancelled_caught
+
+
+async def test_a_child_that_is_ready_when_the_caller_is_cancelled_and_ends_well_gives_its_value() -> (
+    None
+):
+    """As in Trio: nobody was interrupted, so the cancellation waits for the next checkpoint."""
+    log: list[object] = []
+
+    async def child(*, task_status: TaskStatus[int]) -> None:
+        scope.cancel()
+        task_status.started(3)
+        task_status.started(4)
+
+    async with create_task_group() as tg:
+        with CancelScope() as scope:
+            handle = await tg.start(child, return_handle=True)
+            log.append(handle.start_value)
+            await checkpoint()
+            log.append("not reached")
+    assert log == [3]
+    assert scope.cancelled_caught

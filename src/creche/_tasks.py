@@ -72,7 +72,8 @@ TASK_STATUS_IGNORED = _IgnoredTaskStatus()
 class _Starting:
     """The task status of a child of `start()`: waiting -> started | abandoned.
 
-    Abandoned means that the caller was cancelled first: nobody is left to hear `started()`.
+    Abandoned means that the caller was cancelled first, so the child does not move into the group.
+    If it ends well all the same, `start()` has its value, as in Trio.
     """
 
     __slots__ = ("abandoned", "move", "started_", "value")
@@ -96,6 +97,7 @@ class _Starting:
             self.value = value
         else:
             self.abandoned = True
+            self.value = value
 
 
 class TaskGroup:
@@ -318,13 +320,16 @@ class TaskGroup:
         handle.starting = status
         try:
             await nest.start(self._run(handle), handle, status)
-            if not status.started_:
+            if not status.started_ and not _ended_well(handle, status):
                 await current_task().checkpoint_if_cancelled()
         except BaseException as exc:
             self._start_interrupted(handle, exc)
-            raise
+            if not (_ended_well(handle, status) and current_task().in_cancelled_scope()):
+                raise
         finally:
             coro = None
+        if _ended_well(handle, status):
+            status.started_ = True
         if not status.started_:
             _raise_unstarted(handle)
         return handle if return_handle else status.value
@@ -379,6 +384,11 @@ class TaskGroup:
             "This task group is not active; no new tasks can be started: start them inside its "
             "'async with' block"
         )
+
+
+def _ended_well(handle: TaskHandle[Any], status: _Starting) -> bool:
+    """Tell whether a child was ready too late, when its caller was cancelled, and then returned."""
+    return status.abandoned and handle.state is FINISHED
 
 
 def create_task_group() -> TaskGroup:

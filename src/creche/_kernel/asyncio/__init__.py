@@ -7,6 +7,9 @@ What each room is for:
     timers.py        one heap of deadlines for each loop
     nest.py          where the children of a task group live
     readiness.py     descriptors
+    selector_thread.py  readiness for a loop that has none of its own
+    signals.py       waking the loop for a signal that hit another thread
+    simulation.py    a loop whose time and order a test decides
     introspection.py listing tasks, waiting until all are blocked
     kernel.py        the loop: puts the rooms together
     runner.py        starting a loop and leaving nothing behind

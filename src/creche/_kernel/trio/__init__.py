@@ -7,6 +7,7 @@ What each room is for:
     nest.py          where the children of a task group live: a nursery
     readiness.py     descriptors
     introspection.py listing tasks
+    simulation.py    a run whose time and order a test decides
     private.py       the little that Trio does not publish and we need, tested when first used
     kernel.py        the run: puts the rooms together
     runner.py        starting a run
