@@ -50,7 +50,7 @@ def test_demo_shows_every_example_on_every_backend_and_exits_0() -> None:
     for path in EXAMPLES.glob("*.py"):
         assert path.name in done.stdout
         for line in (EXAMPLES / "expected" / f"{path.stem}.txt").read_text().splitlines():
-            assert f"│ {line}\n" in done.stdout
+            assert f"│ {line}".rstrip() + "\n" in done.stdout
     number = len(list(EXAMPLES.glob("*.py")))
     for backend in BACKENDS:
         assert done.stdout.count(f"✓ {backend:<7} ") == number

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -40,8 +41,10 @@ class Nest:
         self._found: dict[Run, trio.lowlevel.Task] = {}
         self._scopes: dict[Run, trio.CancelScope] | None = None
         native = scope.native = self._nursery.cancel_scope
-        native.deadline = scope.deadline_
-        native.shield = scope.shield_
+        if scope.deadline_ != inf:  # Trio takes its time over each of the two, also for nothing.
+            native.deadline = scope.deadline_
+        if scope.shield_:
+            native.shield = True
         if scope.cancelled:
             native.cancel(scope.reason)
         host.stack.append(scope)
