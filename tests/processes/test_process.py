@@ -78,7 +78,7 @@ async def test_many_short_waits_cost_no_thread_and_no_descriptor_each() -> None:
     [
         (lambda process: process.terminate(), -signal.SIGTERM),
         (lambda process: process.kill(), -signal.SIGKILL),
-        (lambda process: process.send_signal(signal.SIGHUP), -signal.SIGHUP),
+        (lambda process: process.send_signal(signal.SIGUSR1), -signal.SIGUSR1),
     ],
     ids=["terminate", "kill", "send_signal"],
 )
