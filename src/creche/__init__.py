@@ -141,7 +141,7 @@ if TYPE_CHECKING:
     from ._sync import SemaphoreStatistics as SemaphoreStatistics
 
     # Task groups
-    from ._tasks import TASK_STATUS_IGNORED as TASK_STATUS_IGNORED
+    from ._task_status import TASK_STATUS_IGNORED as TASK_STATUS_IGNORED
     from ._tasks import create_task_group as create_task_group
 
     # Typed attributes
@@ -191,7 +191,8 @@ else:
             "CapacityLimiter CapacityLimiterStatistics Condition ConditionStatistics Event "
             "EventStatistics Lock LockStatistics ResourceGuard Semaphore SemaphoreStatistics"
         ),
-        "_tasks": "TASK_STATUS_IGNORED create_task_group",
+        "_task_status": "TASK_STATUS_IGNORED",
+        "_tasks": "create_task_group",
         "_typedattr": "TypedAttributeProvider TypedAttributeSet typed_attribute",
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -1,6 +1,7 @@
 r"""`TaskHandle`: what a task group returns for each task it starts.
 
-Knows no event loop and no group, but for one function that cancels its task.
+Knows no event loop and no group, but for one function that cancels its task. What begins with an
+underscore is for the room of the groups, `_tasks.py`, which fills in handles and ends them.
 
     pending ----------------------> finished | failed | cancelled
        \--cancel()--> cancelling ------^
@@ -58,21 +59,20 @@ class TaskHandle(Generic[T_co]):
 
     __slots__ = (
         "__weakref__",
+        "_coro",
+        "_nest",
         "_origin",
         "_outcome",
         "_scope",
+        "_starting",
+        "_state",
         "_waiters",
-        "coro_",
         "key",
-        "nest",
-        "starting",
-        "state",
     )
 
     Status: TypeAlias = _Status
 
-    key: Any
-    """The kernel's own name for the task."""
+    key: Any  # The kernel's own name for the task: see the contract's `Label`.
 
     def __init__(
         self,
@@ -80,19 +80,19 @@ class TaskHandle(Generic[T_co]):
         name: object,
         cancel_scope: CancelScope | None = None,
     ) -> None:
-        self.coro_ = coro
+        self._coro = coro
         self._origin = name
         self._scope = cancel_scope
-        self.state = PENDING
-        self.nest: Nest | None = None
-        self.starting: Any = None
+        self._state = PENDING
+        self._nest: Nest | None = None
+        self._starting: Any = None
         self._outcome: Any = None
         self._waiters: list[Waiter] | None = None
 
     @property
     def status(self) -> _Status:
         """The state of the task, as a `TaskHandle.Status`."""
-        return self.state
+        return self._state
 
     @property
     def name(self) -> str:
@@ -105,7 +105,7 @@ class TaskHandle(Generic[T_co]):
     @property
     def coro(self) -> Coroutine[Any, Any, T_co]:
         """The coroutine that the task runs."""
-        return self.coro_
+        return self._coro
 
     @property
     def return_value(self) -> T_co:
@@ -115,7 +115,7 @@ class TaskHandle(Generic[T_co]):
         :raises TaskCancelled: if it was cancelled
         :raises TaskFailed: if it raised; what it raised is the cause
         """
-        if self.state is FINISHED:
+        if self._state is FINISHED:
             value: T_co = self._outcome
             return value
         raise self._no_value()
@@ -127,10 +127,10 @@ class TaskHandle(Generic[T_co]):
         :raises TaskNotFinished: if it has not ended
         :raises TaskCancelled: if it was cancelled
         """
-        if self.state is FAILED:
+        if self._state is FAILED:
             exc: BaseException = self._outcome
             return exc
-        if self.state is FINISHED:
+        if self._state is FINISHED:
             return None
         raise self._no_value()
 
@@ -140,7 +140,7 @@ class TaskHandle(Generic[T_co]):
 
         :raises RuntimeError: if it was not started with `TaskGroup.start()`
         """
-        starting = self.starting
+        starting = self._starting
         if starting is None or not starting.started_:
             raise RuntimeError("the task was not started with TaskGroup.start()")
         return starting.value
@@ -150,12 +150,12 @@ class TaskHandle(Generic[T_co]):
 
         Does nothing to a task that has ended.
         """
-        if self.state is PENDING:
-            self.state = CANCELLING
+        if self._state is PENDING:
+            self._state = CANCELLING
             if self._scope is not None:
                 self._scope.cancel()
-            if self.nest is not None:
-                self.nest.cancel_child(self.key, None)
+            if self._nest is not None:
+                self._nest.cancel_child(self.key, None)
 
     async def wait(self) -> None:
         """Wait until the task has ended, however it ended. A checkpoint."""
@@ -164,7 +164,7 @@ class TaskHandle(Generic[T_co]):
             task.credit -= 1
         else:
             await task.give_way()
-        if self.state is PENDING or self.state is CANCELLING:
+        if self._state is PENDING or self._state is CANCELLING:
             waiter = task.make_waiter()
             waiters = self._waiters
             if waiters is None:
@@ -179,14 +179,14 @@ class TaskHandle(Generic[T_co]):
 
     def __await__(self) -> Generator[Any, Any, T_co]:
         yield from self.wait().__await__()
-        if self.state is FINISHED:
+        if self._state is FINISHED:
             value: T_co = self._outcome
             return value
         raise self._no_value()
 
-    def end(self, state: _Status, outcome: Any) -> None:
+    def _end(self, state: _Status, outcome: Any) -> None:
         """Note how the task ended, and wake whoever waits for that."""
-        self.state = state
+        self._state = state
         self._outcome = outcome
         waiters, self._waiters = self._waiters, None
         if waiters is not None:
@@ -194,14 +194,14 @@ class TaskHandle(Generic[T_co]):
                 if not waiter.done():
                     waiter.set_result(None)
 
-    def failure(self) -> BaseException:
+    def _failure(self) -> BaseException:
         """Return what the task raised; only of one that failed or was cancelled."""
         exc: BaseException = self._outcome
         return exc
 
     def _no_value(self) -> Exception:
-        if self.state is FAILED or self.state is CANCELLED:
-            failed = self.state is FAILED
+        if self._state is FAILED or self._state is CANCELLED:
+            failed = self._state is FAILED
             error = (
                 TaskFailed("the task raised an exception")
                 if failed
@@ -213,8 +213,8 @@ class TaskHandle(Generic[T_co]):
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} {self.state.name.lower()} name={self.name!r} "
-            f"coro={self.coro_!r}>"
+            f"<{type(self).__name__} {self._state.name.lower()} name={self.name!r} "
+            f"coro={self._coro!r}>"
         )
 
 

@@ -11,93 +11,32 @@ from outside the group, by the rules of Trio: with errors it is in the group wit
 cancelled scope around it will take it out again.
 """
 
+# A group and its handles are one thing in two rooms.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
+from sys import _getframe  # nothing public gives frames
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 from ._handles import CANCELLED, CANCELLING, FAILED, FINISHED, TaskHandle, name_of, origin_of
 from ._kernel import current_task
 from ._kernel.scope import link
 from ._scopes import CancelScope
+from ._task_status import Starting
 
 if TYPE_CHECKING:
     from contextvars import Context
     from typing import Self, Unpack
 
-    from typing_extensions import TypeVar as DefaultTypeVar
-
     from ._kernel.contract import Nest, Task
-
-    T_contra = DefaultTypeVar("T_contra", contravariant=True, default=None)
-else:
-    T_contra = TypeVar("T_contra", contravariant=True)
 
 T_co = TypeVar("T_co", covariant=True)
 PosArgsT = TypeVarTuple("PosArgsT")
 
 MESSAGE = "unhandled errors in a TaskGroup"
-
-
-class TaskStatus(Protocol[T_contra]):
-    """What a function started with `TaskGroup.start()` gets as `task_status`."""
-
-    @overload
-    def started(self: TaskStatus[None]) -> None: ...
-
-    @overload
-    def started(self, value: T_contra) -> None: ...
-
-    def started(self, value: T_contra | None = None) -> None:
-        """Say that the task is ready: `start()` returns `value` to its caller.
-
-        :raises RuntimeError: if called a second time
-        """
-
-
-class _IgnoredTaskStatus(TaskStatus[object]):
-    """The task status of a function that is called without `start()`."""
-
-    __slots__ = ()
-
-    def started(self, value: object = None) -> None:
-        pass
-
-
-TASK_STATUS_IGNORED = _IgnoredTaskStatus()
-
-
-class _Starting:
-    """The task status of a child of `start()`: waiting -> started | abandoned.
-
-    Abandoned means that the caller was cancelled first, so the child does not move into the group.
-    If it ends well all the same, `start()` has its value, as in Trio.
-    """
-
-    __slots__ = ("abandoned", "move", "started_", "value")
-
-    def __init__(self) -> None:
-        self.move: Callable[[], bool] | None = None
-        self.value: Any = None
-        self.started_ = False
-        self.abandoned = False
-
-    def started(self, value: Any = None) -> None:
-        if self.started_:
-            raise RuntimeError(
-                "called 'started' twice on the same task status: call it once, when the task is "
-                "ready"
-            )
-        if self.abandoned:
-            return
-        if self.move is not None and self.move():
-            self.started_ = True
-            self.value = value
-        else:
-            self.abandoned = True
-            self.value = value
 
 
 class TaskGroup:
@@ -236,7 +175,7 @@ class TaskGroup:
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = _checked(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
-        handle.nest = nest
+        handle._nest = nest
         nest.spawn(self._run(handle), handle, None)
         return handle
 
@@ -266,7 +205,7 @@ class TaskGroup:
             coro.close()
             raise self._inactive()
         handle = TaskHandle(coro, origin_of(None, coro, name))
-        handle.nest = nest
+        handle._nest = nest
         nest.spawn(self._run(handle), handle, context)
         return handle
 
@@ -311,13 +250,13 @@ class TaskGroup:
         nest = self._nest
         if not self._open or nest is None:
             raise self._inactive()
-        status = _Starting()
+        status = Starting()
         coro: Any = func(*args, task_status=status)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = _checked(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
-        handle.nest = nest
-        handle.starting = status
+        handle._nest = nest
+        handle._starting = status
         try:
             await nest.start(self._run(handle), handle, status)
             if not status.started_ and not _ended_well(handle, status):
@@ -336,9 +275,9 @@ class TaskGroup:
 
     def _start_interrupted(self, handle: TaskHandle[Any], exc: BaseException) -> None:
         """The caller of `start()` was cancelled. An error of the child says more, so it wins."""
-        if handle.state is FAILED:
+        if handle._state is FAILED:
             try:
-                raise handle.failure()
+                raise handle._failure()
             finally:
                 del handle, exc
 
@@ -346,10 +285,10 @@ class TaskGroup:
         """What each task of the group really runs. Raises no error of the task."""
         cancelled = None
         try:
-            handle.end(FINISHED, await handle.coro_)
+            handle._end(FINISHED, await handle._coro)
         except BaseException as exc:
             cancelled = self._ended_badly(handle, exc)
-        nest, key = handle.nest, handle.key
+        nest, key = handle._nest, handle.key
         assert nest is not None, "set before the task was spawned"
         # The frames of the task's exception lead here, and the handle holds that exception.
         del handle, self
@@ -365,15 +304,15 @@ class TaskGroup:
         host = self._host
         assert host is not None, "a task runs in a group that was entered"
         cancelled_class = host.kernel.cancelled_class
-        alone = handle.state is CANCELLING
+        alone = handle._state is CANCELLING
         if alone and isinstance(exc, BaseExceptionGroup):
             rest = exc.split(cancelled_class)[1]
             exc = cancelled_class() if rest is None else rest
         if isinstance(exc, cancelled_class):
-            handle.end(CANCELLED, exc)
+            handle._end(CANCELLED, exc)
             return None if alone else exc
-        handle.end(FAILED, exc)
-        starting = handle.starting
+        handle._end(FAILED, exc)
+        starting = handle._starting
         if starting is None or starting.started_:
             self._errors.append(exc)
             self.cancel_scope.cancel()
@@ -386,9 +325,9 @@ class TaskGroup:
         )
 
 
-def _ended_well(handle: TaskHandle[Any], status: _Starting) -> bool:
+def _ended_well(handle: TaskHandle[Any], status: Starting) -> bool:
     """Tell whether a child was ready too late, when its caller was cancelled, and then returned."""
-    return status.abandoned and handle.state is FINISHED
+    return status.abandoned and handle._state is FINISHED
 
 
 def create_task_group() -> TaskGroup:
@@ -408,7 +347,7 @@ def _checked(func: Any, coro: Any) -> Any:
 
 def _raise_unstarted(handle: TaskHandle[Any]) -> None:
     """Raise what kept a child of `start()` from calling `started()`, bare."""
-    exc = handle.failure() if handle.state is FAILED else None
+    exc = handle._failure() if handle._state is FAILED else None
     try:
         if exc is not None:
             raise exc

@@ -35,5 +35,5 @@ from ._net.abc import UNIXDatagramPacketType as UNIXDatagramPacketType
 from ._net.abc import UNIXDatagramSocket as UNIXDatagramSocket
 from ._net.abc import UNIXSocketStream as UNIXSocketStream
 from ._processes.abc import Process as Process
+from ._task_status import TaskStatus as TaskStatus
 from ._tasks import TaskGroup as TaskGroup
-from ._tasks import TaskStatus as TaskStatus

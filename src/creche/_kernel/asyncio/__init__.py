@@ -3,7 +3,9 @@
 What each room is for:
 
     tasks.py         the running task: parking, checkpoints, foreign tasks
-    cancellation.py  scopes, and bringing their cancellation home without polling
+    reach.py         what the cancellation of a scope reaches
+    delivery.py      bringing a cancellation home to one task, without polling
+    cancellation.py  scopes that are cancelled, entered and left
     timers.py        one heap of deadlines for each loop
     nest.py          where the children of a task group live
     readiness.py     descriptors

@@ -8,7 +8,7 @@ from types import coroutine
 from typing import Any
 
 from ..contract import TaskRecord
-from .cancellation import canceller
+from .reach import canceller
 from .tasks import state_of
 
 _QUIET_PASSES = 3

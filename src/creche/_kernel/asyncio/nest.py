@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET, Label, Starting
 from ..scope import Scope, unlink
-from .cancellation import Delivery, canceller, deliver, interrupt, spread
+from .cancellation import deliver, interrupt, spread
+from .delivery import Delivery
+from .reach import canceller
 from .tasks import Task, task_here
 
 if TYPE_CHECKING:

@@ -19,7 +19,9 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..contract import BUDGET, TaskRecord
-from .cancellation import Delivery, canceller, interrupt, message
+from .cancellation import interrupt
+from .delivery import Delivery
+from .reach import canceller, message
 
 if TYPE_CHECKING:
     from ..scope import Scope

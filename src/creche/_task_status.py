@@ -1,0 +1,75 @@
+"""`TaskStatus`: how a task that was started with `TaskGroup.start()` says that it is ready.
+
+Knows no group and no event loop: how a child moves into its group is the kernel's `move`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    T_contra = DefaultTypeVar("T_contra", contravariant=True, default=None)
+else:
+    T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class TaskStatus(Protocol[T_contra]):
+    """What a function started with `TaskGroup.start()` gets as `task_status`."""
+
+    @overload
+    def started(self: TaskStatus[None]) -> None: ...
+
+    @overload
+    def started(self, value: T_contra) -> None: ...
+
+    def started(self, value: T_contra | None = None) -> None:
+        """Say that the task is ready: `start()` returns `value` to its caller.
+
+        :raises RuntimeError: if called a second time
+        """
+
+
+class _IgnoredTaskStatus(TaskStatus[object]):
+    """The task status of a function that is called without `start()`."""
+
+    __slots__ = ()
+
+    def started(self, value: object = None) -> None:
+        pass
+
+
+TASK_STATUS_IGNORED = _IgnoredTaskStatus()
+
+
+class Starting:
+    """The task status of a child of `start()`: waiting -> started | abandoned.
+
+    Abandoned means that the caller was cancelled first, so the child does not move into the group.
+    If it ends well all the same, `start()` has its value, as in Trio.
+    """
+
+    __slots__ = ("abandoned", "move", "started_", "value")
+
+    def __init__(self) -> None:
+        self.move: Callable[[], bool] | None = None
+        self.value: Any = None
+        self.started_ = False
+        self.abandoned = False
+
+    def started(self, value: Any = None) -> None:
+        if self.started_:
+            raise RuntimeError(
+                "called 'started' twice on the same task status: call it once, when the task is "
+                "ready"
+            )
+        if self.abandoned:
+            return
+        if self.move is not None and self.move():
+            self.started_ = True
+            self.value = value
+        else:
+            self.abandoned = True
+            self.value = value
