@@ -11,11 +11,11 @@ BIN = .venv/bin
 TYPED = src tests benchmarks examples scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs soak clean
+.PHONY: help demo test test-clients check bench docs soak clean
 
 help: ## show this
-	@grep -E '^[a-z]+: ## ' $(MAKEFILE_LIST) | sed 's/: ## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-7s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+: ## ' $(MAKEFILE_LIST) | sed 's/: ## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## watch the task chapter come true on every backend
 	@$(ENVIRONMENTS) main --group demo
@@ -23,6 +23,9 @@ demo: ## watch the task chapter come true on every backend
 
 test: ## run the tests on every CPython from 3.11 on
 	@$(ENVIRONMENTS) test $(PY:%=--only=%) $(ARGS)
+
+test-clients: ## run FastAPI, httpx, MCP and others, and their own tests, on Creche in AnyIO's place
+	@$(ENVIRONMENTS) clients $(ARGS)
 
 check: ## lint, formatting, types, import contracts
 	@$(ENVIRONMENTS) main --group lint

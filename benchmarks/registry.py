@@ -9,12 +9,14 @@ from . import (
     work_datagram,
     work_files,
     work_processes,
+    work_simulation,
     work_streams,
     work_sync,
     work_tasks,
     work_tcp,
     work_threads,
     work_unix,
+    work_web,
     work_wrappers,
 )
 from .model import Backend, Row
@@ -32,6 +34,8 @@ ROWS: tuple[Row, ...] = (
     *work_threads.ROWS,
     *work_processes.ROWS,
     *work_files.ROWS,
+    *work_web.ROWS,
+    *work_simulation.ROWS,
     *special.ROWS,
 )
 

@@ -1,7 +1,8 @@
 """The work of UDP: two tasks in one process that send each other datagrams over 127.0.0.1.
 
 asyncio's side is its datagram endpoint with a protocol that hands what comes to a waiting task;
-``protocols`` are two that answer each other in callbacks, without any task.
+``protocols`` are two that answer each other in callbacks, without any task. They take 16 µs of
+Creche's 21, which are 0.39 or 0.85 of the endpoint's, as for TCP: see `work_tcp.py`.
 """
 
 from __future__ import annotations

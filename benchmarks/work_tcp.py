@@ -3,6 +3,12 @@
 Connecting is set-up. Every byte that is sent is received before the clock stops. asyncio's
 streams drain after every write, as a program that wants back-pressure does. ``sock_*`` is the
 loop's own socket calls, for information.
+
+asyncio's figures are of two kinds. Its transports ask for 256 KiB at each read, and glibc maps and
+unmaps such a block each time, until the process has once freed one as large: then its ping-pong
+takes half the time. What ran before decides, so Creche's is 0.37 or 0.75 of it. Of those 22 µs, 16
+are the system's and the loop's, for callbacks that answer each other without any task, and 19 are
+the least with two tasks that wait for a future and do nothing else.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Finds the CPythons of this machine and keeps a virtual environment for each.
 
 Owns `.venv`, the main environment: made with the newest CPython, and the only one that holds more
-than the tests need; and `.venvs/3.N`, one for each other minor version, for the tests. Knows only
-the standard library of Python 3.11, for it runs before anything is installed. It runs on POSIX.
+than the tests need; `.venvs/3.N`, one for each other minor version, for the tests; and
+`.venvs/clients`, with packages that require AnyIO, which are nobody else's business. Knows only the
+standard library of Python 3.11, for it runs before anything is installed. It runs on POSIX.
 
     environments.py list                      what was found, and what each is used for
     environments.py main [--group NAME]...    make or complete the main environment
     environments.py test [--only 3.N] [ARGS]  run pytest with ARGS on every interpreter
+    environments.py clients [ARGS]            run the tests of real clients, with ARGS for pytest
 
 An environment is
 
@@ -38,6 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "pyproject.toml"
 MAIN = ROOT / ".venv"
 OTHERS = ROOT / ".venvs"
+CLIENTS = ROOT / "tests" / "clients"
 STAMP = "creche.json"
 
 OLDEST = (3, 11)
@@ -237,6 +240,20 @@ def test_environment(interpreter: Interpreter) -> Environment:
     return environment
 
 
+def clients_environment() -> Environment:
+    """The environment of the clients, on the main environment's interpreter."""
+    interpreter = probe(main_environment([]).python)
+    if interpreter is None:
+        raise Failure(f"{MAIN} does not run. `make clean` and try again.")
+    environment = Environment(OTHERS / "clients")
+    with taking_turns():
+        if environment.stamp().get("interpreter") != interpreter.executable:
+            environment.make(interpreter, with_pip=True)  # its tests fetch sources with it
+        if not environment.ready(["clients"]):
+            environment.install(["clients"], interpreter.executable)
+    return environment
+
+
 def minor_of(environment: Environment) -> str:
     interpreter = probe(environment.python)
     if interpreter is None:
@@ -293,6 +310,16 @@ def tests_on(interpreter: Interpreter, arguments: Sequence[str]) -> tuple[str, f
     return outcome, time.monotonic() - started
 
 
+def run_client_tests(arguments: Sequence[str]) -> int:
+    """Run the tests of real clients, which import AnyIO, with Creche in its place."""
+    python = clients_environment().python
+    options = [f"--config-file={CLIENTS / 'pytest.ini'}", *arguments]
+    environment = os.environ | {"CRECHE_AS_ANYIO": "1"}
+    return subprocess.run(
+        [python, "-m", "pytest", *options], cwd=CLIENTS, env=environment, check=False
+    ).returncode
+
+
 def pip(*arguments: str | Path) -> None:
     # Twice quiet: what went wrong and nothing else.
     run([MAIN / "bin" / "python", "-m", "pip", "-qq", "--disable-pip-version-check", *arguments])
@@ -317,14 +344,17 @@ def main(arguments: Sequence[str]) -> int:
     making.add_argument("--group", action="append", default=[], help="a dependency group it needs")
     testing = commands.add_parser("test", help="run pytest on every interpreter")
     testing.add_argument("--only", action="append", default=[], metavar="3.N")
+    commands.add_parser("clients", help="run the tests of real clients")
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command != "test":
+    if rest and options.command not in ("test", "clients"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         if options.command == "list":
             return list_interpreters()
         if options.command == "test":
             return run_tests(options.only, rest)
+        if options.command == "clients":
+            return run_client_tests(rest)
         main_environment(options.group)
     except Failure as failure:
         print(failure, file=sys.stderr)

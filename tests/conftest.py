@@ -43,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "backends(*names): the only backends this test is for")
     config.addinivalue_line("markers", "time_limit(seconds): the safety timeout of this test")
+    config.addinivalue_line("markers", "ipv6: for machines that have IPv6 (see net/conftest.py)")
     if not config.getini("filterwarnings"):
         config.addinivalue_line("filterwarnings", "error")
     reports = config.stash[loop_reports_key] = LoopReports()

@@ -7,9 +7,9 @@ Trio's nurseries and scopes and those of Creche nest in each other.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from _harness import Backend, leaves, on_asyncio, on_trio
 from creche import (
@@ -29,12 +29,6 @@ from creche import (
 )
 from creche.abc import TaskGroup, TaskStatus
 from creche.lowlevel import checkpoint
-
-if TYPE_CHECKING:
-    import trio
-else:
-    trio = pytest.importorskip("trio")  # the whole suite needs it; see the report header
-
 
 # asyncio
 

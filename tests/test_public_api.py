@@ -16,11 +16,13 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 import creche
+from creche._files.base import PathBase
 
 LISTING = Path(__file__).with_name("api") / "public.txt"
 MODULES = (
@@ -33,6 +35,7 @@ MODULES = (
     "creche.streams.memory",
     "creche.streams.stapled",
     "creche.testing",
+    "creche.testing.contracts",
 )
 
 
@@ -90,9 +93,34 @@ def _class(name: str, cls: type) -> Iterator[str]:
         made_by = inspect.getattr_static(cls, "__init__")
     init = f"  init{_signature(made_by)}" if isinstance(made_by, types.FunctionType) else ""
     yield f"    class {name}({', '.join(bases)}){init}"
-    for member, value in sorted(vars(cls).items()):
+    members = {member: value for part in _parts(cls) for member, value in vars(part).items()}
+    for member, value in sorted(members.items()):
         if _shown(member, cls):
             yield from _member(member, value)
+
+
+def _parts(cls: type) -> Iterator[type]:
+    """The class, and before it those of its bases that nobody publishes: the last one counts.
+
+    Not `PathBase`, whose methods differ by the version of Python and are compared with pathlib's, and
+    nothing of the kernel's.
+    """
+    for base in reversed(cls.__mro__):
+        room = base.__module__
+        ours = room.startswith("creche.") and not room.startswith("creche._kernel.")
+        if base is cls or (ours and base is not PathBase and base not in _published()):
+            yield base
+
+
+@cache
+def _published() -> set[Any]:
+    modules = [import_module(name) for name in MODULES]
+    return {
+        value
+        for module in modules
+        for name in _public_names(module.__name__)
+        if inspect.isclass(value := getattr(module, name))
+    }
 
 
 PROTOCOL = re.compile(r"__(a?enter|a?exit|a?iter|anext|await|call|(async)?contextmanager)__")

@@ -4,6 +4,8 @@ This file is the list of the public names. What is told to type checkers by `imp
 Python by a table, and a module is loaded when one of its names is first used: `import creche` costs
 next to nothing, and a program pays for what it uses. `tests/test_public_api.py` holds the two
 lists to each other.
+
+PYTEST_DONT_REWRITE: pytest, which has a plugin in this package, may begin when this is long imported.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
     from . import abc as abc
     from . import debug as debug
     from . import from_thread as from_thread
+    from . import functools as functools
+    from . import itertools as itertools
     from . import lowlevel as lowlevel
+    from . import streams as streams
     from . import testing as testing
     from . import to_interpreter as to_interpreter
     from . import to_process as to_process
@@ -200,7 +205,10 @@ else:
         "abc",
         "debug",
         "from_thread",
+        "functools",
+        "itertools",
         "lowlevel",
+        "streams",
         "testing",
         "to_interpreter",
         "to_process",

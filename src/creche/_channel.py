@@ -27,6 +27,7 @@ from collections import deque
 from typing import Any, Final, NamedTuple
 
 from ._exceptions import BrokenResourceError, ClosedResourceError, EndOfStream
+from ._names import Place
 from ._queue import WaitQueue
 
 NOTHING: Final = object()
@@ -57,8 +58,11 @@ class MemoryObjectStreamStatistics(NamedTuple):
 class Channel:
     """The shared state of a memory stream's ends."""
 
-    __slots__ = ("buffer", "open_receivers", "open_senders", "receivers", "senders", "size")
+    __slots__ = ("buffer", "name", "open_receivers", "open_senders", "receivers", "senders",
+                 "size")  # fmt: skip
 
+    name: str | Place
+    """What the two ends are called; only set if there is something to keep."""
     size: float
     """The most items that `buffer` may hold."""
     senders: WaitQueue[tuple[object, Any]]

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from ._exceptions import NoEventLoopError
 from ._kernel import current_kernel
 from ._waits import Wait, Waits
 
@@ -82,10 +83,12 @@ def find_deadlocks() -> list[Deadlock]:
     does not count. A look at one moment: cancelling one of the tasks would still undo the circle. Not
     a checkpoint; costs nothing until it is called.
 
-    :return: the circles, an empty list if there are none
-    :raises NoEventLoopError: no event loop runs in this thread
+    :return: the circles, an empty list if there are none, or no event loop runs in this thread
     """
-    kernel = current_kernel()
+    try:
+        kernel = current_kernel()
+    except NoEventLoopError:
+        return []
     waits = Waits(kernel)
     stuck = {
         id(wait.record.native): wait

@@ -99,7 +99,13 @@ async def sleep(delay: float) -> None:
         await task.checkpoint()
         return
     kernel = task.kernel
-    await kernel.sleep_until(kernel.now() + delay)
+    now = kernel.now()
+    deadline = now + delay
+    if deadline == now:  # Too short for the float at this date; yet no sleep may take no time.
+        from ._kernel.simulation import after
+
+        deadline = after(now)
+    await kernel.sleep_until(deadline)
 
 
 async def sleep_until(deadline: float) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Generator
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from . import _names
 from ._exceptions import FutureAlreadyFinished, FutureCancelled, FutureFailed, FutureNotFinished
 from ._sync import Event
 
@@ -27,7 +28,7 @@ T = TypeVar("T")
 class Future(Generic[T]):
     """A value that is set once, by any task, and that any number of tasks can await.
 
-    :param name: shown in the `repr`
+    :param name: what `repr` and reports of deadlocks call it
     """
 
     __slots__ = ("__weakref__", "_done", "_exception", "_name", "_status", "_value")
@@ -43,7 +44,7 @@ class Future(Generic[T]):
     _value: T
 
     def __init__(self, *, name: str | None = None) -> None:
-        self._name = name
+        self._name: str | _names.Place | None = _names.label(name) if _names.noting else name
         self._status = Future.Status.PENDING
         self._exception: BaseException | None = None
         self._done = Event()
@@ -130,7 +131,7 @@ class Future(Generic[T]):
         return FutureFailed("the future raised an exception")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._status.name.lower()} name={self._name!r}>"
+        return f"<{type(self).__name__} {self._status.name.lower()} name={_names.given(self)!r}>"
 
 
 def _check_exception(exception: object) -> None:

@@ -106,3 +106,9 @@ async def close_all(sources: Iterable[Source[Any]]) -> None:
             await source.aclose()
         finally:
             await close_all(remaining)
+
+
+async def all_of(source: Source[T]) -> list[T]:
+    """Pull all items."""
+    async with source as items:
+        return [item async for item in items]

@@ -6,6 +6,7 @@ import warnings
 from math import inf
 from typing import TypeVar
 
+from . import _names
 from ._channel import Channel
 from .streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -21,6 +22,7 @@ class create_memory_object_stream(  # noqa: N801  # a function that can be subsc
     `max_buffer_size`, is how many items `send` may leave in the buffer before it waits for
     receivers. With 0, the default, `send` waits until a receiver has the item; with `math.inf` it
     never waits. `item_type` is deprecated, and without effect: write the type in brackets.
+    `name` is what reports of deadlocks call the stream.
 
     ```python
     import creche
@@ -42,7 +44,7 @@ class create_memory_object_stream(  # noqa: N801  # a function that can be subsc
     __slots__ = ()
 
     def __new__(  # type: ignore[misc]  # returns a plain tuple, which is all a caller needs
-        cls, max_buffer_size: float = 0, item_type: object = None
+        cls, max_buffer_size: float = 0, item_type: object = None, *, name: str | None = None
     ) -> tuple[MemoryObjectSendStream[T_Item], MemoryObjectReceiveStream[T_Item]]:
         if max_buffer_size != inf and not isinstance(max_buffer_size, int):
             raise ValueError(
@@ -62,4 +64,6 @@ class create_memory_object_stream(  # noqa: N801  # a function that can be subsc
                 stacklevel=2,
             )
         channel = Channel(max_buffer_size)
+        if name is not None or _names.noting:
+            channel.name = _names.label(name)
         return MemoryObjectSendStream(channel), MemoryObjectReceiveStream(channel)

@@ -259,15 +259,17 @@ class TaskGroup:
         handle._starting = status
         try:
             await nest.start(self._run(handle), handle, status)
-            if not status.started_ and not _ended_well(handle, status):
+            if not status.started_ and handle._state is not FINISHED:
                 await current_task().checkpoint_if_cancelled()
         except BaseException as exc:
             self._start_interrupted(handle, exc)
-            if not (_ended_well(handle, status) and current_task().in_cancelled_scope()):
+            # As in Trio: where the child returned nobody was interrupted, so that it is its return
+            # that counts, and the cancellation comes at the next checkpoint.
+            if handle._state is not FINISHED or not current_task().in_cancelled_scope():
                 raise
         finally:
             coro = None
-        if _ended_well(handle, status):
+        if status.abandoned and handle._state is FINISHED:
             status.started_ = True
         if not status.started_:
             _raise_unstarted(handle)
@@ -304,10 +306,16 @@ class TaskGroup:
         host = self._host
         assert host is not None, "a task runs in a group that was entered"
         cancelled_class = host.kernel.cancelled_class
-        alone = handle._state is CANCELLING
-        if alone and isinstance(exc, BaseExceptionGroup):
+        nest = handle._nest
+        # Where the group is cancelled too, the cancellation is the group's, as in Trio: a scope
+        # leaves it to those around it.
+        alone = handle._state is CANCELLING and nest is not None and not nest.cancelled()
+        if isinstance(exc, BaseExceptionGroup):
             rest = exc.split(cancelled_class)[1]
-            exc = cancelled_class() if rest is None else rest
+            if rest is None:
+                exc = _first_of(exc)  # `except*` has left nothing but cancellations.
+            elif alone:
+                exc = rest
         if isinstance(exc, cancelled_class):
             handle._end(CANCELLED, exc)
             return None if alone else exc
@@ -325,11 +333,6 @@ class TaskGroup:
         )
 
 
-def _ended_well(handle: TaskHandle[Any], status: Starting) -> bool:
-    """Tell whether a child was ready too late, when its caller was cancelled, and then returned."""
-    return status.abandoned and handle._state is FINISHED
-
-
 def create_task_group() -> TaskGroup:
     """Make a task group, to be entered with `async with`."""
     return TaskGroup()
@@ -343,6 +346,14 @@ def _checked(func: Any, coro: Any) -> Any:
         f"Expected {name_of(func)}() to return a coroutine, but the return value ({coro!r}) is "
         f"not a coroutine object"
     )
+
+
+def _first_of(exc: BaseException) -> BaseException:
+    """Return the first exception in a tree of groups."""
+    first: Any = exc
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first  # type: ignore[no-any-return]
 
 
 def _raise_unstarted(handle: TaskHandle[Any]) -> None:

@@ -4,24 +4,27 @@ Primitives register nothing, so this costs nothing until somebody asks. A task t
 primitive has the primitive's own frame on its stack, and in it `self`, the waiter and the task: from
 there on it is all in the primitive, as who holds a lock. Knows no event loop.
 
-Names: an object is called what the program calls it, by the variable or attribute that is this very
-object in a frame of some task, those of the main task first. So two tasks do not call one lock by
-two names.
+Names: an object is called by the name that it was given; else what the program calls it, by the
+variable or attribute that is this very object in a frame of some task, those of the main task first,
+so that two tasks do not call one lock by two names; else by the place where it was made, if that
+was noted (`_names.py`).
 """
 
 from __future__ import annotations
 
 import gc
 import inspect
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from math import inf
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from ._futures import Future
 from ._handles import TaskHandle
+from ._names import Place, label_of, short_path
+from ._names import in_library as in_library
 from ._sync import CapacityLimiter, Condition, Event, Lock, Semaphore
 from ._tasks import TaskGroup
 from .streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -29,7 +32,6 @@ from .streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 if TYPE_CHECKING:
     from ._kernel.contract import Kernel, TaskRecord
 
-_LIBRARIES = frozenset(("asyncio", "contextlib", "creche", "trio"))
 _HIDDEN = ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow",
            "anext_awaitable")  # fmt: skip
 _INSIDE = ("cr_frame", "gi_frame", "ag_frame")
@@ -63,21 +65,27 @@ class Waits:
     def __init__(self, kernel: Kernel) -> None:
         records = {record.id: record for record in kernel.tasks()}
         simulation = kernel.simulation
+        births = {} if simulation is None else simulation.order()
 
         def order(record: TaskRecord) -> tuple[int, int, str]:
-            born = 0 if simulation is None else simulation.known(record.native)
-            return _depth(record, records), born, record.name
+            return _depth(record, records), births.get(record.native, 0), record.name
 
         self.records = sorted(records.values(), key=order)
         self._by_native = {id(record.native): record for record in self.records}
         self._frames = {record.id: frames_of(record.coro) for record in self.records}
         self._running = _stack()
-        self._names = _names(self.records)
+        kept = None if simulation is None else simulation.names
+        self._names = _names(self.records) if kept is None else _kept_names(self.records, kept)
 
     def name(self, native: Any) -> str:
         """Name a task, so that no two of a loop have the same name."""
         record = self._by_native.get(id(native))
         return self._names[record.id] if record is not None else "a task that has ended"
+
+    def in_order(self, natives: Iterable[Any]) -> list[Any]:
+        """Put tasks in the order of the list of all: that of a set is another in each process."""
+        wanted = set(natives)
+        return [record.native for record in self.records if record.native in wanted]
 
     def all(self) -> list[Wait]:
         """Say of every task what it waits for."""
@@ -88,14 +96,18 @@ class Waits:
         return wait_of(record, self._frames[record.id], self)
 
     def called(self, thing: object) -> str:
-        """Name a primitive as the program does."""
+        """Name a primitive: as it was told, else as the program calls it, else by its birthplace."""
+        kept = label_of(thing)
+        kind = type(thing).__name__
+        if isinstance(kept, str):
+            return f"{kind} {kept!r}"
         every = [frame for record in self.records for frame in self._frames[record.id]]
         for frame in [*self._running, *every]:
             if not in_library(frame):
                 found = _variable(frame.f_locals, thing) or _variable(frame.f_globals, thing)
                 if found is not None:
-                    return f"{type(thing).__name__} {found!r}"
-        return type(thing).__name__
+                    return f"{kind} {found!r}"
+        return f"{kind} made at {kept}" if isinstance(kept, Place) else kind
 
     def task_of(self, handle: TaskHandle[Any]) -> list[Any]:
         """Find the task of a handle."""
@@ -132,6 +144,21 @@ def _names(records: Iterable[TaskRecord]) -> dict[int, str]:
     return names
 
 
+def _kept_names(records: Iterable[TaskRecord], kept: dict[Any, str]) -> dict[int, str]:
+    """Name tasks as they were named before, and new ones so that no name comes twice."""
+    taken = set(kept.values())
+    for record in records:
+        if record.native not in kept:
+            plain = name = short(record.name)
+            number = 1
+            while name in taken:
+                number += 1
+                name = f"{plain} #{number}"
+            kept[record.native] = name
+            taken.add(name)
+    return {record.id: kept[record.native] for record in records}
+
+
 def short(name: str) -> str:
     """Shorten a task's name to that of the function: `module.test.<locals>.work` is `work`."""
     return (
@@ -162,23 +189,12 @@ def _frame(coro: Any) -> FrameType | None:
     return None
 
 
-def in_library(frame: FrameType) -> bool:
-    """Tell whether a frame is not the program's own."""
-    module: str = frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] in _LIBRARIES
-
-
 def place_of(frames: list[FrameType]) -> str:
     """Say where the program itself is: `file.py:12`."""
     for frame in reversed(frames):
         if not in_library(frame):
-            return f"{_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+            return f"{short_path(frame.f_code.co_filename)}:{frame.f_lineno}"
     return ""
-
-
-def _path(path: str) -> str:
-    here = os.getcwd() + os.sep
-    return path.removeprefix(here) if path.startswith(here) else os.path.basename(path)
 
 
 def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
@@ -199,6 +215,8 @@ def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
                 describe = _future
             _circumstances(wait, frame)
             describe(wait, subject, frame, waits)
+            if isinstance(outer, Condition):
+                wait.what = f"the lock of {waits.called(outer)}"
             break
     return wait
 
@@ -248,6 +266,7 @@ def _condition(wait: Wait, condition: Any, frame: FrameType, waits: Waits) -> No
     else:
         wait.granted = False
         _lock(wait, condition._lock, frame, waits)
+        wait.what = f"the lock of {waits.called(condition)}"
 
 
 def _simply(wait: Wait, thing: Any, frame: FrameType, waits: Waits) -> None:
@@ -255,7 +274,7 @@ def _simply(wait: Wait, thing: Any, frame: FrameType, waits: Waits) -> None:
 
 
 def _future(wait: Wait, future: Any, frame: FrameType, waits: Waits) -> None:
-    wait.what = waits.called(future) if future._name is None else f"Future {future._name!r}"
+    wait.what = waits.called(future)
 
 
 def _send(wait: Wait, stream: Any, frame: FrameType, waits: Waits) -> None:
@@ -278,7 +297,7 @@ def _group(wait: Wait, group: Any, frame: FrameType, waits: Waits) -> None:
         wait.what = f"started() from {short(handle.name)}"
         wait.holders = waits.task_of(handle)
         return
-    wait.holders = group._nest.children()
+    wait.holders = waits.in_order(group._nest.children())
     wait.needs_all = True
     names = [waits.name(native) for native in wait.holders]
     wait.what = f"the end of {', '.join(names)}" if names else "the end of its task group"
@@ -313,19 +332,32 @@ def _variable(variables: Any, thing: object) -> str | None:
         if value is thing and name != "self":
             return str(name)
     for name, value in items:
-        for inner, part in _parts(value):
-            if part is thing:
-                return f"{name}{inner}"
+        try:
+            inner = _part(value, thing)
+        except Exception:  # of the program's own classes: they may do anything
+            continue
+        if inner is not None:
+            return f"{name}{inner}"
     return None
 
 
-def _parts(value: object) -> Iterator[tuple[str, object]]:
+_MANY = 100
+"""Parts of a variable that are looked at."""
+
+
+def _entries(entries: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    return islice(entries.items(), _MANY)
+
+
+def _part(value: object, thing: object) -> str | None:
+    """Return how one gets from a value to an object that is in it: an index, a key, an attribute."""
     if isinstance(value, dict):
-        entries: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]  # of anything
-        yield from ((f"[{key!r}]", part) for key, part in list(entries.items())[:100])
-    elif isinstance(value, (list, tuple)):
-        items = cast("Sequence[Any]", value)
-        yield from ((f"[{index}]", part) for index, part in enumerate(items[:100]))
-    else:
-        attributes: dict[str, Any] = getattr(value, "__dict__", None) or {}
-        yield from ((f".{key}", part) for key, part in list(attributes.items())[:100])
+        entries = _entries(value)  # pyright: ignore[reportUnknownArgumentType]  # of anything
+        found = (key for key, part in entries if part is thing)
+        return next((f"[{key!r}]" for key in found), None)
+    if isinstance(value, (list, tuple)):
+        items = islice(enumerate(cast("Sequence[Any]", value)), _MANY)
+        return next((f"[{index}]" for index, part in items if part is thing), None)
+    attributes: dict[str, Any] = getattr(value, "__dict__", None) or {}
+    names = (name for name, part in islice(attributes.items(), _MANY) if part is thing)
+    return next((f".{name}" for name in names), None)

@@ -22,6 +22,7 @@ from ._abc.streams import ObjectStreamConnectable as ObjectStreamConnectable
 from ._abc.streams import UnreliableObjectReceiveStream as UnreliableObjectReceiveStream
 from ._abc.streams import UnreliableObjectSendStream as UnreliableObjectSendStream
 from ._abc.streams import UnreliableObjectStream as UnreliableObjectStream
+from ._abc.testing import TestRunner as TestRunner
 from ._net.abc import ConnectedUDPSocket as ConnectedUDPSocket
 from ._net.abc import ConnectedUNIXDatagramSocket as ConnectedUNIXDatagramSocket
 from ._net.abc import IPAddressType as IPAddressType

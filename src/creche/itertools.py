@@ -1,14 +1,14 @@
 """The tools of the standard library's `itertools`, over async iterables as well as plain ones.
 
-Owns what each tool yields. How items are pulled and who closes the iterators is in `_sources.py`:
-an iterator that only the tool holds is closed with it, one that you hold stays yours. Functions
-given to a tool are async. `tee` is in `_tee.py`.
+Owns what each tool yields that takes its items one by one; those that need all of them at once are
+in `_combinations.py`, and `tee` is in `_tee.py`. How items are pulled and who closes the iterators is
+in `_sources.py`: an iterator that only the tool holds is closed with it, one that you hold stays
+yours. Functions given to a tool are async.
 
 Rules
 -----
 * Every item is a checkpoint, whether it was waited for or not.
 * Nothing is pulled before it is needed, and nothing more than the standard library's tool pulls.
-  Only the combinations need all items at once; the results are made one by one then too.
 * Wrong arguments are found before anything is pulled.
 * Used up, a tool has closed what was its own. Left before that, it does when it is closed:
   `async with aclosing(...)`, as for every async generator.
@@ -28,13 +28,20 @@ from collections.abc import (
 from operator import index
 from typing import Any, TypeVar
 
-from ._sources import Source, close_all, pay
+from ._combinations import combinations as combinations
+from ._combinations import combinations_with_replacement as combinations_with_replacement
+from ._combinations import permutations as permutations
+from ._combinations import product as product
+from ._sources import Source, all_of, close_all, pay
 from ._tee import tee as tee
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _END: Any = object()
+
+for _tool in (combinations, combinations_with_replacement, permutations, product):
+    _tool.__module__ = __name__
 
 
 class Chain:
@@ -126,42 +133,6 @@ async def batched(
         raise ValueError(f"batched(): incomplete batch: {len(batch)} items are left, not {n}")
     if batch:
         yield tuple(batch)
-
-
-async def combinations(
-    iterable: Iterable[T] | AsyncIterable[T], r: int
-) -> AsyncGenerator[tuple[T, ...], None]:
-    """Yield the subsequences of length `r`, in the order of the items.
-
-    :param iterable: the items; all of them are pulled first
-    :param r: the length of each tuple
-    :raises ValueError: `r` is negative
-    :raises TypeError: `r` is not an integer
-    """
-    _check_length(r)
-    source = Source(iterable)
-    del iterable
-    for combination in _itertools.combinations(await _all_of(source), r):
-        await pay()
-        yield combination
-
-
-async def combinations_with_replacement(
-    iterable: Iterable[T] | AsyncIterable[T], r: int
-) -> AsyncGenerator[tuple[T, ...], None]:
-    """Yield the subsequences of length `r` in which an item may come again.
-
-    :param iterable: the items; all of them are pulled first
-    :param r: the length of each tuple
-    :raises ValueError: `r` is negative
-    :raises TypeError: `r` is not an integer
-    """
-    _check_length(r)
-    source = Source(iterable)
-    del iterable
-    for combination in _itertools.combinations_with_replacement(await _all_of(source), r):
-        await pay()
-        yield combination
 
 
 async def compress(
@@ -311,50 +282,6 @@ async def pairwise(
             before = item
 
 
-async def permutations(
-    iterable: Iterable[T] | AsyncIterable[T], r: int | None = None
-) -> AsyncGenerator[tuple[T, ...], None]:
-    """Yield the orderings of `r` of the items.
-
-    :param iterable: the items; all of them are pulled first
-    :param r: the length of each tuple; None for all items
-    :raises ValueError: `r` is negative
-    :raises TypeError: `r` is neither an integer nor None
-    """
-    if r is not None:
-        if not isinstance(r, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # it may lie
-            raise TypeError(f"Expected int as r, not {r!r}")
-        _check_length(r)
-    source = Source(iterable)
-    del iterable
-    for permutation in _itertools.permutations(await _all_of(source), r):
-        await pay()
-        yield permutation
-
-
-async def product(
-    *iterables: Iterable[T] | AsyncIterable[T], repeat: int = 1
-) -> AsyncGenerator[tuple[T, ...], None]:
-    """Yield every choice of one item of each iterable, the last changing first.
-
-    :param iterables: each of them sync or async; all of their items are pulled first
-    :param repeat: how often to repeat the iterables
-    :raises ValueError: `repeat` is negative
-    :raises TypeError: `repeat` is not an integer
-    """
-    if index(repeat) < 0:
-        raise ValueError(f"repeat argument cannot be negative: {repeat}")
-    sources: list[Source[T]] = [Source(each) for each in iterables]
-    del iterables
-    try:
-        pools = [await _all_of(source) for source in sources] if repeat else []
-    finally:
-        await close_all(sources)
-    for choice in _itertools.product(*pools, repeat=repeat):
-        await pay()
-        yield choice
-
-
 async def repeat(element: T, times: int | None = None) -> AsyncGenerator[T, None]:
     """Yield the same object again and again.
 
@@ -383,7 +310,7 @@ async def starmap(
         async for each in calls:
             arguments = Source(each)
             del each
-            yield await function(*await _all_of(arguments))
+            yield await function(*await all_of(arguments))
 
 
 async def takewhile(
@@ -430,22 +357,11 @@ async def zip_longest(
         await close_all(sources)
 
 
-async def _all_of(source: Source[T]) -> list[T]:
-    """Pull all items."""
-    async with source as items:
-        return [item async for item in items]
-
-
 def _one_by_one(iterables: list[T]) -> Iterator[T]:
     """Yield them, letting go of each."""
     iterables.reverse()
     while iterables:
         yield iterables.pop()
-
-
-def _check_length(r: int) -> None:
-    if index(r) < 0:
-        raise ValueError(f"r must be non-negative, not {r}")
 
 
 def _chosen(args: tuple[int | None, ...]) -> Iterator[tuple[int, bool]]:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from _disks import CountingLimiter
 
+from _harness import open_descriptors
 from creche import (
     BusyResourceError,
     CancelScope,
@@ -281,12 +282,8 @@ async def step(listing: AsyncIterator[Path]) -> Path:
     return await anext(listing)
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
 async def test_an_iterator_that_is_dropped_leaves_nothing_open(crowd: pathlib.Path) -> None:
-    before = descriptors()
+    before = open_descriptors()
     for listing in listings(Path(crowd)):
         async for _ in listing:
             break
@@ -294,7 +291,7 @@ async def test_an_iterator_that_is_dropped_leaves_nothing_open(crowd: pathlib.Pa
         break
     del listing
     gc.collect()
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 async def test_an_iterator_can_be_closed(crowd: pathlib.Path, tree: pathlib.Path) -> None:

@@ -7,11 +7,27 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import pytest
+
 from creche import EndOfStream, TypedAttributeProvider, connect_tcp, create_tcp_listener
 from creche.abc import ByteReceiveStream, SocketAttribute, SocketListener, SocketStream
 from creche.streams.stapled import MultiListener
 
 LOOPBACK = "127.0.0.1"
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+HAS_IPV6 = _has_ipv6()
+LOOPBACKS = [LOOPBACK, "::1"] if HAS_IPV6 else [LOOPBACK]
+needs_ipv6 = pytest.mark.ipv6  # see conftest.py
 
 
 async def accept(listener: MultiListener[SocketStream]) -> SocketStream:

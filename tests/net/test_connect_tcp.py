@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import socket
 import weakref
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from _ends import LOOPBACK, black_hole, echo, free_port
+from _ends import HAS_IPV6, LOOPBACK, LOOPBACKS, black_hole, echo, free_port, needs_ipv6
 
 from creche import (
     ConnectionFailed,
@@ -21,6 +22,9 @@ from creche import (
 )
 from creche._net import tcp
 from creche.abc import SocketAttribute
+
+# There is no TCP to many hosts at once. The system says so before it sends anything.
+UNREACHABLE = ["255.255.255.255", "224.0.0.1", *["ff02::1"] * HAS_IPV6]
 
 
 def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
@@ -41,9 +45,7 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) ->
     monkeypatch.setattr(tcp, "resolve", resolve)
 
 
-@pytest.mark.parametrize(
-    "host", [LOOPBACK, "::1", "localhost", IPv4Address(LOOPBACK), IPv6Address("::1")]
-)
+@pytest.mark.parametrize("host", [*LOOPBACKS, *map(ip_address, LOOPBACKS), "localhost"])
 async def test_a_host_can_be_a_name_or_an_address(host: Any) -> None:
     async with await create_tcp_listener(local_host=host) as listener:
         async with create_task_group() as group:
@@ -64,11 +66,32 @@ async def test_a_refused_connection_names_the_address_and_has_the_error_as_its_c
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
 
+@pytest.mark.parametrize("host", UNREACHABLE)
+async def test_a_host_that_cannot_be_reached_is_named_and_has_the_error_as_its_cause(
+    host: str,
+) -> None:
+    with pytest.raises(ConnectionFailed, match=f"to {host} port 9: .*unreachable") as caught:
+        await connect_tcp(host, 9)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENETUNREACH
+
+
+async def test_a_host_that_cannot_be_reached_is_overtaken_without_waiting_for_the_delay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with await create_tcp_listener(local_host=LOOPBACK) as listener:
+        live = listener.extra(SocketAttribute.local_port)
+        resolves_to(monkeypatch, *[(host, 9) for host in UNREACHABLE], (LOOPBACK, live))
+        async with await connect_tcp("somewhere", 1, happy_eyeballs_delay=3600) as stream:
+            assert stream.extra(SocketAttribute.remote_address) == (LOOPBACK, live)
+
+
 async def test_a_name_that_does_not_resolve_is_an_error_that_names_it() -> None:
     with pytest.raises(socket.gaierror, match=r"'nowhere\.invalid', port 80"):
         await connect_tcp("nowhere.invalid", 80)
 
 
+@needs_ipv6
 async def test_when_all_addresses_fail_each_has_its_error_in_a_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from _ends import LOOPBACK, echo, raw
+from _ends import LOOPBACK, LOOPBACKS, echo, needs_ipv6, raw
 
 from _harness import leaves
 from creche import (
@@ -46,13 +46,14 @@ def port_of(listener: Any) -> int:
 # Where it listens
 
 
+@needs_ipv6
 async def test_without_a_host_it_listens_on_both_families_with_one_port() -> None:
     async with await create_tcp_listener() as listener, create_task_group() as group:
         families = {each.extra(SocketAttribute.family) for each in listener.listeners}
         assert families == {socket.AF_INET, socket.AF_INET6}
         assert len({port_of(each) for each in listener.listeners}) == 1
         group.start_soon(listener.serve, echo)
-        for host in (LOOPBACK, "::1"):
+        for host in LOOPBACKS:
             async with await connect_tcp(host, port_of(listener)) as stream:
                 await stream.send(b"hello")
                 assert await stream.receive() == b"hello"
@@ -114,6 +115,7 @@ async def test_a_port_that_is_taken_is_an_error_that_names_the_address() -> None
     assert caught.value.errno == errno.EADDRINUSE
 
 
+@needs_ipv6
 async def test_a_port_taken_in_one_family_only_is_an_error_too() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as sock:
         with pytest.raises(OSError) as caught:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from _ends import (
     LOOPBACK,
+    LOOPBACKS,
     accept,
     connected,
     echo,
@@ -338,7 +339,7 @@ async def test_what_came_after_a_short_read_is_received() -> None:
         await fails(EndOfStream, server, "receive")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", LOOPBACKS)
 async def test_the_attributes_tell_both_addresses(host: str) -> None:
     async with connected(host) as (client, server):
         assert raw(client).getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from _ends import LOOPBACK, free_port, raw
+from _ends import LOOPBACK, free_port, needs_ipv6, raw
 
 from _harness import cancel_at_each_checkpoint, on_asyncio
 from creche import (
@@ -101,6 +101,7 @@ async def test_a_burst_after_a_quiet_time_is_received_whole() -> None:
         assert [(await server.receive())[0] for _ in range(50)] == [b"%d" % n for n in range(50)]
 
 
+@needs_ipv6
 async def test_ipv6_addresses_have_a_host_and_a_port_only() -> None:
     server, client = await pair("::1")
     async with server, client:
@@ -112,6 +113,7 @@ async def test_ipv6_addresses_have_a_host_and_a_port_only() -> None:
         assert client.extra(SocketAttribute.remote_address) == ("::1", port_of(server))
 
 
+@needs_ipv6
 async def test_a_socket_for_both_families_answers_a_peer_of_ipv4() -> None:
     async with await create_udp_socket(socket.AF_INET6) as server:
         async with await create_connected_udp_socket(LOOPBACK, port_of(server)) as client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from _programs import children
+from _commands import children
 
 from creche._processes import exit as exit_module
 

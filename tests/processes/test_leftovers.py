@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from _programs import FOREVER, children
+from _commands import FOREVER, children
 
 import creche
 from _harness import cancel_at_each_checkpoint, on_asyncio, open_descriptors

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from _programs import FOREVER, stuck_writer
+from _commands import FOREVER, stuck_writer
 
 import creche
 from creche import (

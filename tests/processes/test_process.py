@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pathlib
 import signal
 import threading
 
 import psutil
 import pytest
-from _programs import FOREVER, children, python, stuck_writer, until
+from _commands import FOREVER, children, python, stuck_writer, until
 
 import creche
 from _harness import Backend, open_descriptors
-from creche import create_task_group, fail_after, move_on_after, open_process
+from creche import create_task_group, fail_after, move_on_after, open_process, run_process
+from creche._processes import exit as exit_module
 from creche.abc import Process
 
 pytestmark = pytest.mark.usefixtures("way")
@@ -118,6 +121,52 @@ async def test_wait_does_not_wait_for_a_grandchild_that_holds_the_pipes() -> Non
             assert psutil.pid_exists(grandchild)
             await process.aclose()
         psutil.Process(grandchild).kill()
+
+
+async def test_a_cancelled_run_does_not_wait_for_a_grandchild_that_holds_the_pipes(
+    tmp_path: pathlib.Path,
+) -> None:
+    note = tmp_path / "pid"
+    before = open_descriptors()
+
+    def only_the_grandchild_lives() -> bool:
+        return note.exists() and all(map(has_ended, children()))
+
+    with fail_after(5), creche.CancelScope() as scope:
+        async with create_task_group() as group:
+            group.start_soon(
+                run_process, f"sleep 1000 & echo $! > {note}.new; mv {note}.new {note}"
+            )
+            await until(only_the_grandchild_lives)
+            scope.cancel()
+    assert scope.cancelled_caught
+    assert open_descriptors() == before
+    psutil.Process(int(note.read_text())).kill()
+
+
+def has_ended(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def refused(pid: int) -> int:
+    raise OSError(errno.EPERM, "not in this sandbox")
+
+
+async def test_where_a_pidfd_is_refused_a_thread_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exit_module, "pidfd_open", refused)
+    async with await open_process(["cat"]) as process:
+        assert process.stdin is not None
+        async with create_task_group() as group:
+            ends = [group.start_soon(process.wait) for _ in range(2)]
+            await creche.wait_all_tasks_blocked()
+            assert f"creche waits for process {process.pid}" in names_of_threads()
+            await process.stdin.aclose()
+    assert [end.return_value for end in ends] == [0, 0]
+    assert (await run_process(["echo", "x"])).stdout == b"x\n"
+
+
+def names_of_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
 
 
 async def test_aclose_waits_for_the_end() -> None:

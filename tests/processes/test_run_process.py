@@ -6,14 +6,16 @@ import errno
 import os
 import pathlib
 import subprocess
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from _programs import FOREVER, children, python
+from _commands import FOREVER, children, python
 
 import creche
 from _harness import open_descriptors
 from creche import run_process
+from creche._processes import open as open_module
 
 
 def outputs(done: subprocess.CompletedProcess[bytes]) -> list[object]:
@@ -209,6 +211,19 @@ async def test_what_cannot_be_started_leaves_nothing(
     with pytest.raises(error, match=words):
         await run_process(**{"command": ["true"], **arguments})
     assert before_start() == before
+
+
+async def test_pipes_on_windows_are_refused_before_anything_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(open_module, "sys", SimpleNamespace(platform="win32"))
+    before = before_start()
+    with pytest.raises(NotImplementedError, match=r"stdout of 'true'.*Windows.*DEVNULL"):
+        await run_process(["true"])
+    assert before_start() == before
+    done = await run_process(["true"], stdout=subprocess.DEVNULL, stderr=None)
+    streams: tuple[object, object] = (done.stdout, done.stderr)
+    assert (done.returncode, streams) == (0, (None, None))
 
 
 async def test_a_process_out_of_descriptors_says_so_and_loses_none(

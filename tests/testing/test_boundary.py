@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import trio
 
 import creche
-from creche import from_thread, testing, to_thread
+from creche import from_thread, testing, to_process, to_thread
 
 both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
 Main = Callable[[], Awaitable[Any]]
+
+
+pool = ThreadPoolExecutor(1)
+
+
+@pytest.fixture
+def idle_thread() -> Iterator[None]:
+    """Have a thread that need not be started any more."""
+    global pool
+    pool = ThreadPoolExecutor(1)
+    pool.submit(int).result()
+    yield
+    pool.shutdown()
 
 
 async def connects() -> None:
@@ -49,8 +65,59 @@ async def starts_a_thread() -> None:
     threading.Thread(target=print).start()
 
 
+async def opens_a_process() -> None:
+    await creche.run_process([sys.executable, "-V"])
+
+
+async def forks() -> None:
+    if os.fork() == 0:
+        os._exit(1)
+
+
+async def asks_a_shell() -> None:
+    os.system(":")
+
+
+async def starts_a_python() -> None:
+    multiprocessing.get_context("spawn").Process(target=int).start()
+
+
+async def uses_a_worker_process() -> None:
+    await to_process.run_sync(int)
+
+
+async def uses_a_pool() -> None:
+    pool.submit(int)
+
+
+async def opens_a_portal() -> None:
+    with from_thread.start_blocking_portal():
+        pass
+
+
 async def handles_a_signal() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+async def receives_signals() -> None:
+    with creche.open_signal_receiver(signal.SIGTERM):
+        pass
+
+
+async def sets_an_alarm() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 60)
+
+
+async def asks_for_a_host() -> None:
+    socket.gethostbyname("localhost")
+
+
+async def opens_a_datagram_socket() -> None:
+    await creche.create_udp_socket(local_host="127.0.0.1")
+
+
+async def connects_to_a_path() -> None:
+    await creche.connect_unix("socket")
 
 
 async def calls_back_from_a_worker() -> None:
@@ -68,11 +135,24 @@ async def calls_back_from_a_worker() -> None:
         (waits_for_a_descriptor, "creche.wait_readable()"),
         (runs_a_program, "subprocess.run()"),
         (starts_a_thread, "threading.Thread.start()"),
+        (opens_a_process, "creche.run_process()"),
+        (forks, "os.fork()"),
+        (asks_a_shell, "os.system()"),
+        (starts_a_python, "multiprocessing.Process.start()"),
+        (uses_a_worker_process, "creche.to_process.run_sync()"),
+        (uses_a_pool, "concurrent.futures.ThreadPoolExecutor.submit()"),
+        (opens_a_portal, "creche.start_blocking_portal()"),
         (handles_a_signal, "signal.signal()"),
+        (receives_signals, "creche.open_signal_receiver()"),
+        (sets_an_alarm, "signal.setitimer()"),
+        (asks_for_a_host, "socket.gethostbyname()"),
+        (opens_a_datagram_socket, "creche.create_udp_socket()"),
+        (connects_to_a_path, "creche.connect_unix()"),
         (calls_back_from_a_worker, "creche.from_thread.run_sync()"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
+@pytest.mark.usefixtures("idle_thread")
 def test_a_door_is_shut_and_named(main: Main, call: str, loop: str) -> None:
     with pytest.raises(testing.EscapedSimulationError) as caught:
         testing.run(main, backend=loop)
@@ -91,10 +171,28 @@ async def foreign_signal() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, print)
 
 
-@pytest.mark.parametrize("main", [foreign_thread, foreign_connection, foreign_signal])
-def test_the_doors_of_asyncio_are_shut(main: Main) -> None:
-    with pytest.raises(testing.EscapedSimulationError):
+async def foreign_process() -> None:
+    await asyncio.create_subprocess_exec(sys.executable, "-V")
+
+
+async def foreign_executor() -> None:
+    await asyncio.get_running_loop().run_in_executor(None, int)
+
+
+@pytest.mark.parametrize(
+    ("main", "call"),
+    [
+        (foreign_thread, "asyncio.to_thread()"),
+        (foreign_connection, "asyncio.open_connection()"),
+        (foreign_signal, "asyncio's loop.add_signal_handler()"),
+        (foreign_process, "asyncio.create_subprocess_exec()"),
+        (foreign_executor, "asyncio's loop.run_in_executor()"),
+    ],
+)
+def test_the_doors_of_asyncio_are_shut(main: Main, call: str) -> None:
+    with pytest.raises(testing.EscapedSimulationError) as caught:
         testing.run(main)
+    assert str(caught.value).startswith(f"{call} would leave the simulated run: ")
 
 
 async def trio_connection() -> None:
@@ -105,14 +203,43 @@ async def trio_process() -> None:
     await trio.run_process([sys.executable, "-V"])
 
 
-@pytest.mark.parametrize("main", [trio_connection, trio_process])
-def test_the_doors_of_trio_are_shut(main: Main) -> None:
+async def trio_thread() -> None:
+    await trio.to_thread.run_sync(int, limiter=trio.CapacityLimiter(1))
+
+
+async def trio_signal() -> None:
+    with trio.open_signal_receiver(signal.SIGTERM):
+        pass
+
+
+async def trio_descriptor() -> None:
+    reader, writer = os.pipe()
+    try:
+        await trio.lowlevel.wait_readable(reader)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("main", "call"),
+    [
+        (trio_connection, "trio.open_tcp_stream()"),
+        (trio_process, "trio.run_process()"),
+        (trio_thread, "trio.to_thread.run_sync()"),
+        (trio_signal, "trio.open_signal_receiver()"),
+        (trio_descriptor, "trio.lowlevel.wait_readable()"),
+    ],
+)
+def test_the_doors_of_trio_are_shut(main: Main, call: str) -> None:
+    trio.run(trio_thread)  # Trio has a thread then that need not be started.
     with pytest.raises(BaseException) as caught:
         testing.run(main, backend="trio")
     error = caught.value
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert isinstance(error, testing.EscapedSimulationError)
+    assert str(error).startswith(f"{call} would leave the simulated run: ")
 
 
 def test_the_doors_are_open_again_after_the_run() -> None:
@@ -209,3 +336,27 @@ def test_a_limiter_bounds_calls_that_run_inline(loop: str) -> None:
         return limiter.borrowed_tokens
 
     assert testing.run(main, backend=loop, seed=4) == 0
+
+
+@both
+def test_runs_in_two_threads_shut_the_doors_for_both_and_leave_them_open(loop: str) -> None:
+    originals = (socket.socket.__init__, threading.Thread.start, os.fork)
+    meet = threading.Barrier(2, timeout=10)
+    refused: list[str] = []
+
+    async def main() -> None:
+        meet.wait()
+        try:
+            socket.socket()
+        except testing.EscapedSimulationError as exc:
+            refused.append(str(exc).partition(" would")[0])
+        meet.wait()
+
+    threads = [threading.Thread(target=testing.run, args=(main,), kwargs={"backend": loop})
+               for _ in range(2)]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == ["socket.socket()"] * 2
+    assert (socket.socket.__init__, threading.Thread.start, os.fork) == originals

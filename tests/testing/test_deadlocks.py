@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import inspect
+import signal
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -145,7 +147,8 @@ def test_a_task_that_cannot_be_cancelled_does_not_keep_the_error_back(loop: str)
         with creche.CancelScope(shield=True):
             await creche.Event().wait()
 
-    assert [what for _, what, _ in tasks_of(main, loop)] == ["Event"]
+    ((_, what, _),) = tasks_of(main, loop)
+    assert what.startswith("Event made at ")
     gc.collect()
 
 
@@ -197,17 +200,96 @@ async def test_find_deadlocks_does_not_count_what_a_deadline_will_free() -> None
         group.cancel_scope.cancel()
 
 
-async def test_find_deadlocks_finds_none_in_a_server_a_thread_and_plain_waits() -> None:
+async def test_a_server_that_waits_for_connections_is_no_deadlock() -> None:
+    gate, log = creche.Lock(), creche.Lock()
+
+    async def serve(listener: Any) -> None:
+        async with gate, log:
+            await listener.serve(lambda _: creche.sleep(0))
+
     async with await creche.create_tcp_listener(local_host="127.0.0.1") as listener:
         async with creche.create_task_group() as group:
-            group.start_soon(listener.serve, lambda _: creche.sleep(0))
+            group.start_soon(serve, listener)
+            group.start_soon(gate.acquire)
+            group.start_soon(log.acquire)
             group.start_soon(creche.Event().wait)
-            group.start_soon(lambda: to_thread.run_sync(int))
             await creche.wait_all_tasks_blocked()
             assert debug.find_deadlocks() == []
             group.cancel_scope.cancel()
 
 
-def test_find_deadlocks_needs_a_loop() -> None:
-    with pytest.raises(creche.NoEventLoopError):
-        debug.find_deadlocks()
+async def test_a_thread_that_still_runs_is_no_deadlock() -> None:
+    gate, goes_on, runs = creche.Lock(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        runs.set()
+        goes_on.wait()
+
+    async def hold() -> None:
+        async with gate:
+            await to_thread.run_sync(work)
+
+    async with creche.create_task_group() as group:
+        group.start_soon(hold)
+        while not runs.is_set():
+            await creche.sleep(0.001)
+        group.start_soon(gate.acquire)
+        await creche.wait_all_tasks_blocked()
+        assert debug.find_deadlocks() == []
+        goes_on.set()
+
+
+async def test_a_receiver_of_signals_is_no_deadlock() -> None:
+    gate = creche.Lock()
+
+    async def receive() -> None:
+        async with gate:
+            with creche.open_signal_receiver(signal.SIGHUP) as signals:
+                async for _ in signals:
+                    break
+
+    async with creche.create_task_group() as group:
+        group.start_soon(receive)
+        await creche.wait_all_tasks_blocked()
+        group.start_soon(gate.acquire)
+        await creche.wait_all_tasks_blocked()
+        assert debug.find_deadlocks() == []
+        signal.raise_signal(signal.SIGHUP)
+
+
+async def test_find_deadlocks_bears_objects_that_raise_whatever_one_asks() -> None:
+    class Thorny:
+        def __getattribute__(self, name: str) -> Any:
+            raise OSError(f"no {name} now")
+
+        def __eq__(self, other: object) -> bool:
+            raise OSError("nor this")
+
+        __hash__ = None  # type: ignore[assignment]
+
+        def __repr__(self) -> str:
+            raise OSError("nor that")
+
+    thorny = [Thorny()]
+    pool = {"locks": [creche.Lock(), creche.Lock()]}
+    one, other = pool["locks"]
+
+    async def take(first: creche.Lock, second: creche.Lock) -> None:
+        held = [Thorny(), *thorny]
+        async with first:
+            await creche.wait_all_tasks_blocked()
+            async with second:
+                held.clear()
+
+    async with creche.create_task_group() as group:
+        group.start_soon(take, one, other)
+        group.start_soon(take, other, one)
+        await creche.wait_all_tasks_blocked()
+        await creche.wait_all_tasks_blocked()
+        (found,) = debug.find_deadlocks()
+        assert {row.waits_for for row in found.tasks} == {"Lock 'other'", "Lock 'one'"}
+        group.cancel_scope.cancel()
+
+
+def test_find_deadlocks_finds_none_where_no_loop_runs() -> None:
+    assert debug.find_deadlocks() == []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trio
 
 from _harness import Backend, on_asyncio
 from creche import CancelScope, create_task_group, get_cancelled_exc_class, sleep_forever
@@ -23,7 +24,7 @@ def run_on_asyncio(main: Any) -> Any:
 
 
 def run_on_trio(main: Any) -> Any:
-    return pytest.importorskip("trio").run(main)
+    return trio.run(main)
 
 
 each_foreign_loop = pytest.mark.parametrize("run", [run_on_asyncio, run_on_trio])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from textwrap import dedent
 
 import pytest
+import trio
 
 from _harness import Backend, on_asyncio
 from creche import CapacityLimiter, create_task_group, move_on_after, sleep
@@ -133,7 +134,6 @@ def test_idle_workers_are_joined_in_loops_that_creche_did_not_start(backend_name
     if backend_name == "asyncio":
         asyncio.run(main())
     else:
-        trio = pytest.importorskip("trio")
         trio.run(main)
     assert not workers()
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import threading
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+from typing import Any
 
 import _remote
 import pytest
@@ -109,6 +114,83 @@ if sys.version_info >= (3, 13):
             await run_sync(int, limiter=CapacityLimiter(0))
         assert scope.cancelled_caught
         assert count() == before
+
+    def test_an_interpreter_finds_the_functions_of_the_main_module(tmp_path: Path) -> None:
+        program = tmp_path / "the_program.py"
+        program.write_text(
+            dedent("""
+                import os
+
+                import creche
+                from creche import to_interpreter
+
+                print("loaded", __name__, flush=True)
+
+                class Number:
+                    def __init__(self, value):
+                        self.value = value
+
+                def double(number):
+                    return Number(number.value * 2)
+
+                async def main():
+                    result = await to_interpreter.run_sync(double, Number(21))
+                    assert type(result) is Number
+                    print(result.value)
+
+                if __name__ == "__main__":
+                    creche.run(main)
+            """)
+        )
+        done = subprocess.run(
+            [sys.executable, str(program)], capture_output=True, text=True, timeout=30
+        )
+        assert done.stdout.splitlines() == ["loaded __main__", "loaded __mp_main__", "42"], (
+            done.stderr
+        )
+
+    async def test_an_interpreter_that_cannot_be_prepared_is_not_left(
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        before = count()
+        monkeypatch.setattr(interpreters, "PREPARE", "raise LookupError('not today')")
+        with pytest.raises(BrokenWorkerInterpreter, match="not today"):
+            await run_sync(int)
+        assert count() == before
+
+    async def test_the_public_module_of_later_pythons_is_used_as_its_pep_says(
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "concurrent.interpreters", pep_734())
+        monkeypatch.setattr(interpreters, "_maker", interpreters._Public)
+        before = count()
+        assert await run_sync(divmod, 17, 5) == (3, 2)
+        assert count() == before + 1
+        with pytest.raises(BrokenWorkerInterpreter, match="lambda"):
+            await run_sync(_remote.lambda_)
+
+    def pep_734() -> Any:
+        """What Python 3.14 has as `concurrent.interpreters`, as far as it is used here."""
+        import _interpreters
+
+        class ExecutionFailed(Exception):
+            def __init__(self, excinfo: Any) -> None:
+                self.excinfo = excinfo
+
+        class Interpreter:
+            def __init__(self) -> None:
+                self.id = _interpreters.create("isolated")
+
+            def exec(self, code: str) -> None:
+                if (excinfo := _interpreters.exec(self.id, code)) is not None:
+                    raise ExecutionFailed(excinfo)
+
+            def close(self) -> None:
+                _interpreters.destroy(self.id)
+
+        module: Any = ModuleType("concurrent.interpreters")
+        module.ExecutionFailed, module.create = ExecutionFailed, Interpreter
+        return module
 
     def _wait_a_moment() -> None:
         pass

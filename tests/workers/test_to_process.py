@@ -18,6 +18,7 @@ from typing import Any
 import _remote
 import psutil
 import pytest
+import trio
 
 from _harness import Backend, on_asyncio
 from creche import (
@@ -202,6 +203,13 @@ async def test_ctrl_c_interrupts_a_busy_worker_and_not_an_idle_one(tmp_path: Pat
     assert await run_sync(_remote.pid) == worker
 
 
+async def test_a_system_without_them_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "SUPPORTED", False)
+    with pytest.raises(NotImplementedError, match=r"POSIX.*to_thread"):
+        await run_sync(int)
+    assert children() == []
+
+
 async def test_no_executable_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(RuntimeError, match=r"no sys\.executable"):
@@ -328,7 +336,7 @@ def test_the_workers_end_with_a_loop_that_creche_did_not_start(name: str) -> Non
     if name == "asyncio":
         asyncio.run(main())
     else:
-        pytest.importorskip("trio").run(main)
+        trio.run(main)
     assert children() == []
 
 

@@ -1,7 +1,8 @@
 """The command line: what may be typed, and which room answers it.
 
-Owns the parsers and the exit statuses. Knows nothing of how a program is found or run (`run.py`),
-nor of the examples (`demo.py`). Both are imported only when they are asked for.
+Owns the parsers and the exit statuses. Knows nothing of how a program is found or run (`run.py`,
+`python.py`), of the examples (`demo.py`), or of what is installed (`doctor.py`). Each is imported only
+when it is asked for.
 
     0    it did what was asked           1    the program raised, or an example went wrong
     2    a mistake in what was typed     130  Ctrl-C
@@ -28,6 +29,10 @@ TARGET is one of
 
 What comes after -- is left to the program, in sys.argv.
 Ctrl-C cancels the program and waits for it to clean up; a second one ends it at once.
+
+With --as-anyio, where 'import anyio' means Creche, a program may also be one that is not written for
+'creche run': a script, a folder, or -m MODULE is run as Python runs it, with all that follows as its
+arguments.
 """
 
 
@@ -47,11 +52,15 @@ def make_parser() -> Parser:
         commands.add_parser(
             "run",
             help="run an async program of yours",
-            usage="creche run [options] TARGET [-- ARGUMENT ...]",
+            usage=(
+                "creche run [options] TARGET [-- ARGUMENT ...]\n"
+                "       creche run --as-anyio (TARGET | -m MODULE) [ARGUMENT ...]"
+            ),
             epilog=RUN_TEXT,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    commands.add_parser("doctor", help="tell what is installed, and what 'import anyio' means here")
     return parser
 
 
@@ -69,7 +78,9 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="TARGET", help="module:function or script.py")
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="module:function or script.py")
+    parser.add_argument("--as-anyio", action="store_true", help="let 'import anyio' mean Creche")
+    parser.add_argument("-m", dest="module", metavar="MODULE", help="a module, after --as-anyio")
     parser.add_argument("--backend", default="asyncio", metavar="NAME", help="asyncio or trio")
     parser.add_argument("--uvloop", action="store_true", help="asyncio on uvloop's event loop")
     parser.add_argument("--debug", action="store_true", help="asyncio's debug mode")
@@ -94,21 +105,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def dispatch(arguments: list[str]) -> int:
-    typed, rest = split_at_dashes(arguments)
+    typed, rest = split(arguments)
     parser = make_parser()
     options = parser.parse_args(typed)
     if options.command == "run":
-        from creche._cli.run import run_program
-
-        return run_program(
-            options.target, options.backend, rest, use_uvloop=options.uvloop, debug=options.debug
-        )
+        return show_run(options, rest)
     if rest:
         raise Mistake("only 'creche run' takes arguments after --")
     if options.command == "demo":
         return show_demo(options)
+    if options.command == "doctor":
+        from creche._cli.doctor import run_doctor
+
+        return run_doctor()
     parser.print_help()
     return 0
+
+
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Part what is typed for the command from what is left to the program that it runs."""
+    if arguments[:1] == ["run"]:
+        place = place_of_program(arguments)
+        if "--as-anyio" in arguments[:place]:
+            return split_after_program(arguments, place)
+    return split_at_dashes(arguments)
+
+
+def place_of_program(arguments: list[str]) -> int:
+    """Return where the options of `creche run` end and the program is named."""
+    place = 1
+    while place < len(arguments) and arguments[place].startswith("--"):
+        place += 2 if arguments[place] == "--backend" else 1
+    return place
+
+
+def split_after_program(arguments: list[str], place: int) -> tuple[list[str], list[str]]:
+    """Part the arguments as Python does: all that comes after the program is the program's."""
+    place += 2 if arguments[place : place + 1] == ["-m"] else 1
+    return arguments[:place], arguments[place:]
 
 
 def split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -117,6 +151,45 @@ def split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
         return arguments, []
     place = arguments.index("--")
     return arguments[:place], arguments[place + 1 :]
+
+
+def show_run(options: argparse.Namespace, rest: list[str]) -> int:
+    from creche._cli.python import is_script
+
+    if options.module is not None and not options.as_anyio:
+        raise Mistake("-m MODULE goes with --as-anyio; a function is named by module:function")
+    if options.module is None and options.target is None:
+        raise Mistake("the following arguments are required: TARGET (see 'creche run --help')")
+    if options.as_anyio:
+        turn_on_the_drop_in()
+        if options.module is not None or is_script(options.target):
+            return show_python(options, rest)
+        if rest[:1] == ["--"]:
+            del rest[0]
+    from creche._cli.run import run_program  # knows event loops, which a script may do without
+
+    return run_program(
+        options.target, options.backend, rest, use_uvloop=options.uvloop, debug=options.debug
+    )
+
+
+def turn_on_the_drop_in() -> None:
+    from creche._anyio.switch import turn_on
+
+    try:
+        turn_on()
+    except ImportError as exc:
+        raise Mistake(str(exc)) from None
+
+
+def show_python(options: argparse.Namespace, rest: list[str]) -> int:
+    from creche._cli.python import run_module, run_script
+
+    if options.backend != "asyncio" or options.uvloop or options.debug:
+        raise Mistake("--backend, --uvloop and --debug only go with module:function")
+    if options.module is not None:
+        return run_module(options.module, rest)
+    return run_script(options.target, rest)
 
 
 def show_demo(options: argparse.Namespace) -> int:

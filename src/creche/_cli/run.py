@@ -24,16 +24,16 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from operator import attrgetter
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 import creche
+from creche._cli.python import is_path
 from creche._cli.screen import Mistake
+from creche._cli.traces import is_machinery, own_code, show
 from creche._kernel import current_kernel
 
 Program = Callable[[], Coroutine[Any, Any, object]]
-
-PACKAGE = str(Path(__file__).parent.parent)
 
 
 def run_program(
@@ -70,10 +70,6 @@ def split_target(target: str) -> tuple[str, str]:
     if not colon or not place or "/" in name or "\\" in name:
         return target, "main"
     return place, name
-
-
-def is_path(place: str) -> bool:
-    return place.endswith(".py") or os.sep in place or "/" in place
 
 
 def load_module(name: str, arguments: Sequence[str]) -> ModuleType:
@@ -200,28 +196,3 @@ def run_function(function: Program, backend: str, options: dict[str, Any]) -> in
     finally:
         signal.signal(signal.SIGINT, before)
     return 130 if interrupter.pressed else 0
-
-
-# ── What the program raised ──────────────────────────────────────────────────────────────────────
-
-
-def show(exc: BaseException, is_user_code: Callable[[CodeType], bool]) -> int:
-    """Print the program's traceback from its own first frame on, as if nobody had called it."""
-    whole = exc.__traceback__
-    place = whole
-    while place is not None and not is_user_code(place.tb_frame.f_code):
-        place = place.tb_next
-    exc = exc.with_traceback(place or whole)
-    sys.excepthook(type(exc), exc, exc.__traceback__)
-    return 1
-
-
-def is_machinery(code: CodeType) -> bool:
-    """Tell whether the code belongs to the command line or to the import system."""
-    file = code.co_filename
-    return file.startswith((PACKAGE, "<frozen ")) or file == importlib.__file__
-
-
-def own_code(function: Program) -> Callable[[CodeType], bool]:
-    plain = inspect.unwrap(function)
-    return lambda code: code is getattr(plain, "__code__", None)

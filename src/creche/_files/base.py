@@ -54,7 +54,7 @@ def plain(path: Any) -> Any:
 
 
 class PathBase:
-    """The base class of `Path`, and of nothing else."""
+    """The ground floor of `Path`."""
 
     __slots__ = ("__weakref__", "_limiter", "_path")
 

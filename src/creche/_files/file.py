@@ -8,6 +8,8 @@ Rules
   and errors are the file's. A call that was cancelled before its turn did nothing; one that runs
   is waited for, since a thread cannot be stopped.
 * A close and a flush happen, whatever is cancelled: what was written is not lost.
+* No line is read ahead, though that would save trips: whoever uses the file itself (`wrapped`,
+  `fileno`) finds it where the last line ended, and a pipe's line does not wait for the next one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`Path`: `pathlib.Path` with async methods for what asks the disk.
 
-Owns no state beyond `PathBase`, where the methods are that not every version of Python has. What
-only looks at the path's text is done at once, as in pathlib; everything else in a thread.
+Owns what asks the disk, in a thread. What only looks at the path's text is in `names.py`, and the
+state, with the methods that not every version of Python has, in `base.py`.
 
 Rules
 -----
@@ -16,25 +16,25 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
-from .base import PathBase, plain, said
+from .base import plain, said
 from .file import AsyncFile, open_file
 from .listing import Listing, Tour, Walk, upwards
+from .names import PathNames
 from .thread import in_thread
 
 if TYPE_CHECKING:
     from os import PathLike
-    from types import ModuleType
 
     from _typeshed import OpenBinaryMode, OpenTextMode, ReadableBuffer
 
     from .._sync import CapacityLimiter
 
 
-class Path(PathBase):
+class Path(PathNames):
     """A path whose methods that ask the disk are async; otherwise as `pathlib.Path`.
 
     It is no `pathlib.Path`, but equal to one of the same name, an `os.PathLike`, and good wherever
@@ -57,45 +57,6 @@ class Path(PathBase):
 
     __slots__ = ()
 
-    parser: ClassVar[ModuleType] = os.path
-    """The module that splits and joins the text of paths."""
-
-    def __fspath__(self) -> str:
-        return str(self._path)
-
-    def __str__(self) -> str:
-        return str(self._path)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.as_posix()!r})"
-
-    def __bytes__(self) -> bytes:
-        return bytes(self._path)
-
-    def __hash__(self) -> int:
-        return hash(self._path)
-
-    def __eq__(self, other: object) -> bool:
-        return self._path.__eq__(plain(other))
-
-    def __lt__(self, other: pathlib.PurePath | Path) -> bool:
-        return self._path.__lt__(plain(other))
-
-    def __le__(self, other: pathlib.PurePath | Path) -> bool:
-        return self._path.__le__(plain(other))
-
-    def __gt__(self, other: pathlib.PurePath | Path) -> bool:
-        return self._path.__gt__(plain(other))
-
-    def __ge__(self, other: pathlib.PurePath | Path) -> bool:
-        return self._path.__ge__(plain(other))
-
-    def __truediv__(self, other: str | PathLike[str]) -> Self:
-        return self._derive(self._path / plain(other))
-
-    def __rtruediv__(self, other: str | PathLike[str]) -> Self:
-        return self._derive(other / self._path)
-
     def _derive(self, path: pathlib.Path) -> Self:
         cls = type(self)
         if cls is not Path:
@@ -105,127 +66,7 @@ class Path(PathBase):
         new._limiter = self._limiter
         return new
 
-    @property
-    def limiter(self) -> CapacityLimiter | None:
-        """What bounds the number of calls, None for the event loop's own limiter."""
-        return self._limiter
-
-    # What only looks at the text
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The components, the anchor being one."""
-        return self._path.parts
-
-    @property
-    def drive(self) -> str:
-        """The drive, empty where there are none."""
-        return self._path.drive
-
-    @property
-    def root(self) -> str:
-        """The root, empty for a relative path."""
-        return self._path.root
-
-    @property
-    def anchor(self) -> str:
-        """The drive and the root."""
-        return self._path.anchor
-
-    @property
-    def name(self) -> str:
-        """The last component."""
-        return self._path.name
-
-    @property
-    def suffix(self) -> str:
-        """The last suffix of the name, with its dot."""
-        return self._path.suffix
-
-    @property
-    def suffixes(self) -> list[str]:
-        """All suffixes of the name."""
-        return self._path.suffixes
-
-    @property
-    def stem(self) -> str:
-        """The name without its last suffix."""
-        return self._path.stem
-
-    @property
-    def parent(self) -> Self:
-        """The path without its last component."""
-        return self._derive(self._path.parent)
-
-    @property
-    def parents(self) -> Sequence[Self]:
-        """The parent, its parent and so on."""
-        return tuple(self._derive(path) for path in self._path.parents)
-
-    def as_posix(self) -> str:
-        """Return the path with forward slashes."""
-        return self._path.as_posix()
-
-    def as_uri(self) -> str:
-        """Return the path as a `file:` URI. ValueError for a relative one."""
-        return self._path.as_uri()
-
-    def is_absolute(self) -> bool:
-        """Tell whether the path begins at a root."""
-        return self._path.is_absolute()
-
-    def is_reserved(self) -> bool:
-        """Tell whether Windows keeps the name for itself. Deprecated since Python 3.13."""
-        return self._path.is_reserved()
-
-    def is_relative_to(self, other: str | PathLike[str]) -> bool:
-        """Tell whether the path is `other` or below it."""
-        return self._path.is_relative_to(plain(other))
-
-    def joinpath(self, *args: str | PathLike[str]) -> Self:
-        """Append segments; an absolute one replaces what is before it."""
-        return self._derive(self._path.joinpath(*map(plain, args)))
-
-    def match(self, path_pattern: str, *, case_sensitive: bool | None = None) -> bool:
-        """Tell whether the path matches a pattern, from its end if that is relative."""
-        return self._path.match(path_pattern, **said({"case_sensitive": case_sensitive}))
-
-    def relative_to(self, *other: str | PathLike[str], walk_up: bool = False) -> Self:
-        """Return the path as seen from another one.
-
-        :param walk_up: whether `..` may be part of it (from Python 3.12 on)
-        :raises ValueError: the path is not below `other`
-        """
-        others: Any = map(plain, other)
-        return self._derive(self._path.relative_to(*others, **said({"walk_up": walk_up})))
-
-    def with_segments(self, *pathsegments: str | PathLike[str]) -> Self:
-        """Make a path of the same kind. A subclass may have it hand on more than the limiter.
-
-        Every path that comes of this one is made by it.
-        """
-        return type(self)(*pathsegments, limiter=self._limiter)
-
-    def with_name(self, name: str) -> Self:
-        """Return the path with another name. ValueError if it has none, or `name` is not one."""
-        return self._derive(self._path.with_name(name))
-
-    def with_stem(self, stem: str) -> Self:
-        """Return the path with another name but the same suffix.
-
-        :raises ValueError: the path has no name, or the new one would be nothing but a suffix
-        """
-        if not stem and self._path.suffix:
-            raise ValueError(
-                f"{self._path!r} has a non-empty suffix: without a stem it would become the name"
-            )
-        return self._derive(self._path.with_stem(stem))
-
-    def with_suffix(self, suffix: str) -> Self:
-        """Return the path with another suffix, or none. ValueError if `suffix` is not one."""
-        return self._derive(self._path.with_suffix(suffix))
-
-    # What asks the disk: other paths
+    # Other paths
 
     @classmethod
     async def cwd(cls, *, limiter: CapacityLimiter | None = None) -> Self:
@@ -261,7 +102,7 @@ class Path(PathBase):
         """Do the same, replacing a file that is there."""
         return self._derive(await self._run(self._path.replace, plain(target)))
 
-    # What asks the disk: questions
+    # Questions
 
     async def exists(self, *, follow_symlinks: bool = True) -> bool:
         """Tell whether there is anything at the path."""
@@ -319,7 +160,7 @@ class Path(PathBase):
         """Tell whether both paths lead to the same file."""
         return await self._run(self._path.samefile, plain(other_path))
 
-    # What asks the disk: what is in a directory
+    # What is in a directory
 
     def iterdir(self) -> AsyncIterator[Self]:
         """Go over what is in the directory, in no order. OSError at the first step if it is none."""
@@ -387,7 +228,7 @@ class Path(PathBase):
     def _visited(self, path: str) -> Self:
         return self._derive(pathlib.Path(path))
 
-    # What asks the disk: changes
+    # Changes
 
     async def chmod(self, mode: int, *, follow_symlinks: bool = True) -> None:
         """Set the permissions."""
@@ -425,7 +266,7 @@ class Path(PathBase):
         """Remove a file or a symbolic link."""
         await self._run(self._path.unlink, missing_ok)
 
-    # What asks the disk: contents
+    # Contents
 
     @overload
     async def open(

@@ -30,15 +30,39 @@ if TYPE_CHECKING:
     from _typeshed import OpenBinaryMode, OpenTextMode
 
 
-class TemporaryFile(Generic[AnyStr]):
+class _Block:
+    """What is there for the length of an `async with` block."""
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        raise NotImplementedError
+
+
+class _FileBlock(_Block, Generic[AnyStr]):
+    """A file that `_open` makes for the block."""
+
+    _open: Callable[[], IO[AnyStr]]
+    _file: AsyncFile[AnyStr]
+
+    async def __aenter__(self) -> AsyncFile[AnyStr]:
+        self._file = AsyncFile(await in_thread(self._open))
+        return self._file
+
+
+class TemporaryFile(_FileBlock[AnyStr]):
     """A temporary file without a name; `async with` opens it and removes it.
 
     :param mode: how to open it; what follows is as for `open`
     :param suffix: how its name ends, where it has one for a moment; so `prefix`, how it begins
     :param dir: the directory it is made in
     """
-
-    _file: AsyncFile[AnyStr]
 
     @overload
     def __init__(
@@ -81,24 +105,15 @@ class TemporaryFile(Generic[AnyStr]):
         errors: str | None = None,
     ) -> None:
         make: Any = tempfile.TemporaryFile
-        self._open: Callable[[], IO[AnyStr]] = partial(
+        self._open = partial(
             make, mode, buffering, encoding, newline, suffix, prefix, dir, errors=errors
         )
 
-    async def __aenter__(self) -> AsyncFile[AnyStr]:
-        self._file = AsyncFile(await in_thread(self._open))
-        return self._file
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def _end(self) -> None:
         await self._file.aclose()
 
 
-class NamedTemporaryFile(Generic[AnyStr]):
+class NamedTemporaryFile(_FileBlock[AnyStr]):
     """A temporary file with a name; `async with` makes it and removes it.
 
     The path is the `name` of the file that the with-block gets.
@@ -109,8 +124,6 @@ class NamedTemporaryFile(Generic[AnyStr]):
     :param delete: whether it is removed, when it is closed or when the block ends
     :param delete_on_close: whether to remove it when it is closed already
     """
-
-    _file: AsyncFile[AnyStr]
 
     @overload
     def __init__(
@@ -167,23 +180,14 @@ class NamedTemporaryFile(Generic[AnyStr]):
             options["delete"] = False
             self._remove = True
         make: Any = tempfile.NamedTemporaryFile
-        self._open: Callable[[], IO[AnyStr]] = partial(
+        self._open = partial(
             make, mode, buffering, encoding, newline, suffix, prefix, dir, **options
         )
 
-    async def __aenter__(self) -> AsyncFile[AnyStr]:
-        self._file = AsyncFile(await in_thread(self._open))
-        return self._file
+    async def _end(self) -> None:
+        await for_certain(self._close_and_remove)
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await for_certain(self._end)
-
-    def _end(self) -> None:
+    def _close_and_remove(self) -> None:
         fp = self._file.wrapped
         try:
             fp.__exit__(None, None, None)
@@ -192,7 +196,7 @@ class NamedTemporaryFile(Generic[AnyStr]):
                 os.unlink(fp.name)
 
 
-class TemporaryDirectory(Generic[AnyStr]):
+class TemporaryDirectory(_Block, Generic[AnyStr]):
     """A temporary directory; `async with` makes it and removes it with all that is in it.
 
     The with-block gets its path.
@@ -220,12 +224,7 @@ class TemporaryDirectory(Generic[AnyStr]):
     async def __aenter__(self) -> str:
         return await in_thread(self._begin)
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def _end(self) -> None:
         if self._delete:
             await self.cleanup()
 

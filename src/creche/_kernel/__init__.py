@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from .asyncio.tasks import running_loop as _running_loop
 from .asyncio.tasks import task_here as _asyncio_task
 
 if TYPE_CHECKING:
-    from .contract import Kernel, Task
+    from .contract import Backend, Kernel, Runner, Task
     from .simulation import Simulation
 
 BACKENDS = ("asyncio", "trio")
@@ -151,19 +151,31 @@ def run(
 ) -> Any:
     """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
     check_outside_loops()
-    if backend == "asyncio":
+    return _backend(backend).run(func, args, options)
+
+
+def open_runner(
+    main: Callable[[], Coroutine[Any, Any, None]], backend: str, options: dict[str, Any]
+) -> Runner:
+    """Make a loop of `backend` that can be entered several times; its main task is `main()`."""
+    check_outside_loops()
+    return _backend(backend).open_runner(main, options)
+
+
+def _backend(name: str) -> Backend:
+    if name == "asyncio":
         from .asyncio import runner as asyncio_runner
 
-        return asyncio_runner.run(func, args, options)
-    if backend == "trio":
+        return asyncio_runner
+    if name == "trio":
         if find_spec("trio") is None:
             raise LookupError(
                 f"No such backend: trio is not installed. To install it: {INSTALL['trio']}"
             )
         from .trio import runner as trio_runner
 
-        return trio_runner.run(func, args, options)
-    raise LookupError(f"No such backend: {backend}. Known are: {', '.join(BACKENDS)}")
+        return trio_runner
+    raise LookupError(f"No such backend: {name}. Known are: {', '.join(BACKENDS)}")
 
 
 def simulate(
@@ -178,6 +190,15 @@ def simulate(
     from .trio import simulation as trio_room
 
     return trio_room.run(func, args, simulation)
+
+
+def doors(backend: str) -> tuple[tuple[str, str], ...]:
+    """Return the functions of a backend that lead out of a simulated run, by module and name."""
+    if backend == "asyncio":  # Its loop is one of ours, and refuses by itself.
+        return ()
+    from .trio import simulation as trio_room
+
+    return trio_room.DOORS
 
 
 def available(backend: str) -> bool:

@@ -28,7 +28,7 @@ Threads     Nothing here may be called from another thread but `Kernel.call_soon
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -151,6 +151,31 @@ class Task(Protocol):
         """Describe this task."""
         ...
 
+    def use_up(self) -> None:
+        """Take away what is left of this task's budget: its next checkpoint lets others run."""
+        ...
+
+    def probe(self) -> Probe:
+        """Watch this task (the running one) for checkpoints. For tests."""
+        ...
+
+
+class Probe(Protocol):
+    """Watches one task, which made it and ends it. Probes end in the reverse of their order."""
+
+    def end(self) -> CheckpointsSeen:
+        """Stop watching, and tell what was seen."""
+        ...
+
+
+class CheckpointsSeen(NamedTuple):
+    """What a task has come to while it was watched."""
+
+    any_part: bool
+    """It let others run, or asked whether it is cancelled."""
+    whole: bool
+    """It did both, or spent credit instead."""
+
 
 class TaskRecord(NamedTuple):
     """A task as `TaskInfo` shows it. `native` is the loop's own task object."""
@@ -160,6 +185,8 @@ class TaskRecord(NamedTuple):
     name: str
     coro: Any
     native: Any
+    label: Any = None
+    """The `Label` of a child of a group, None of any other task."""
 
 
 class Nest(Protocol):
@@ -196,6 +223,10 @@ class Nest(Protocol):
 
     def cancel_child(self, key: Any, reason: str | None, /) -> None:
         """Cancel one child as a scope of its own around all of it would."""
+        ...
+
+    def cancelled(self) -> bool:
+        """Tell whether the nest's scope or one around it is cancelled, shields considered."""
         ...
 
     def children(self) -> list[Any]:
@@ -239,12 +270,16 @@ class Watch(Protocol):
     `attempt` is a function that never blocks and raises BlockingIOError when it would have to.
     It runs when the descriptor is ready, perhaps outside the waiting task, until it returns or
     raises something else; that is then the outcome of the call. At most one reader and one writer
-    at a time: the caller guards that.
+    at a time: the caller guards that. `task` is the running one, from callers that have it at hand.
     """
 
-    def when_readable(self, attempt: Callable[[], T], /) -> Awaitable[T]: ...
+    def when_readable(
+        self, attempt: Callable[[], T], task: Task | None = None, /
+    ) -> Awaitable[T]: ...
 
-    def when_writable(self, attempt: Callable[[], T], /) -> Awaitable[T]: ...
+    def when_writable(
+        self, attempt: Callable[[], T], task: Task | None = None, /
+    ) -> Awaitable[T]: ...
 
     def close(self) -> None:
         """Stop watching. Whoever waits gets `ClosedResourceError`."""
@@ -341,6 +376,10 @@ class Kernel(Protocol):
         """
         ...
 
+    def own_descriptors(self) -> Collection[int]:
+        """Return the descriptors that the kernel has opened for itself, until the loop ends."""
+        ...
+
     def hear_signals(self) -> Callable[[], None]:
         """Have the loop wake up for a signal whichever thread gets it; return what ends that.
 
@@ -370,9 +409,43 @@ class Kernel(Protocol):
         ...
 
 
+class Runner(Protocol):
+    """A loop with one main task, entered from synchronous code of one thread as often as need be.
+
+        standing <--drive / pause--> driven --the main function ends--> over --close--> closed
+
+    Outside `drive` it stands still, and nothing of it is set in the thread.
+    """
+
+    reports: list[BaseException]
+    """What was raised where nobody could take it, in callbacks of the loop. To be taken out."""
+
+    def drive(self) -> None:
+        """Let the loop run until it is paused, or the main function has ended.
+
+        What a signal raises, KeyboardInterrupt too, ends what the main task waits for, by the
+        loop's own means; it comes out here, or of the main task's wait, once the loop is paused.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Have `drive` return soon. Inside the loop."""
+        ...
+
+    def close(self) -> None:
+        """End the loop, with all that is left in it."""
+        ...
+
+
 class Backend(Protocol):
     """What each kernel's package offers to `_kernel/__init__.py`, before any loop runs."""
 
     def run(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Run `func(*args)` in a new loop, and leave nothing behind."""
+        ...
+
+    def open_runner(
+        self, main: Callable[[], Coroutine[Any, Any, None]], options: dict[str, Any]
+    ) -> Runner:
+        """Make a new loop whose main task is `main()`, which never raises; it takes no step yet."""
         ...

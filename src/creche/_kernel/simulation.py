@@ -23,6 +23,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 
 _REFUSALS = 10_000
 """Steps that a run may take after it was stopped: some tasks will not be cancelled."""
+
+
+def after(now: float) -> float:
+    """Return the first time after `now` that a clock shows: a microsecond later, or all of the
+    float's step when that is longer.
+    """
+    return max(now + 1e-6, nextafter(now, inf))
 
 
 class EscapedSimulationError(RuntimeError):
@@ -93,9 +101,15 @@ class Simulation:
         """Why the run was stopped, if it was."""
         self.forced = 0
         """How often it stalled when it was being stopped."""
+        self.stop: BaseException | None = None
+        """What the run is to be stopped with, at its next step. Set from any thread."""
         self.steps = 0
         """Steps since time last went on."""
         self.settlers: deque[Waiter] = deque()
+        self.names: dict[Any, str] | None = None
+        """What each task is called, in runs that are traced: the same name from first to last."""
+        self.queued: Callable[[], Sequence[Any]]
+        """Return the tasks that are ready, in their order. The kernel sets it."""
         self._numbers: dict[Any, int] = {}
         self._next = 0
         self._thread = threading.get_ident()
@@ -114,9 +128,12 @@ class Simulation:
             self._next += 1
         return number
 
-    def known(self, native: Any) -> int:
-        """Return the number of a task, -1 of one that was not seen: looking numbers nobody."""
-        return self._numbers.get(native, -1)
+    def order(self) -> dict[Any, int]:
+        """Return the places of the tasks in the order of their birth: looking numbers nobody."""
+        order = dict(self._numbers)
+        for native in self.queued():
+            order.setdefault(native, self._next + len(order))
+        return order
 
     def forget(self, native: Any) -> None:
         """A task has ended."""
@@ -132,15 +149,23 @@ class Simulation:
     def count_step(self) -> None:
         """Count a step of a task. Raises, in the loop, if a run that was stopped does not end."""
         self.steps += 1
-        if self.failure is not None:
+        if self.over or self.failure is not None:
             if self.steps > _REFUSALS:
-                raise self.failure
-        elif self.steps > self.director.limit and not self.over:
+                raise self.stuck()
+        elif self.stop is not None:
+            self.abort(self.stop)
+        elif self.steps > self.director.limit:
             self.abort(self.director.spinning())
 
     def time_goes_on(self) -> None:
-        if self.failure is None:
+        """Time has been set forward."""
+        if self.failure is None and not self.over:
             self.steps = 0
+
+    def ends(self) -> None:
+        """The main function has ended: what is left has to go."""
+        self.over = True
+        self.steps = 0
 
     # All are blocked
 
@@ -168,11 +193,20 @@ class Simulation:
 
     def stall(self) -> bool:
         """Nothing can run. Stop the run; return whether it was being stopped already."""
-        if self.failure is None and self.scope is not None:
+        if self.failure is None and self.scope is not None and not self.over:
             self.abort(self.director.stalled())
             return False
         self.forced += 1
         return True
+
+    def stuck(self) -> BaseException:
+        """Return what the run has failed of, when it does not even end."""
+        if self.failure is None:
+            self.failure = RuntimeError(
+                "a task that the run has left behind will not end, though it was cancelled: let "
+                "CancelledError out of it, or end it before the main function returns"
+            )
+        return self.failure
 
     def abort(self, failure: BaseException) -> None:
         """Stop the run: cancel all that the main function has started."""
@@ -210,9 +244,10 @@ class InlinePool:
 
     def submit(self, job: Any) -> None:
         self._pending.append(job)
-        self._simulation.start_step(self._step(job), "to_thread.run_sync")
+        call = _called(sys._getframe(1)) or "to_thread.run_sync()"  # pyright: ignore[reportPrivateUsage]  # as below
+        self._simulation.start_step(self._step(job, call), "to_thread.run_sync")
 
-    async def _step(self, job: Job) -> None:
+    async def _step(self, job: Job, call: str) -> None:
         if self.withdraw(job):
             self._simulation.inline = True
             try:
@@ -230,16 +265,30 @@ class InlinePool:
 
 
 _LIBRARIES = frozenset(
-    ("asyncio", "concurrent", "creche", "multiprocessing", "signal", "socket", "subprocess",
-     "threading", "trio")
+    ("_thread", "asyncio", "concurrent", "creche", "multiprocessing", "os", "signal", "socket",
+     "subprocess", "threading", "trio")
 )  # fmt: skip
+_LOOPS = frozenset(("asyncio.events", "trio._core._run"))
+"""The modules that step tasks: who called those has nothing to do with it."""
+_PUBLIC = {
+    "creche._signals.SignalReceiver.__enter__": "creche.open_signal_receiver",
+    "creche._workers.processes.run_sync": "creche.to_process.run_sync",
+    "creche._workers.threads.run_sync": "creche.to_thread.run_sync",
+    "trio._threads.to_thread_run_sync": "trio.to_thread.run_sync",
+}
+"""Where the name in the code is not that of the documentation."""
 
 
 def escaped(what: str) -> EscapedSimulationError:
     """Make the error for a call that would leave the run, named as the user knows it."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
+    return escaped_by(_called(frame) or what)
+
+
+def escaped_by(call: str) -> EscapedSimulationError:
+    """Make the error for a call that would leave the run, whoever made it."""
     return EscapedSimulationError(
-        f"{_called(frame) or what} would leave the simulated run: in it there are no real sockets, "
+        f"{call} would leave the simulated run: in it there are no real sockets, "
         f"processes, signals and threads, for nobody could put them in order. Use memory streams "
         f"and tasks in their place, or test this part in an ordinary run"
     )
@@ -250,11 +299,23 @@ def _called(frame: FrameType | None) -> str | None:
     name = None
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        top = module.partition(".")[0]
-        if top not in _LIBRARIES:
+        code = frame.f_code
+        if module == __name__ and code is _STEP:
+            return str(frame.f_locals["call"])  # whoever asked for a worker thread
+        if module.partition(".")[0] not in _LIBRARIES or module in _LOOPS:
             return name
         if not module.startswith(("creche._kernel", "creche.testing")):
-            public = top if "._" in module else module
-            name = f"{public}.{frame.f_code.co_qualname.removesuffix('.__init__')}()"
+            name = _public_name(module, code.co_qualname)
         frame = frame.f_back
     return None
+
+
+def _public_name(module: str, function: str) -> str:
+    """Name a function of a library as its documentation does."""
+    top, path = module.partition(".")[0], function.removesuffix(".__init__").removeprefix("_")
+    hidden = "._" in module or path in vars(sys.modules.get(top, sys))
+    name = _PUBLIC.get(f"{module}.{path}") or f"{top if hidden else module}.{path}"
+    return f"{name}()"
+
+
+_STEP = InlinePool._step.__code__  # pyright: ignore[reportPrivateUsage]  # it is this module's

@@ -1,6 +1,6 @@
 """`DirectDatagramSocket`: what all datagram sockets have in common, whatever addresses they use.
 
-Owns the socket, the watch on it, the waiting and the failures. Knows no address: a socket of
+Owns the waiting and the failures, and with `owned.py` the socket. Knows no address: a socket of
 its own kind says with `_take` how a datagram is received.
 
     open --aclose--> closed
@@ -30,6 +30,7 @@ from .._kernel import current_task
 from .._kernel.contract import Kernel
 from .abc import SocketProvider
 from .addresses import describe
+from .owned import OwnedSocket
 
 T = TypeVar("T")
 
@@ -39,18 +40,15 @@ LOOK_AGAIN = 8
 """How many times to wait at once, before it is tried again whether more has come already."""
 
 
-class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]):
+class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvider, Generic[T]):
     """A datagram socket, connected or not."""
 
     __slots__ = (
-        "_closed",
         "_patience",
         "_peer_address",
-        "_raw_socket",
         "_receiving",
         "_sending",
         "_take",
-        "_watch",
     )
 
     kind: ClassVar[str]
@@ -63,23 +61,14 @@ class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]
 
         :param take: receives one datagram, or raises BlockingIOError
         """
-        self._raw_socket = sock
+        super().__init__(sock, kernel)
         self._peer_address = peer
         self._take = take
-        self._watch = kernel.watch(sock)
-        self._receiving = self._sending = self._closed = False
+        self._receiving = self._sending = False
         self._patience = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._where()}>"
-
-    def __del__(self) -> None:
-        # As for a stream: the loop must not go on watching a number that others will get.
-        if not getattr(self, "_closed", True):
-            try:
-                self._watch.close()
-            except Exception:
-                pass  # the loop is gone, and its watches with it
 
     def _peer(self) -> Any:
         return self._peer_address
@@ -112,7 +101,7 @@ class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]
             raise self._closed_error()
         self._receiving = True
         try:
-            return await self._watch.when_readable(self._take)
+            return await self._watch.when_readable(self._take, task)
         except OSError as exc:
             self._raise_for(exc)
         finally:
@@ -129,25 +118,6 @@ class DirectDatagramSocket(UnreliableObjectStream[T], SocketProvider, Generic[T]
             self._raise_for(exc, to)
         finally:
             self._sending = False
-
-    async def aclose(self) -> None:
-        """Close the socket; tasks that wait on it get a ClosedResourceError. A checkpoint.
-
-        The socket is closed also if the caller is cancelled. A second call does nothing.
-        """
-        if not self._closed:
-            self._leave()
-            self._closed = True
-            self._watch.close()
-            self._raw_socket.close()
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
-
-    def _leave(self) -> None:
-        """Clear away what belongs to the socket; it is about to be closed."""
 
     def _raise_for(self, exc: OSError, to: Any = None) -> NoReturn:
         """Raise what a failed system call means for the user. `to`: where a datagram was to go."""

@@ -1,6 +1,6 @@
 """`DirectSocketListener`: a listening socket whose connections become streams.
 
-Owns the socket and the watch on it, the accepting and what to do when that fails. Knows nothing of
+Owns the socket (with `owned.py`), the accepting and what to do when that fails. Knows nothing of
 addresses to listen on, and nothing of what is done with a connection.
 
     open --aclose--> closed
@@ -27,6 +27,7 @@ from .._tasks import create_task_group
 from .abc import SocketListener, SocketStream
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
+from .owned import OwnedSocket
 from .stream import DirectSocketStream
 
 if TYPE_CHECKING:
@@ -54,30 +55,21 @@ _STILLBORN = frozenset(
 )
 
 
-class DirectSocketListener(SocketListener):
+class DirectSocketListener(OwnedSocket, SocketListener):
     """The listener over a listening socket of any family."""
 
-    __slots__ = ("_accepting", "_closed", "_kernel", "_raw_socket", "_watch")
+    __slots__ = ("_accepting", "_kernel")
 
     stream_type: ClassVar[type[DirectSocketStream]] = DirectSocketStream
 
     def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
         """Take over `sock`, listening and non-blocking."""
-        self._raw_socket = sock
+        super().__init__(sock, kernel)
         self._kernel = kernel
-        self._watch = kernel.watch(sock)
-        self._accepting = self._closed = False
+        self._accepting = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._where()}>"
-
-    def __del__(self) -> None:
-        # As for a stream: the loop must not go on watching a number that others will get.
-        if not getattr(self, "_closed", True):
-            try:
-                self._watch.close()
-            except Exception:
-                pass  # the loop is gone, and its watches with it
 
     async def accept(self) -> SocketStream:
         """Wait for the next connection and return its stream. A checkpoint.
@@ -127,21 +119,6 @@ class DirectSocketListener(SocketListener):
             return
         async with create_task_group() as group:
             await self._serve(handler, group)
-
-    async def aclose(self) -> None:
-        """Close the socket; a task in `accept` gets a ClosedResourceError. A checkpoint.
-
-        The socket is closed also if the caller is cancelled. A second call does nothing.
-        """
-        if not self._closed:
-            self._closed = True
-            self._watch.close()
-            self._raw_socket.close()
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
 
     def _take(self) -> tuple[socket.socket, Any]:
         """Take a connection off the queue; raise BlockingIOError if there is none."""

@@ -1,6 +1,6 @@
 """`DirectSocketStream`: a connected socket, read and written straight through its descriptor.
 
-Owns the socket and the watch on it. Knows neither how the connection came about nor what the bytes
+Owns the socket (with `owned.py`). Knows neither how the connection came about nor what the bytes
 mean, and of the event loop only `Watch`.
 
     open --send_eof--> half-closed --aclose--> closed
@@ -33,8 +33,9 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from .._exceptions import (
     BrokenResourceError,
@@ -47,51 +48,42 @@ from .._kernel.contract import BUDGET, Kernel
 from .abc import SocketStream
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
+from .owned import OwnedSocket
 
 SEND_PRICE = 256
 """What a send costs beside its bytes, in bytes."""
-BYTES_PER_CREDIT = 524288 // BUDGET
-"""So many that sends give way after 512 KiB, whatever the budget."""
 
 
-class DirectSocketStream(SocketStream):
+class DirectSocketStream(OwnedSocket, SocketStream):
     """The stream over a connected socket of any family."""
 
     __slots__ = (
-        "_closed",
         "_drained",
         "_eof_sent",
         "_peer_address",
-        "_raw_socket",
         "_receiving",
         "_sending",
+        "_size",
+        "_take",
         "_unpaid",
-        "_watch",
     )
+
+    bytes_per_credit: ClassVar[int] = 524288 // BUDGET
+    """So many that sends give way after 512 KiB, whatever the budget."""
 
     def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
         """Take over `sock`, connected to `peer` and non-blocking."""
         if sock.family in INTERNET:
             _send_small_segments_at_once(sock)
-        self._raw_socket = sock
+        super().__init__(sock, kernel)
         self._peer_address = peer
-        self._watch = kernel.watch(sock)
-        self._receiving = self._sending = False
-        self._drained = self._eof_sent = self._closed = False
-        self._unpaid = 0
+        self._receiving = self._sending = self._drained = self._eof_sent = False
+        self._unpaid = self._size = 0
+        self._take: Callable[[], bytes] = bytes  # receives up to `_size` bytes, of the last wait
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
         return f"<{type(self).__name__} {state}, to {describe(self._peer_address)}>"
-
-    def __del__(self) -> None:
-        # The socket warns of it and closes itself; but the loop must not go on watching its number,
-        # which the next socket gets: test_a_stream_that_was_dropped_does_not_haunt_its_successor.
-        if not getattr(self, "_closed", True):
-            try:
-                self._watch.close()
-            except Exception:
-                pass  # the loop is gone, and its watches with it
 
     def _peer(self) -> Any:
         return self._peer_address
@@ -127,9 +119,11 @@ class DirectSocketStream(SocketStream):
         if data is None:
             if self._raw_socket.fileno() < 0:
                 raise self._closed_error()
+            if max_bytes != self._size:
+                self._take, self._size = partial(self._raw_socket.recv, max_bytes), max_bytes
             self._receiving = True
             try:
-                data = await self._watch.when_readable(partial(self._raw_socket.recv, max_bytes))
+                data = await self._watch.when_readable(self._take, task)
             except OSError as exc:
                 self._raise_for(exc)
             finally:
@@ -164,9 +158,9 @@ class DirectSocketStream(SocketStream):
             self._raise_for(exc)
         if sent == (len(item) if item.__class__ is bytes else memoryview(item).nbytes):
             self._unpaid += sent + SEND_PRICE
-            if self._unpaid >= BYTES_PER_CREDIT:
-                task.credit -= self._unpaid // BYTES_PER_CREDIT
-                self._unpaid %= BYTES_PER_CREDIT
+            if self._unpaid >= self.bytes_per_credit:
+                task.credit -= self._unpaid // self.bytes_per_credit
+                self._unpaid %= self.bytes_per_credit
             return
         self._sending = True
         try:
@@ -200,21 +194,6 @@ class DirectSocketStream(SocketStream):
         except OSError as exc:
             self._raise_for(exc)
         self._eof_sent = True
-
-    async def aclose(self) -> None:
-        """Close the socket; tasks that wait on it get a ClosedResourceError. A checkpoint.
-
-        The socket is closed also if the caller is cancelled. A second call does nothing.
-        """
-        if not self._closed:
-            self._closed = True
-            self._watch.close()
-            self._raw_socket.close()
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
 
     def _raise_for(self, exc: OSError) -> NoReturn:
         """Raise what a failed system call means for the user."""

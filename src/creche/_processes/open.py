@@ -7,9 +7,12 @@ Owns the pipes until the process has them. Knows nothing of what happens to the 
 
 Rules
 -----
-* Starting does not wait. Popen returns when the new program runs, or says why it does not: on Linux the
-  child borrows our memory and this very thread until then (vfork), with the interpreter's lock held.
-  So a thread would cost its own price and free nobody (`process-run` in `benchmarks/`).
+* A process is started here and now, in the thread of the event loop. Popen returns when the new program
+  runs, or says why it does not: on Linux the child borrows our memory and this very thread until then
+  (vfork), which is a fraction of a millisecond, or more where processors are scarce. A worker thread
+  would let the loop go on meanwhile. But each start would cost 6 to 15 % more (`process-run` in
+  `benchmarks/`), and a program that asks to die with its parent, as `bwrap --die-with-parent` does,
+  would die with that thread: to the system that is the parent.
 * So no await lies between the start and the object that will end it: no cancel can lose a process.
 * The pipes are made here rather than by Popen, which would put a file object on each.
 """
@@ -30,6 +33,18 @@ from .process import ChildProcess
 StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _BytesPopen: Callable[..., Popen[bytes]] = Popen
 Command: TypeAlias = StrOrBytesPath | Sequence[StrOrBytesPath]
+
+
+OPTIONS = (
+    "cwd", "env", "startupinfo", "creationflags", "start_new_session", "pass_fds", "user", "group",
+    "extra_groups", "umask",
+)  # fmt: skip
+"""What Popen is told besides the command and the streams, in the words of our own functions."""
+
+
+def options_of(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return those of a function's arguments that Popen is told."""
+    return {name: arguments[name] for name in OPTIONS}
 
 
 async def open_process(
@@ -73,18 +88,7 @@ async def open_process(
     :raises OSError: it cannot be started: `FileNotFoundError`, `PermissionError` and others
     :raises ValueError: an argument is not possible, here or on this system
     """
-    options: dict[str, Any] = {
-        "cwd": cwd,
-        "env": env,
-        "startupinfo": startupinfo,
-        "creationflags": creationflags,
-        "start_new_session": start_new_session,
-        "pass_fds": pass_fds,
-        "user": user,
-        "group": group,
-        "extra_groups": extra_groups,
-        "umask": umask,
-    }
+    options = options_of(locals())
     # Always a real one: a start has the loop for a millisecond, and others must get between two.
     await current_task().checkpoint()
     return start(command, (stdin, stdout, stderr), options)

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from .._kernel import current_task
 from .exchange import Exchange
 from .exit import open_pidfd
-from .open import Command, StrOrBytesPath, start
+from .open import Command, StrOrBytesPath, options_of, start
 from .process import ChildProcess
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ async def run_process(
     """Run a program to its end, and return its code and what it wrote. A checkpoint.
 
     It ends when the program has ended and its output too, also what a grandchild adds. If it is
-    cancelled, the program is killed.
+    cancelled, the program is killed. How it is started, by `cwd`, `env` and what follows them, is as
+    with `open_process`.
 
     :param command: a string (or a path) for the shell, or a sequence: the program and its arguments
     :param input: what the program gets to read, all of it
@@ -58,22 +59,12 @@ async def run_process(
         with `fileno()`; None for the one that this program has
     :param stderr: the same, or `subprocess.STDOUT` for wherever its standard output goes
     :param check: whether a code other than 0 is an error
-    :param cwd: the folder to start it in
-    :param env: its environment, in place of a copy of this program's
-    :param startupinfo: a `subprocess.STARTUPINFO` (Windows only)
-    :param creationflags: flags of the start (Windows only)
-    :param start_new_session: whether it leads a session of its own, out of the reach of the
-        terminal's Ctrl+C (POSIX only)
-    :param pass_fds: descriptors that it keeps, under their numbers (POSIX only)
-    :param user: the user to run as, by name or number (POSIX only)
-    :param group: the group to run as, by name or number (POSIX only)
-    :param extra_groups: its further groups, by name or number (POSIX only)
-    :param umask: the rights that its new files do not get; -1 for this program's (POSIX only)
     :return: the code, and as `stdout` and `stderr` the bytes of those that were pipes
     :raises subprocess.CalledProcessError: the code is not 0, and `check` is true
     :raises OSError: it cannot be started: `FileNotFoundError`, `PermissionError` and others
     :raises ValueError: both `input` and `stdin` are given, or an argument is not possible
     """
+    options = options_of(locals())
     if input is not None:
         if stdin is not None:
             raise ValueError("only one of stdin and input is allowed: leave out one of them")
@@ -81,18 +72,6 @@ async def run_process(
         if isinstance(given, str):
             raise TypeError("input must be bytes, not str: encode it first, input.encode()")
         stdin = PIPE
-    options: dict[str, Any] = {
-        "cwd": cwd,
-        "env": env,
-        "startupinfo": startupinfo,
-        "creationflags": creationflags,
-        "start_new_session": start_new_session,
-        "pass_fds": pass_fds,
-        "user": user,
-        "group": group,
-        "extra_groups": extra_groups,
-        "umask": umask,
-    }
     task = current_task()
     if task.credit > 0:
         task.credit -= 1

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from creche import _names
 from creche._kernel import current_task
 from creche._queue import WaitQueue
 
@@ -39,13 +40,19 @@ class Condition:
     """A lock, and a queue of tasks that wait until a holder of it notifies them.
 
     :param lock: the lock to use; a new one if None
+    :param name: what `repr` and reports of deadlocks call it, and a new lock
     """
 
-    __slots__ = ("__weakref__", "_lock", "_queue")
+    __slots__ = ("__weakref__", "_lock", "_name", "_queue")
 
-    def __init__(self, lock: Lock | None = None) -> None:
-        self._lock = Lock() if lock is None else lock
+    _name: str | _names.Place
+    """Only set if there is something to keep."""
+
+    def __init__(self, lock: Lock | None = None, *, name: str | None = None) -> None:
+        self._lock = Lock(name=name) if lock is None else lock
         self._queue: WaitQueue[Task] = WaitQueue()
+        if name is not None or _names.noting:
+            self._name = _names.label(name)
 
     async def acquire(self) -> None:
         """Wait until the lock is free, and take it. A checkpoint.
@@ -147,7 +154,7 @@ class Condition:
         return ConditionStatistics(len(self._queue), self._lock.statistics())
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {len(self._queue)} waiting, with {self._lock!r}>"
+        return f"<{_names.shown(self)} {len(self._queue)} waiting, with {self._lock!r}>"
 
 
 def _not_held() -> RuntimeError:

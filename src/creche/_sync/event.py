@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from creche import _names
 from creche._kernel import current_task
 from creche._queue import WaitQueue
 
@@ -23,13 +24,21 @@ class EventStatistics(NamedTuple):
 
 
 class Event:
-    """A flag that tasks can wait for. Once set it stays set."""
+    """A flag that tasks can wait for. Once set it stays set.
 
-    __slots__ = ("__weakref__", "_queue", "_set")
+    :param name: what `repr` and reports of deadlocks call it
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("__weakref__", "_name", "_queue", "_set")
+
+    _name: str | _names.Place
+    """Only set if there is something to keep."""
+
+    def __init__(self, *, name: str | None = None) -> None:
         self._set = False
         self._queue: WaitQueue[None] = WaitQueue()
+        if name is not None or _names.noting:
+            self._name = _names.label(name)
 
     def set(self) -> None:
         """Set the flag, and wake every task that waits for it. Setting it twice does nothing."""
@@ -68,4 +77,4 @@ class Event:
 
     def __repr__(self) -> str:
         state = "set" if self._set else f"clear, {len(self._queue)} waiting"
-        return f"<{type(self).__name__} {state}>"
+        return f"<{_names.shown(self)} {state}>"

@@ -19,6 +19,7 @@ from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
+from creche import _names
 from creche._exceptions import WouldBlock
 from creche._kernel import current_task
 from creche._queue import WaitQueue
@@ -40,17 +41,23 @@ class CapacityLimiter:
     """A pool of tokens that tasks borrow, fair: first come, first served.
 
     :param total_tokens: how many tokens can be lent at a time, an int of 0 or more or `math.inf`
+    :param name: what `repr` and reports of deadlocks call it
     :raises TypeError: `total_tokens` is neither an int nor `math.inf`
     :raises ValueError: `total_tokens` is negative
     """
 
-    __slots__ = ("__weakref__", "_borrowers", "_queue", "_total")
+    __slots__ = ("__weakref__", "_borrowers", "_name", "_queue", "_total")
 
-    def __init__(self, total_tokens: float) -> None:
+    _name: str | _names.Place
+    """Only set if there is something to keep."""
+
+    def __init__(self, total_tokens: float, *, name: str | None = None) -> None:
         _check(total_tokens)
         self._total = total_tokens
         self._borrowers: dict[object, Task | None] = {}  # the task, if it is one of the kernel's
         self._queue: WaitQueue[tuple[object, Task | None]] = WaitQueue()
+        if name is not None or _names.noting:
+            self._name = _names.label(name)
 
     async def acquire(self) -> None:
         """Wait for a token, and borrow it for the current task. A checkpoint.
@@ -193,7 +200,7 @@ class CapacityLimiter:
 
     def __repr__(self) -> str:
         lent, waiting = len(self._borrowers), len(self._queue)
-        return f"<{type(self).__name__} {lent} of {self._total} lent, {waiting} waiting>"
+        return f"<{_names.shown(self)} {lent} of {self._total} lent, {waiting} waiting>"
 
 
 def _check(total_tokens: float) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
+from creche import _names
 from creche._exceptions import WouldBlock
 from creche._kernel import current_task
 from creche._queue import WaitQueue
@@ -35,14 +36,20 @@ class Lock:
 
     :param fast_acquire: never give way to other tasks in `acquire` when the lock is free. A task
         that does nothing else in a loop then starves all others.
+    :param name: what `repr` and reports of deadlocks call it
     """
 
-    __slots__ = ("__weakref__", "_fast", "_owner", "_queue")
+    __slots__ = ("__weakref__", "_fast", "_name", "_owner", "_queue")
 
-    def __init__(self, *, fast_acquire: bool = False) -> None:
+    _name: str | _names.Place
+    """Only set if there is something to keep."""
+
+    def __init__(self, *, fast_acquire: bool = False, name: str | None = None) -> None:
         self._fast = fast_acquire
         self._owner: Task | None = None
         self._queue: WaitQueue[Task] = WaitQueue()
+        if name is not None or _names.noting:
+            self._name = _names.label(name)
 
     async def acquire(self) -> None:
         """Wait until the lock is free, and take it. A checkpoint.
@@ -141,9 +148,9 @@ class Lock:
 
     def __repr__(self) -> str:
         if self._owner is None:
-            return f"<{type(self).__name__} free>"
+            return f"<{_names.shown(self)} free>"
         holder, waiting = self._owner.info().name, len(self._queue)
-        return f"<{type(self).__name__} held by {holder!r}, {waiting} waiting>"
+        return f"<{_names.shown(self)} held by {holder!r}, {waiting} waiting>"
 
 
 def _held_already(task: Task) -> RuntimeError:

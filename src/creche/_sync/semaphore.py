@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from creche import _names
 from creche._exceptions import WouldBlock
 from creche._kernel import current_task
 from creche._queue import WaitQueue
@@ -30,20 +31,31 @@ class Semaphore:
     :param initial_value: how many can be acquired before the first release, 0 or more
     :param max_value: a release that would lift the value above this is an error; None: no limit
     :param fast_acquire: never give way to other tasks in `acquire` when the value is above 0
+    :param name: what `repr` and reports of deadlocks call it
     :raises TypeError: a value is not an integer
     :raises ValueError: `initial_value` is negative, or above `max_value`
     """
 
-    __slots__ = ("__weakref__", "_fast", "_max", "_queue", "_value")
+    __slots__ = ("__weakref__", "_fast", "_max", "_name", "_queue", "_value")
+
+    _name: str | _names.Place
+    """Only set if there is something to keep."""
 
     def __init__(
-        self, initial_value: int, *, max_value: int | None = None, fast_acquire: bool = False
+        self,
+        initial_value: int,
+        *,
+        max_value: int | None = None,
+        fast_acquire: bool = False,
+        name: str | None = None,
     ) -> None:
         _check(initial_value, max_value)
         self._value = initial_value
         self._max = max_value
         self._fast = fast_acquire
         self._queue: WaitQueue[None] = WaitQueue()
+        if name is not None or _names.noting:
+            self._name = _names.label(name)
 
     async def __aenter__(self) -> Self:
         # As `acquire`, here once more: a call less in `async with`.
@@ -129,7 +141,7 @@ class Semaphore:
 
     def __repr__(self) -> str:
         waiting = len(self._queue)
-        return f"<{type(self).__name__} value={self._value}, {waiting} waiting>"
+        return f"<{_names.shown(self)} value={self._value}, {waiting} waiting>"
 
 
 def _check(initial_value: object, max_value: object) -> None:

@@ -156,6 +156,7 @@ class Worker:
         self._file = _nameless_file()
         self._code = SERVE.format(descriptor=self._file.fileno())
         self.idle_since = 0.0
+        self._interpreter: Any = None
         try:
             self._interpreter = maker.create()
             name, file = main_of_program()
@@ -169,7 +170,7 @@ class Worker:
                 )
             )
         except BaseException:
-            self._file.close()
+            self.end()
             raise
 
     def answer(self, message: bytes) -> bytes:
@@ -188,8 +189,9 @@ class Worker:
             raise BrokenWorkerInterpreter(described)
 
     def end(self) -> None:
-        self._maker.destroy(self._interpreter)
         self._file.close()
+        if self._interpreter is not None:
+            self._maker.destroy(self._interpreter)
 
 
 class Interpreters:

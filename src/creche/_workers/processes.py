@@ -54,6 +54,9 @@ GRACE = 0.5
 """Seconds that a worker which has closed its socket has to end by itself."""
 
 CHUNK = 65536
+SUPPORTED = os.name == "posix"
+"""Whether a process can be handed a socket by its number."""
+
 ROOM = str(Path(__file__).parent)
 START = """
 import sys
@@ -321,9 +324,15 @@ async def run_sync(
     :raises BrokenWorkerProcess: the process died before it answered
     :raises pickle.PicklingError: function, arguments or result cannot be pickled; also TypeError or
         AttributeError, as `pickle` has it
+    :raises NotImplementedError: this is Windows, where worker processes are not there yet
     :raises NoEventLoopError: no event loop runs in this thread
     """
     task = current_task()
+    if not SUPPORTED:
+        raise NotImplementedError(
+            "creche.to_process needs a POSIX system so far: on Windows call the function with "
+            "to_thread.run_sync(), or submit it to a concurrent.futures.ProcessPoolExecutor there"
+        )
     request = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
     processes = processes_of(task.kernel)
     call = object()

@@ -10,17 +10,17 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
-from .replay import Token, replayed, token_of
-from .run import Outcome, check_async, installed, simulate
+from .replay import Token, annotate, replayed
+from .run import EXPLORED_LIMIT, Outcome, check_async, installed, simulate
 from .schedules import Given, strategy
 
 P = ParamSpec("P")
 Main = Callable[[], Coroutine[Any, Any, object]]
 
-LIMIT = 50_000
-"""Steps of an explored run without time going on: a small test has some hundreds."""
 SHRINKING = 300
 """Runs that may be spent on making a failing schedule plainer."""
+SHRINKING_CHOICES = 200_000
+"""Choices that they may make, all together: runs that never end make very many each."""
 
 
 class Settings:
@@ -68,6 +68,7 @@ def explore(
             async def main() -> None:
                 await test(*args, **options)
 
+            __tracebackhide__ = True  # pytest then begins with the test
             if settings.replay is not None:
                 replayed_run(main, settings.replay)
                 return
@@ -75,6 +76,7 @@ def explore(
                 explored(main, backend, settings.runs or runs, strategy, seed)
 
         vars(run_test)["creche_bare"] = test
+        vars(run_test)["creche_explored"] = True
         return run_test
 
     return decorate
@@ -85,21 +87,23 @@ _strategy = strategy
 
 def replayed_run(main: Main, text: str) -> None:
     """Make the run of a token in place of the exploration."""
+    __tracebackhide__ = True
     token = Token.parse(text)
     outcome = replayed(main, token, ())
     if outcome.error is not None:
-        _annotate(outcome, f"replayed {token} on {token.backend}")
+        annotate(outcome, f"replayed on {token.backend}")
         outcome.unwrap()
 
 
 def explored(main: Main, backend: str, runs: int, name: str, seed: int) -> None:
     """Run a test under the schedules of a strategy; raise what the first failing run raises."""
+    __tracebackhide__ = True
     plan = _strategy(name, seed)
     for number in range(runs):
         schedule = plan.schedule(number)
         if schedule is None:
             return
-        outcome = simulate(main, (), backend, schedule, limit=LIMIT)
+        outcome = simulate(main, (), backend, schedule, limit=EXPLORED_LIMIT)
         plan.learn(outcome.choices)
         if outcome.error is not None:
             found = f"run {number + 1} of {runs} on {backend} failed (strategy {name!r})"
@@ -108,21 +112,14 @@ def explored(main: Main, backend: str, runs: int, name: str, seed: int) -> None:
 
 def raise_shrunk(main: Main, outcome: Outcome, found: str) -> None:
     """Raise the failure of a run, from the plainest schedule that leads to it."""
+    __tracebackhide__ = True
     choices = shrink(main, outcome)
-    final = simulate(main, (), outcome.backend, Given(choices), traces=True, limit=LIMIT)
+    final = simulate(main, (), outcome.backend, Given(choices), traces=True, limit=EXPLORED_LIMIT)
     if not _same(final, outcome):
         final = outcome  # It does not fail the same way twice: nothing that a schedule decides.
         found += "; it did not fail again on the same schedule, so it depends on something else"
-    _annotate(final, found)
+    annotate(final, found)
     final.unwrap()
-
-
-def _annotate(outcome: Outcome, found: str) -> None:
-    assert outcome.error is not None, "only of a run that failed"
-    token = token_of(outcome)
-    outcome.error.add_note(f"{found}\nreplay with: creche.testing.replay(test, {str(token)!r})")
-    if outcome.trace is not None:
-        outcome.error.add_note(str(outcome.trace))
 
 
 def _same(one: Outcome, other: Outcome) -> bool:
@@ -141,15 +138,15 @@ def shrink(main: Main, outcome: Outcome) -> list[int]:
 
     Halves and smaller parts are set to 0 in turn, then single choices are made smaller.
     """
-    left = SHRINKING
+    left, choices_left = SHRINKING, SHRINKING_CHOICES
     best = _stripped(outcome.choices)
 
     def fails(choices: list[int]) -> bool:
-        nonlocal left, best
-        if left <= 0:
-            return False
+        nonlocal left, choices_left, best
         left -= 1
-        tried = simulate(main, (), outcome.backend, Given(choices), limit=LIMIT)
+        tried = simulate(main, (), outcome.backend, Given(choices), limit=EXPLORED_LIMIT)
+        choices_left -= len(tried.choices)
+        left = left if choices_left > 0 else 0
         if not _same(tried, outcome):
             return False
         made = _stripped(tried.choices)

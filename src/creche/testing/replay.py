@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from .run import Outcome, bare, simulate
+from .run import EXPLORED_LIMIT, Outcome, SpinningError, bare, simulate
 from .schedules import Given
 
 BACKENDS = {"a": "asyncio", "t": "trio"}
@@ -114,13 +114,27 @@ def replay(main: Callable[..., Any], token: str, *args: Any) -> Any:
     :raises ReplayDivergedError: the program has come to other choices, so this was another run
     """
     outcome = replayed(bare(main), Token.parse(token), args)
+    if outcome.error is not None:
+        annotate(outcome, f"replayed on {outcome.backend}")
     return outcome.unwrap()
+
+
+def annotate(outcome: Outcome, found: str) -> None:
+    """Add notes to what a run has raised: how it was found and is had again, and its interleaving."""
+    assert outcome.error is not None, "only of a run that failed"
+    token = token_of(outcome)
+    outcome.error.add_note(f"{found}\nreplay with: creche.testing.replay(test, {str(token)!r})")
+    if outcome.trace is not None:
+        outcome.error.add_note(str(outcome.trace))
 
 
 def replayed(main: Callable[..., Any], token: Token, args: tuple[Any, ...]) -> Outcome:
     """Make the run of a token; see that it was the same one."""
     given = Given(token.choices)
-    outcome = simulate(main, args, token.backend, given, traces=True)
+    outcome = simulate(main, args, token.backend, given, traces=True, limit=EXPLORED_LIMIT)
+    if isinstance(outcome.error, SpinningError) and outcome.check != token.check:
+        given = Given(token.choices)  # Not of an exploration: then it was given more time.
+        outcome = simulate(main, args, token.backend, given, traces=True)
     if given.diverged or len(given.sizes) != len(token.choices) or outcome.check != token.check:
         raise ReplayDivergedError(
             f"this was not the run of {token}: the program, or something it uses, has changed "

@@ -13,9 +13,10 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 from zlib import crc32
 
 from .. import _kernel
-from .._kernel import current_kernel, current_task
+from .._kernel import current_task
 from .._kernel.main import start
 from .._kernel.simulation import Simulation
+from .._names import places_noted
 from .._scopes import CancelScope
 from .._waits import in_library
 from . import boundary
@@ -28,6 +29,8 @@ PosArgsT = TypeVarTuple("PosArgsT")
 
 LIMIT = 1_000_000
 """Steps that a run may take without time going on, before it counts as one that never ends."""
+EXPLORED_LIMIT = 50_000
+"""The same of an explored run: a small test has some hundreds, and there are many runs."""
 
 
 class SpinningError(RuntimeError):
@@ -47,6 +50,7 @@ class Outcome:
 
     def unwrap(self) -> Any:
         """Return or raise what the run has come to."""
+        __tracebackhide__ = True  # pytest then begins with the program
         if self.error is None:
             return self.result
         try:
@@ -75,11 +79,11 @@ class _Director:
 
     def stepping(self, number: int, native: Any) -> None:
         if self.trace is not None:
-            self.trace.stepping(number, native)
+            self.trace.stepping(native)
 
     def stepped(self, number: int, native: Any) -> None:
         if self.trace is not None:
-            self.trace.stepped(number, native)
+            self.trace.stepped(native)
 
     def stalled(self) -> BaseException:
         from .deadlock import deadlock
@@ -107,17 +111,20 @@ def simulate(
     director = _Director(schedule, traces=traces, limit=limit)
     simulation = Simulation(director)
 
-    @wraps(main)
+    doors = _kernel.doors(backend)
+
     async def bounded(*args: Any) -> Any:
-        boundary.enter()
+        boundary.enter(doors)
         try:
-            with CancelScope() as simulation.scope:
+            with CancelScope() as simulation.scope, places_noted():
                 if director.trace is not None:
-                    director.trace.begin(current_kernel())
+                    return await director.trace.main(start(main, args))
                 return await start(main, args)
         finally:
             boundary.leave()
 
+    bounded.__module__ = getattr(main, "__module__", __name__)
+    bounded.__qualname__ = getattr(main, "__qualname__", None) or type(main).__qualname__
     result: Any = None
     error: BaseException | None = None
     try:
@@ -130,6 +137,8 @@ def simulate(
         boundary.leave()  # Tasks that would not end may have kept it from being done.
     if simulation.failure is not None:
         error = simulation.failure
+    if director.trace is not None:
+        director.trace.close()
     outcome = Outcome(backend, director)
     outcome.result, outcome.error = result, error
     if error is not None:
@@ -235,6 +244,8 @@ def virtual_time(test: Any = None, /, *, backends: Sequence[str] = ("asyncio", "
 
         @wraps(test)
         def run_test(*args: Any, **options: Any) -> None:
+            __tracebackhide__ = True
+
             async def main() -> None:
                 await test(*args, **options)
 

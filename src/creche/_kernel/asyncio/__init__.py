@@ -10,6 +10,7 @@ What each room is for:
     nest.py          where the children of a task group live
     readiness.py     descriptors
     selector_thread.py  readiness for a loop that has none of its own
+    bell.py          the way in from other threads
     signals.py       waking the loop for a signal that hit another thread
     simulation.py    a loop whose time and order a test decides
     introspection.py listing tasks, waiting until all are blocked

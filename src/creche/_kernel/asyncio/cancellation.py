@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET
 from .delivery import Delivery
+from .probe import note, watched
 from .reach import absorb, canceller, members, message
 
 if TYPE_CHECKING:
@@ -86,12 +87,16 @@ def interrupt(task: AnyTask, waiter: asyncio.Future[Any] | None) -> Generator[An
         if deferred is not None:
             if waiter is not None:
                 waiter.cancel()
+            if watched:
+                note(task)
             yield from _raise_native(task, *deferred)
     scope = canceller(task.scope)
     if scope is None:
         return
     if waiter is not None:
         waiter.cancel()
+    if watched:
+        note(task)
     delivery = Delivery.of(task)
     delivery.refusals += 1
     if delivery.stubborn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from ..contract import TaskRecord
 from ..exits import Exits
 from ..scope import Scope
 from . import cancellation, introspection
+from .bell import Bell
 from .nest import Nest
 from .readiness import Readiness, Watch
 from .signals import Ear
@@ -36,6 +37,7 @@ class AsyncioKernel:
         self.token: Any = loop
         self.run_vars: dict[Any, Any] = {}
         self.exits = Exits()
+        self._bell = Bell(loop, self.exits)
         self._strays: set[Task] = set()
         self.timers = Timers(self, loop)
         self._readiness: Readiness | None = None
@@ -169,11 +171,14 @@ class AsyncioKernel:
 
     def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:
         try:
-            self.loop.call_soon_threadsafe(func, *args)
+            self._bell.ring(func, args)
         except RuntimeError:
             if self.loop.is_closed():
                 raise RunFinishedError from None
             raise
+
+    def own_descriptors(self) -> Collection[int]:
+        return self._bell.descriptors()
 
     def hear_signals(self) -> Callable[[], None]:
         if self._ear is None:
@@ -196,6 +201,7 @@ class AsyncioKernel:
     def close(self) -> None:
         """The loop is about to end: let go of what belongs to it."""
         self.exits.run()
+        self._bell.take_down()
         self.timers.close()
         if self._readiness is not None:
             self._readiness.close()

@@ -58,12 +58,12 @@ class Nest:
             deliver(task)
 
     def retire(self, task: Task, cancelled: BaseException | None) -> None:
-        if cancelled is not None and canceller(self.scope) is not None:
-            # A scope did it, not a native cancel. As in Trio, the group is then cancelled as well.
-            self._cancelled = self._cancelled or cancelled
-            self.kernel.cancel(self.scope)
         tasks = self.scope.tasks
         if task.nest is self:
+            if cancelled is not None and canceller(self.scope) is not None:
+                # A scope did it, no native cancel. As in Trio, the group is then cancelled as well.
+                self._cancelled = self._cancelled or cancelled
+                self.kernel.cancel(self.scope)
             tasks.pop(task, None)
         else:
             self.starting -= 1
@@ -86,7 +86,7 @@ class Nest:
         move.move = room.leave
         self.starting += 1
         try:
-            if caller.credit <= 0:
+            if caller.credit < 1:
                 yield from interrupt(caller, room.waiter)
             yield from room.waiter
         except asyncio.CancelledError as exc:
@@ -128,6 +128,9 @@ class Nest:
             own.reason = reason
             spread(own)
 
+    def cancelled(self) -> bool:
+        return canceller(self.scope) is not None
+
     def children(self) -> list[Any]:
         return list(self.scope.tasks)
 
@@ -164,7 +167,7 @@ class Nest:
         finally:
             self._idle = None
             host.masked -= 1
-            if host.credit <= 0:
+            if host.credit < 1:
                 host.unmasked()
 
 

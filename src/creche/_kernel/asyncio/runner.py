@@ -1,12 +1,17 @@
-"""Starting an asyncio loop for one function, and leaving nothing of it behind.
+"""Starting an asyncio loop, for one function or for many turns, and leaving nothing of it behind.
 
 `asyncio.Runner` does the work: signals, async generators, the default executor, what tasks are
 left. We only have its first task made as one of ours.
+
+A `Runner` runs that loop in turns. Its SIGINT handler is there while it is driven only, and does
+what `asyncio.run` does: the first Ctrl-C cancels the main task's wait, the second raises at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -21,17 +26,10 @@ OPTIONS = ("debug", "loop_factory", "use_uvloop")
 
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    unknown = sorted(set(options) - set(OPTIONS))
-    if unknown:
-        raise TypeError(
-            f"unknown backend option {unknown[0]!r} for asyncio: known are {', '.join(OPTIONS)}"
-        )
-    factory = options.get("loop_factory")
-    if options.get("use_uvloop") and factory is None:
-        factory = _uvloop_factory()
+    debug, factory = _checked(options)
     kernel: AsyncioKernel | None = None
     try:
-        with asyncio.Runner(debug=options.get("debug"), loop_factory=factory) as runner:
+        with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
             loop = runner.get_loop()
             kernel = kernel_of(loop)
             main = start(func, args)
@@ -41,6 +39,128 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
         # Only now: tasks that the runner cancels may still wait for deadlines in their clean-up.
         if kernel is not None:
             kernel.close()
+
+
+def open_runner(main: Callable[[], Coroutine[Any, Any, None]], options: dict[str, Any]) -> Runner:
+    debug, factory = _checked(options)
+    # A loop of its own making the runner would leave set in the thread, for others to find.
+    return Runner(main, asyncio.Runner(debug=debug, loop_factory=factory or asyncio.new_event_loop))
+
+
+class Runner:
+    """The contract's `Runner`."""
+
+    def __init__(
+        self, main: Callable[[], Coroutine[Any, Any, None]], runner: asyncio.Runner
+    ) -> None:
+        self.reports: list[BaseException] = []
+        self._runner = runner
+        self._loop = runner.get_loop()
+        self._loop.set_exception_handler(self._report)
+        self._kernel = kernel_of(self._loop)
+        coro = main()
+        self._main = new_task(self._kernel, coro, MainLabel(main, coro))
+        self._main.add_done_callback(self._over)
+        self._paused = False
+        self._turn = 0
+        """The number of this turn."""
+        self._interrupts = 0
+        """SIGINTs in this turn."""
+        self._cancels = 0
+        """Cancels of ours that the main task still counts."""
+
+    def drive(self) -> None:
+        if self._main.done():
+            return
+        self._paused = False
+        self._turn += 1
+        self._interrupts = 0
+        hears = self._hear_interrupts()
+        try:
+            self._run_on()
+        finally:
+            if hears:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            while self._cancels and not self._main.done():
+                self._cancels -= 1
+                self._main.uncancel()
+        if self._interrupts:
+            raise KeyboardInterrupt
+
+    def _run_on(self) -> None:
+        try:
+            self._loop.run_forever()
+        except BaseException:
+            # What a signal handler raised, wherever the loop was then. The turn ends in order.
+            self._end_turn()
+            raise
+        if not self._paused:
+            self._end_turn()
+            raise RuntimeError(
+                "the event loop was stopped before what it ran had ended: leave loop.stop() to "
+                "whoever has started the loop"
+            )
+
+    def _end_turn(self) -> None:
+        if not self._paused:
+            self._cancel_main(self._turn)
+            self._loop.run_forever()
+
+    def pause(self) -> None:
+        self._paused = True
+        self._loop.stop()
+
+    def _over(self, _: asyncio.Task[None]) -> None:
+        self.pause()
+
+    def close(self) -> None:
+        self._main.remove_done_callback(self._over)  # What ends the loop runs it itself.
+        try:
+            self._runner.close()
+        finally:
+            self._kernel.close()
+
+    def _hear_interrupts(self) -> bool:
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            return False
+        signal.signal(signal.SIGINT, self._on_sigint)
+        return True
+
+    def _on_sigint(self, _number: int, _frame: object) -> None:
+        self._interrupts += 1
+        if self._interrupts > 1 or self._main.done():
+            raise KeyboardInterrupt
+        # Not here: the main task may be in a step, and end its turn in it without a wait to cancel.
+        self._loop.call_soon_threadsafe(self._cancel_main, self._turn)
+
+    def _cancel_main(self, turn: int) -> None:
+        if turn == self._turn and not self._paused:
+            self._cancels += 1
+            self._main.cancel()
+
+    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        exc = context.get("exception")
+        if isinstance(exc, BaseException):
+            self.reports.append(exc)
+        else:
+            loop.default_exception_handler(context)
+
+
+def _checked(
+    options: dict[str, Any],
+) -> tuple[bool | None, Callable[[], asyncio.AbstractEventLoop] | None]:
+    unknown = sorted(set(options) - set(OPTIONS))
+    if unknown:
+        raise TypeError(
+            f"unknown backend option {unknown[0]!r} for asyncio: known are {', '.join(OPTIONS)}"
+        )
+    factory = options.get("loop_factory")
+    if options.get("use_uvloop") and factory is None:
+        factory = _uvloop_factory()
+    return options.get("debug"), factory
 
 
 def adopt_next_task(loop: asyncio.AbstractEventLoop, label: MainLabel) -> None:

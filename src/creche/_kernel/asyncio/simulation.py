@@ -8,8 +8,8 @@ Rules
 * Callbacks run in the order in which they were scheduled, as asyncio promises. Between two of
   them that are no steps of tasks, the steps may change places.
 * Time stands still while anything can run. Then it is set to the next deadline exactly, so that
-  there is no remainder to wait for; `call_later` with a delay lies at least one step of the float
-  ahead, so that no sleep takes no time, at any date.
+  there is no remainder to wait for; a delay so short that the sum is the present time makes it a
+  microsecond, or a step of the float, so that no sleep takes no time, at any date.
 * Equal deadlines fire in the order in which they were set.
 """
 
@@ -20,11 +20,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from heapq import heappop, heappush
-from math import inf, nextafter
 from typing import TYPE_CHECKING, Any
 
 from ..main import MainLabel, start
-from ..simulation import Simulation, escaped
+from ..simulation import Simulation, after, escaped
 from .runner import adopt_next_task
 from .tasks import kernel_of
 
@@ -67,9 +66,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        when = self._now + delay
-        if delay > 0 and when <= self._now:
-            when = nextafter(self._now, inf)
+        now = self._now
+        when = now + delay
+        if delay > 0 and when == now:
+            when = after(now)
         return self.call_at(when, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
@@ -153,8 +153,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             self._now = self._scheduled[0].when()
             simulation.time_goes_on()
         elif simulation.stall():
-            assert simulation.failure is not None, "a run stalls twice only when it is stopped"
-            raise simulation.failure
+            raise simulation.stuck()
+
+    def queued(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks that are ready to step, in their order."""
+        return [task for task in map(_stepping, self._ready) if task is not None]
 
     def abandon(self, tasks: list[asyncio.Task[Any]]) -> None:
         """Give up tasks that were cancelled twice and did not go."""
@@ -218,12 +221,13 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation)
         task.add_done_callback(steps.discard)
 
     simulation.start_step = start_step
+    simulation.queued = loop.queued
     try:
         main = start(func, args)
         adopt_next_task(loop, MainLabel(func, main))
         return loop.run_until_complete(loop.create_task(main))
     finally:
-        simulation.over = True
+        simulation.ends()
         try:
             _cancel_what_is_left(loop, simulation)
             loop.run_until_complete(loop.shutdown_asyncgens())
@@ -238,7 +242,6 @@ def _cancel_what_is_left(loop: SimulatedLoop, simulation: Simulation) -> None:
         return
     for task in left:
         task.cancel()
-    simulation.failure = simulation.failure or RuntimeError("a task does not end")
     try:
         loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     except BaseException as exc:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..contract import BUDGET, TaskRecord
 from .cancellation import interrupt
 from .delivery import Delivery
+from .probe import Probe, note, watched
 from .reach import canceller, message
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Verbs:
                     waiter.remove_done_callback(relay)
         finally:
             self.masked -= 1
-            if self.credit <= 0:
+            if self.credit < 1:
                 self.unmasked()
         return waiter.result()
 
@@ -149,19 +150,21 @@ class Verbs:
 
     @coroutine
     def checkpoint(self) -> Generator[Any, Any, None]:
-        if self.credit <= 0:
+        if self.credit < 1:
             yield from interrupt(self, None)
         self.credit = BUDGET
         yield
-        if self.credit <= 0:
+        if self.credit < 1:
             yield from interrupt(self, None)
 
     give_way = checkpoint
 
     @coroutine
     def checkpoint_if_cancelled(self) -> Generator[Any, Any, None]:
-        if self.credit <= 0:
+        if self.credit < 1:
             yield from interrupt(self, None)
+        if watched:
+            note(self, scheduled=False)
 
     @coroutine
     def cancel_shielded_checkpoint(self) -> Generator[Any, Any, None]:
@@ -172,8 +175,14 @@ class Verbs:
             Delivery.of(self).defer(exc.args, counted=True)
         finally:
             self.masked -= 1
-            if self.credit <= 0:
+            if self.credit < 1:
                 self.unmasked()
+
+    def use_up(self) -> None:
+        self.credit = min(self.credit, 0)
+
+    def probe(self) -> Probe:
+        return Probe(self)
 
     def in_cancelled_scope(self) -> bool:
         return canceller(self.scope) is not None
@@ -270,6 +279,7 @@ class Task(Verbs, NativeTask):
             self.get_name(),
             label.coro if label is not None else self.get_coro(),
             self,
+            label if host is not None else None,
         )
 
 

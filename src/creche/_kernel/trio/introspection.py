@@ -13,19 +13,18 @@ from ..contract import TaskRecord
 def record(task: trio.lowlevel.Task) -> TaskRecord:
     """Describe a Trio task. A child of a group shows the coroutine that the user gave."""
     nursery = task.parent_nursery
-    parent = nursery.parent_task if nursery is not None else None
-    return TaskRecord(
-        id(task), None if parent is None else id(parent), task.name, _users_coro(task.coro), task
-    )
+    parent = None if nursery is None else id(nursery.parent_task)
+    label = _label(task.coro)
+    coro = task.coro if label is None else label.coro
+    return TaskRecord(id(task), parent, task.name, coro, task, label)
 
 
-def _users_coro(coro: Any) -> Any:
-    """Return the coroutine that the user gave, where ours is around it."""
+def _label(coro: Any) -> Any:
+    """Return the handle of a child of a group, where its coroutine is around the user's."""
     frame = getattr(coro, "cr_frame", None)
     if frame is not None and coro.__qualname__ == "TaskGroup._run":
-        handle = frame.f_locals.get("handle")
-        return coro if handle is None else handle.coro
-    return coro
+        return frame.f_locals.get("handle")
+    return None
 
 
 def tasks(strays: Iterable[trio.lowlevel.Task]) -> Iterator[TaskRecord]:

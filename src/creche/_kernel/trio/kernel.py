@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextvars import copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -110,6 +110,9 @@ class TrioKernel:
             self._token.run_sync_soon(run, func, *args)
         except trio.RunFinishedError:
             raise RunFinishedError from None
+
+    def own_descriptors(self) -> Collection[int]:
+        return ()
 
     def hear_signals(self) -> Callable[[], None]:
         return _nothing  # Trio does, for all of a run in the main thread

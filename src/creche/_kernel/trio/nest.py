@@ -99,6 +99,9 @@ class Nest:
             scope = self._scopes[key] = private.put_scope_around(task, self._nursery)
         scope.cancel(reason)
 
+    def cancelled(self) -> bool:
+        return private.is_cancelled(self._nursery)
+
     def children(self) -> list[Any]:
         return sorted(self._nursery.child_tasks, key=private.order_of)
 

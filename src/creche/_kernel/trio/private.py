@@ -3,7 +3,8 @@
 * To cancel one child of a nursery, without having paid for a scope around each child, a scope is
   put around the task afterwards: between the nursery's cancel status and the task's first own.
 * Whether a task that is not the running one is cancelled.
-* For simulated runs: the queue of the tasks that are ready, and the order of their birth.
+* For simulated runs: the queue of the tasks that are ready, the order of their birth, and the one
+  place where calls are given to threads.
 
 A Trio that keeps them otherwise gives an error that names its version, before anything changed.
 """
@@ -13,7 +14,9 @@ A Trio that keeps them otherwise gives an error that names its version, before a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import trio
@@ -42,13 +45,17 @@ def put_scope_around(task: Any, nursery: Any) -> trio.CancelScope:
     return scope
 
 
-def is_cancelled(task: Any) -> bool:
-    """Tell whether a scope around `task` is cancelled."""
+def is_cancelled(task_or_nursery: Any) -> bool:
+    """Tell whether a scope around a task is cancelled, or the one of a nursery or around it."""
     try:
-        status = task._cancel_status
+        status = task_or_nursery._cancel_status
         return status is not None and bool(status.effectively_cancelled)
     except AttributeError as exc:
         raise _unsupported() from exc
+
+
+THREADS = ("trio._core._thread_cache", "ThreadCache.start_thread_soon")
+"""The method that hands a call to a thread, by the names of its module and of itself there."""
 
 
 def replace_run_queue(queue: Any) -> None:
@@ -73,6 +80,29 @@ def abandon_run() -> None:
             delattr(GLOBAL_RUN_CONTEXT, name)
 
 
+def take_off_run() -> dict[str, Any]:
+    """Make Trio forget for now that a run is going on in this thread; return what it knew of it."""
+    try:
+        from trio._core._run import GLOBAL_RUN_CONTEXT
+
+        here: dict[str, Any] = vars(GLOBAL_RUN_CONTEXT)
+    except (ImportError, TypeError) as exc:
+        raise RuntimeError(
+            f"creche does not know where Trio {trio.__version__} notes that it runs, so it cannot "
+            f"run it in turns: use an older Trio, or a newer creche"
+        ) from exc
+    known = dict(here)
+    here.clear()
+    return known
+
+
+def put_on_run(known: dict[str, Any]) -> None:
+    """Give Trio back what `take_off_run` has returned."""
+    from trio._core._run import GLOBAL_RUN_CONTEXT
+
+    vars(GLOBAL_RUN_CONTEXT).update(known)
+
+
 def order_of(task: Any) -> int:
     """Return a number that grows from one new task to the next."""
     order: int = task._counter
@@ -83,11 +113,15 @@ _checked = False
 
 
 def check_run_queue(order_of_steps: Callable[[], list[int]]) -> None:
-    """Once in the life of the process, see whether Trio steps its tasks as the queue says."""
+    """Once in the life of the process, see whether Trio steps its tasks as the queue says, and gives
+    calls to threads where we look.
+    """
     global _checked  # noqa: PLW0603  # once for the process
     if not _checked:
+        module, path = THREADS
         try:
             fits = order_of_steps() == [2, 2, 1, 1, 0, 0]
+            fits = fits and callable(attrgetter(path)(sys.modules[module]))
         except Exception as exc:
             raise _unsimulated() from exc
         if not fits:

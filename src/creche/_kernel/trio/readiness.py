@@ -31,7 +31,7 @@ class Watch:
         self._obj = obj
         self._closed = False
 
-    async def when_readable(self, attempt: Callable[[], T], /) -> T:
+    async def when_readable(self, attempt: Callable[[], T], task: object = None, /) -> T:
         while True:
             await wait(trio.lowlevel.wait_readable, self._obj, "reading from")
             try:
@@ -39,7 +39,7 @@ class Watch:
             except (BlockingIOError, InterruptedError):
                 continue
 
-    async def when_writable(self, attempt: Callable[[], T], /) -> T:
+    async def when_writable(self, attempt: Callable[[], T], task: object = None, /) -> T:
         while True:
             await wait(trio.lowlevel.wait_writable, self._obj, "writing to")
             try:

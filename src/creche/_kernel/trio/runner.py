@@ -1,13 +1,25 @@
-"""Starting a Trio run for one function. Trio leaves nothing behind by itself."""
+"""Starting a Trio run, for one function or for many turns. Trio leaves nothing behind by itself.
+
+A `Runner` has Trio as a guest. Its host is a queue of the callbacks that Trio asks for, made by
+whoever drives; when nobody does they wait there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from queue import SimpleQueue
+from types import TracebackType
 from typing import Any
 
+import outcome
 import trio
 
 from ..main import name_of_main, start
+from . import private
 
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -16,3 +28,134 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
         return await start(func, args)
 
     return trio.run(main, **options)
+
+
+def open_runner(main: Callable[[], Coroutine[Any, Any, None]], options: dict[str, Any]) -> Runner:
+    return Runner(main, options)
+
+
+class Runner:
+    """The contract's `Runner`. Trio itself brings a Ctrl-C to its main task."""
+
+    def __init__(
+        self, main: Callable[[], Coroutine[Any, Any, None]], options: dict[str, Any]
+    ) -> None:
+        self.reports: list[BaseException] = []  # Trio lets none of them pass.
+        self._callbacks: deque[Callable[[], object]] = deque()
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        """One for each callback that came. Apart, so that none is lost if a wait for it is ended."""
+        self._place = _Place()
+        self._paused = False
+        self._outcome: outcome.Outcome[None] | None = None
+        self._scope = trio.CancelScope()
+        self._name = name_of_main(main)
+        with self._place:
+            trio.lowlevel.start_guest_run(
+                self._run,
+                main,
+                run_sync_soon_threadsafe=self._soon,
+                done_callback=self._end,
+                **options,
+            )
+
+    async def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        trio.lowlevel.current_task().name = self._name
+        self._token = trio.lowlevel.current_trio_token()
+        with self._scope:
+            await main()
+
+    def _end(self, result: outcome.Outcome[None]) -> None:
+        self._outcome = result
+
+    # Protected: a Ctrl-C that comes as we wait for Trio is Trio's to bring to the main task.
+    @trio.lowlevel.enable_ki_protection
+    def drive(self) -> None:
+        self._paused = False
+        with self._place:
+            try:
+                self._run_on()
+            except BaseException:
+                # What another signal handler raised. The turn ends in order; the next ones are
+                # cancelled too, for only a scope of Trio's can do that.
+                if not self._paused and self._outcome is None:
+                    self._token.run_sync_soon(self._scope.cancel)
+                    self._run_on()
+                raise
+        if self._outcome is not None:
+            self._outcome.unwrap()
+
+    @trio.lowlevel.enable_ki_protection
+    def _run_on(self) -> None:
+        inside = False
+        try:
+            while not self._paused and self._outcome is None:
+                if self._callbacks:
+                    inside = True
+                    self._callbacks.popleft()()
+                    inside = False
+                else:
+                    self._wakes.get()
+        except BaseException as exc:
+            if inside:  # Trio does not survive that.
+                self._outcome = outcome.Error(exc)
+            raise
+
+    def _soon(self, callback: Callable[[], object]) -> None:
+        self._callbacks.append(callback)
+        self._wakes.put(None)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def close(self) -> None:
+        while self._outcome is None:
+            self._token.run_sync_soon(self._scope.cancel)
+            self.drive()
+
+
+class _Place:
+    """What a guest run sets in its thread: there while the run is driven, gone in between.
+
+    Trio notes that it runs, and puts its hooks for async generators, its SIGINT handler and its
+    wake-up descriptor in place when the run begins, until it ends. Others must not meet them.
+    """
+
+    _hooks: Any = None  # typeshed gives them one type, and takes them as another
+    _handler: Any = None
+    """The SIGINT handler, None if it is the one that is there anyway."""
+    _descriptor = -1
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+
+    def __enter__(self) -> None:
+        private.put_on_run(self._known)
+        self._outer_hooks: Any = sys.get_asyncgen_hooks()
+        if self._hooks is not None:
+            sys.set_asyncgen_hooks(*self._hooks)
+        self._main_thread = threading.current_thread() is threading.main_thread()
+        if self._main_thread:
+            self._outer_handler = signal.getsignal(signal.SIGINT)
+            if self._handler is not None:
+                signal.signal(signal.SIGINT, self._handler)
+            self._outer_descriptor = signal.set_wakeup_fd(
+                self._descriptor, warn_on_full_buffer=False
+            )
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._known = private.take_off_run()
+        self._hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(*self._outer_hooks)
+        if self._main_thread:
+            self._descriptor = signal.set_wakeup_fd(
+                self._outer_descriptor, warn_on_full_buffer=False
+            )
+            handler = signal.getsignal(signal.SIGINT)
+            self._handler = handler if handler is not self._outer_handler else None
+            if self._handler is not None:
+                signal.signal(signal.SIGINT, self._outer_handler)

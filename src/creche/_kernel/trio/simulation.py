@@ -18,17 +18,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import outcome
 import trio
 import trio.lowlevel
-import trio.to_thread
 
 from ..main import name_of_main, start
-from ..simulation import Simulation, escaped
+from ..simulation import Simulation, escaped_by
 from . import private
 from .tasks import kernel_of_run
+
+if TYPE_CHECKING:
+    from .kernel import TrioKernel
+
+_PATIENCE = 100
+"""How often all may be blocked once the main function has ended, before the run counts as stuck."""
 
 
 class _Clock(trio.abc.Clock):
@@ -103,6 +108,10 @@ class _Queue:
         self._simulation.number(task)
         return iter((task,))
 
+    def queued(self) -> list[Any]:
+        """Return the tasks that are ready to step, in their order."""
+        return [*self._ready, *sorted(self._fresh, key=private.order_of)]
+
     def clear(self) -> None:
         """Trio has taken what the iteration gave it, which is gone already."""
 
@@ -115,10 +124,15 @@ class _Watcher(trio.abc.Instrument):
         self._clock = clock
         self.queue = _Queue(simulation)
         self._token: Any = None
+        self.trouble: RuntimeError | None = None
+        """Why the queue could not be put in its place."""
 
     def before_run(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
-        private.replace_run_queue(self.queue)
+        try:
+            private.replace_run_queue(self.queue)
+        except RuntimeError as exc:  # Trio would only log it.
+            self.trouble = exc
 
     def task_exited(self, task: trio.lowlevel.Task) -> None:
         self.queue.users.discard(task)
@@ -133,20 +147,24 @@ class _Watcher(trio.abc.Instrument):
         simulation = self._simulation
         call = _outside()
         if call is not None:
-            simulation.abort(escaped(call))
+            simulation.abort(escaped_by(call))
         elif simulation.wake_settler():
             return
         elif deadline != inf:
             self._clock.now = max(self._clock.now, deadline)
             simulation.time_goes_on()
-        elif not simulation.over and simulation.stall():
+        elif simulation.stall():
             self._force()
 
     def _force(self) -> None:
         """Throw into tasks that are blocked although they were cancelled, and would be for ever."""
-        failure = self._simulation.failure
-        assert failure is not None, "a run stalls twice only when it is stopped"
-        if self._simulation.forced > 1:
+        simulation = self._simulation
+        if simulation.over:  # Trio itself may yet have something to do.
+            if simulation.forced > _PATIENCE:
+                self.queue.failure = simulation.stuck()
+            return
+        failure = simulation.stuck()
+        if simulation.forced > 1:
             self.queue.failure = failure
             return
         for record in kernel_of_run().tasks():
@@ -160,27 +178,36 @@ class _Tracer(trio.abc.Instrument):
     def __init__(self, simulation: Simulation, queue: _Queue) -> None:
         self._simulation = simulation
         self.queue = queue
+        self._stepping: Any = None
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         simulation = self._simulation
         if task in self.queue.users and not simulation.over:
+            self._stepping = task
             simulation.director.stepping(simulation.number(task), task)
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        simulation = self._simulation
-        if task in self.queue.users and not simulation.over:
-            simulation.director.stepped(simulation.number(task), task)
+        # A task that ends is forgotten before its step is told of; the main one is not known before.
+        if task is self._stepping or task is self.queue.main:
+            self._stepping = None
+            self._simulation.director.stepped(self._simulation.number(task), task)
 
 
 def _outside() -> str | None:
-    """Name what a task waits for that is no part of the run, None if there is nothing."""
+    """Name what a task waits for that is no part of the run, None if there is nothing.
+
+    Called in the task of Trio's that waits to be woken from outside, so that this one does not count.
+    """
     io: Any = trio.lowlevel.current_statistics().io_statistics
-    # Trio itself waits to read from the socket that wakes its loop.
-    if getattr(io, "tasks_waiting_read", 0) > 1 or getattr(io, "tasks_waiting_write", 0):
-        return "a wait for a real file descriptor in trio.lowlevel"
-    if trio.to_thread.current_default_thread_limiter().borrowed_tokens:
-        return "trio.to_thread.run_sync()"
+    if getattr(io, "tasks_waiting_read", 0) or getattr(io, "tasks_waiting", 0):
+        return "trio.lowlevel.wait_readable()"
+    if getattr(io, "tasks_waiting_write", 0):
+        return "trio.lowlevel.wait_writable()"
     return None
+
+
+DOORS = (private.THREADS,)
+"""What leads out of a run and is Trio's own: see `testing/boundary.py`."""
 
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation) -> Any:
@@ -204,23 +231,34 @@ def _run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation
         finally:
             queue.adopting = False
 
+    kernels: list[TrioKernel] = []
+
     async def main() -> Any:
+        if watcher.trouble is not None:
+            raise watcher.trouble
         me = queue.main = trio.lowlevel.current_task()
         queue.users.add(me)
         simulation.number(me)
         me.name = name_of_main(func)
-        kernel_of_run().simulation = simulation
+        kernel = kernel_of_run()
+        kernel.simulation = simulation
+        kernels.append(kernel)
         try:
             return await start(func, args)
         finally:
-            simulation.over = True
+            simulation.ends()
 
     simulation.start_step = start_step
+    simulation.queued = queue.queued
     try:
         return trio.run(main, clock=clock, instruments=instruments)
     finally:
         if trio.lowlevel.in_trio_run():  # Tasks would not end, and the queue raised.
             private.abandon_run()
+        for kernel in kernels:
+            # The state of the main task knows the kernel, and the simulation knows the main task:
+            # they would keep each other for ever.
+            kernel.simulation = None
 
 
 async def _itself(coro: Coroutine[Any, Any, None]) -> None:
@@ -256,6 +294,7 @@ def _order_of_steps() -> list[int]:
         order.append(number)
 
     async def main() -> None:
+        private.order_of(trio.lowlevel.current_task())  # if it fails, then better here
         async with trio.open_nursery() as nursery:
             for number in range(3):
                 nursery.start_soon(note, number)

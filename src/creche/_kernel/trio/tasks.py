@@ -19,6 +19,7 @@ from ..contract import BUDGET, TaskRecord
 from .introspection import record
 
 if TYPE_CHECKING:
+    from ..contract import Probe
     from ..scope import Scope
     from .kernel import TrioKernel
 
@@ -89,12 +90,13 @@ class Waiter:
 class Task:
     """The kernel's state for one Trio task: the contract's `Task`."""
 
-    __slots__ = ("__weakref__", "_budget", "_native", "credit", "kernel", "scope", "stack")
+    __slots__ = ("__weakref__", "budget", "_native", "credit", "kernel", "scope", "stack")
 
     def __init__(self, native: trio.lowlevel.Task, kernel: TrioKernel) -> None:
         key = id(native)
         self._native = weakref.ref(native, lambda _: _states.pop(key, None))
-        self._budget = BUDGET
+        self.budget = BUDGET
+        """Checkpoints that need not wait until others get their turn: what `credit` is elsewhere."""
         self.kernel = kernel
         self.scope: Scope | None = None
         self.credit = 0
@@ -114,7 +116,7 @@ class Task:
     # The waiters that come back are those made above, and the contract cannot say so: `Any`.
 
     def park(self, waiter: Any, /) -> Awaitable[Any]:
-        self._budget = BUDGET
+        self.budget = BUDGET
         waiting: Awaitable[Any] = waiter.wait()
         return waiting
 
@@ -132,15 +134,15 @@ class Task:
             waiter.raise_cancel()
 
     async def give_way(self) -> None:
-        self._budget -= 1
-        if self._budget >= 0:
+        self.budget -= 1
+        if self.budget >= 0:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
-            self._budget = BUDGET
+            self.budget = BUDGET
             await trio.lowlevel.checkpoint()
 
     async def checkpoint(self) -> None:
-        self._budget = BUDGET
+        self.budget = BUDGET
         await trio.lowlevel.checkpoint()
 
     async def checkpoint_if_cancelled(self) -> None:
@@ -154,6 +156,14 @@ class Task:
 
     def effective_deadline(self) -> float:
         return trio.current_effective_deadline()
+
+    def use_up(self) -> None:
+        self.budget = 0
+
+    def probe(self) -> Probe:
+        from .probe import Probe as TrioProbe
+
+        return TrioProbe(self)
 
     def info(self) -> TaskRecord:
         native = self._native()

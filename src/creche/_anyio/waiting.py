@@ -1,0 +1,117 @@
+"""Modules that are in `sys.modules` from the start, and are loaded when somebody wants them.
+
+Owns `Waiting`. Loading all of Creche in every Python process that inherits the variable would cost
+each of them the time to import asyncio, ssl and more; leaving the modules out and finding them later
+is not safe, for pytest's finder goes ahead of everybody's and loads a second copy.
+
+    waiting --a public attribute, or __spec__, is asked for--> loading --> loaded
+        `------------------------------ the module raises ------'
+
+Rules
+-----
+* An `import` statement asks for `__spec__`, so whoever imports the module has it loaded. (If that
+  fails, Python 3.11 passes over the error there, and it comes when the first name is asked for.)
+* The other names with underscores are answered without loading: those who look through all modules
+  (reloaders, `inspect`, `unittest`) ask for them.
+* A module is loaded once, under the locks that the import system has for both of its names, so that
+  threads that import it by either name and those that come by here wait for each other.
+"""
+
+from __future__ import annotations
+
+import sys
+
+# The import system's own lock of a module; nothing public gives it.
+from _frozen_importlib import (  # type: ignore[attr-defined]  # typeshed leaves it out
+    _DeadlockError,  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+    _ModuleLockManager,  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+)
+from collections.abc import Callable
+from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+from typing import Any, cast
+
+LOADS = ("__spec__", "__path__")
+
+
+class Waiting(ModuleType):
+    """A module that is not loaded yet. Loading makes it an ordinary module."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name[:2] == "__" and name not in LOADS:
+            return super().__getattribute__(name)
+        load(self)
+        return getattr(self, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name[:2] != "__":
+            load(self)
+        ModuleType.__setattr__(self, name, value)  # it is no Waiting any more
+
+    def __dir__(self) -> list[str]:
+        load(self)
+        return dir(self)
+
+
+known: dict[str, tuple[Any, str]] = {}
+"""By the names of modules that wait or waited: how to load each, and the other name that it has."""
+
+completed: dict[str, Callable[[ModuleType], None]] = {}
+"""What is done to modules that were loaded, by their names."""
+
+
+def waiting(name: str, alias: str) -> ModuleType:
+    """Return the module of that name, which is in `sys.modules` from now on, loaded or waiting.
+
+    Putting it there under its other name, `alias`, is left to the caller.
+    """
+    module = sys.modules.get(name)
+    if module is None:
+        parent = sys.modules[name.rpartition(".")[0]]
+        # The folder first, for pytest's finder would have its own ideas; the others for archives.
+        spec = PathFinder.find_spec(name, vars(parent)["__path__"]) or find_spec(name)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {name!r}: reinstall creche", name=name)
+        module = Waiting(name)
+        known[name] = spec, alias
+        vars(module).update(vars(module_from_spec(spec)))
+        sys.modules[name] = module
+    elif name in completed and type(module) is not Waiting:
+        completed[name](module)
+    return module
+
+
+def load(module: ModuleType) -> None:
+    """Load a module that waits. Does nothing to one that is loaded, or that this thread loads."""
+    name = module.__name__
+    if parent := name.rpartition(".")[0]:
+        import_module(parent)
+    try:
+        spec, alias = known[name]
+        with _ModuleLockManager(name), _ModuleLockManager(alias):
+            if type(module) is Waiting:
+                _execute(module, spec)
+    except _DeadlockError:
+        # Two threads load two modules that import each other. As in any such import, this one goes
+        # on with what the other thread has got so far.
+        pass
+
+
+def _execute(module: ModuleType, spec: Any) -> None:
+    name = module.__name__
+    vars(module)["__spec__"] = spec  # it may have that of an alias, which is being imported
+    spec._initializing = True  # tells other threads' import statements to wait
+    module.__class__ = ModuleType
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        cast("Any", module).__class__ = Waiting
+        raise
+    finally:
+        spec._initializing = False
+    parent, _, child = name.rpartition(".")
+    setattr(sys.modules[parent], child, module)
+    if name in completed:
+        completed[name](module)

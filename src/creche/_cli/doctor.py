@@ -1,0 +1,136 @@
+"""`creche doctor`: what is installed here, and whether `import anyio` means Creche.
+
+Owns the questions and the words of the answers. What is wrong is marked, told what to do about, and
+makes the exit status 1; what merely is not there is no fault. Knows the drop-in by its state and its
+variable; reads what packages require from their metadata, and imports none of them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import site
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from creche._anyio.metadata import StandIn
+from creche._anyio.names import ALIAS, PACKAGE, VARIABLE
+from creche._anyio.switch import is_asked_for, is_on
+from creche._cli.screen import Screen
+
+PTH = "creche_as_anyio.pth"
+LABEL = 10
+REQUIREMENT = re.compile(
+    r"\s*(?P<name>[\w.-]+)\s*(?:\[[^]]*\]\s*)?\(?(?P<versions>[^;()]*)\)?\s*(?:;(?P<marker>.*))?"
+)
+EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
+
+
+def run_doctor() -> int:
+    """Print what is here, and return the exit status: 1 if something keeps the drop-in from working."""
+    screen = Screen()
+    for label, text in facts():
+        screen.line(f"{screen.paint(label.ljust(LABEL), 'bold')}  {text}")
+    found = sorted(needing_anyio())
+    screen.line()
+    screen.line(f"Packages that require anyio: {len(found) or 'none'}")
+    width = max((len(name) for name, _ in found), default=0)
+    for name, requirement in found:
+        screen.line(f"  {name.ljust(width)}  {requirement}")
+    wrong = list(problems())
+    for problem in wrong:
+        screen.line()
+        screen.line(f"{screen.paint(screen.cross, 'red')} {problem}")
+    return 1 if wrong else 0
+
+
+def facts() -> Iterator[tuple[str, str]]:
+    yield "Python", f"{platform.python_version()}, {sys.executable}"
+    yield "Creche", f"{version(PACKAGE) or 'not installed'}, {Path(__file__).parents[1]}"
+    for label, name in (("uvloop", "uvloop"), ("Trio", "trio")):
+        yield label, version(name) or f"not installed (pip install {PACKAGE}[{name}])"
+    yield "AnyIO", version(ALIAS) or "not installed"
+    yield "drop-in", state()
+    line = pth_file()
+    yield ".pth line", str(line) if line else "not found"
+
+
+def version(name: str) -> str | None:
+    """Return the version of what is installed. Creche in the place of AnyIO is not AnyIO."""
+    try:
+        found = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return None if isinstance(found, StandIn) else found.version
+
+
+def state() -> str:
+    value = os.environ.get(VARIABLE)
+    told = f"{VARIABLE} is not set" if value is None else f"{VARIABLE} is {value!r}"
+    if is_on():
+        return f"on: 'import anyio' means Creche ({told})"
+    return f"off ({told})"
+
+
+def pth_file() -> Path | None:
+    """Return the file whose line looks at the variable when Python starts."""
+    folders = site.getsitepackages()
+    if site.ENABLE_USER_SITE:
+        folders.insert(0, site.getusersitepackages())
+    paths = (Path(folder) / PTH for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def problems() -> Iterator[str]:
+    if pth_file() is None:
+        yield (
+            f"There is no {PTH} beside the installed packages, so {VARIABLE}=1 does nothing here. "
+            f"Reinstall {PACKAGE}, or write 'import {PACKAGE}.as_anyio' as the program's first line."
+        )
+    elif is_asked_for(os.environ.get(VARIABLE)) and not is_on():
+        yield (
+            f"{VARIABLE} asks for the drop-in, but it is off: Python was started without its site "
+            f"module (-S), or with another one."
+        )
+
+
+def needing_anyio() -> set[tuple[str, str]]:
+    """Return the installed packages that require anyio, each with what it says about it."""
+    return {
+        (f"{distribution.name} {distribution.version}", text)
+        for distribution in importlib.metadata.distributions()
+        for requirement in distribution.requires or ()
+        if (text := what_it_says(requirement)) is not None
+    }
+
+
+def what_it_says(requirement: str) -> str | None:
+    """Tell in words what a requirement says, None if it is not about anyio.
+
+    >>> what_it_says("anyio<5,>=3.6.2")
+    'anyio<5,>=3.6.2'
+    >>> what_it_says('anyio (>=4) ; (python_version >= "3.9") and extra == "http"')
+    "anyio>=4, only with the extra 'http', if python_version >= '3.9'"
+    """
+    match = REQUIREMENT.match(requirement)
+    if match is None or match["name"].lower() != ALIAS:
+        return None
+    marker = match["marker"] or ""
+    extras = EXTRA.findall(marker)
+    text = ALIAS + match["versions"].strip().replace(" ", "")
+    if extras:
+        text += ", only with the extra " + " or ".join(repr(extra) for extra in extras)
+    condition = without_extras(marker)
+    return f"{text}, if {condition}" if condition else text
+
+
+def without_extras(marker: str) -> str:
+    """Return what is left of a marker when its extras are told."""
+    rest = EXTRA.sub("", marker).replace('"', "'")
+    rest = re.sub(r"\(\s*(?:(?:and|or)\s*)*\)", "", rest)
+    rest = re.sub(r"^[\s]*(?:(?:and|or)\b\s*)+|(?:\s*\b(?:and|or))+[\s]*$", "", rest).strip()
+    whole = re.fullmatch(r"\(([^()]*)\)", rest)
+    return whole[1].strip() if whole else rest

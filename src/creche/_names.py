@@ -1,0 +1,84 @@
+"""What primitives are called: the name that they were given, else the place where they were made.
+
+Owns the way from a primitive to its label, and the line between a program and its libraries. A label
+is in a slot that is left empty unless there is something to keep, so who gives no name pays nothing
+but the slot. A look at the stack costs more than a lock does, so places are only noted while
+somebody asks for that, as simulated runs do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
+from types import FrameType
+from typing import NamedTuple
+
+LIBRARIES = frozenset(("asyncio", "contextlib", "creche", "trio", "typing"))
+
+noting: list[None] = []
+"""An entry for each who asks for the places where primitives are made: if any, `label` is called."""
+
+
+class Place(NamedTuple):
+    """A line of the program."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{short_path(self.file)}:{self.line}"
+
+
+def label(name: str | None) -> str | Place:
+    """Return what a primitive that is being made keeps to be called by."""
+    if name is not None:
+        return name
+    frame: FrameType | None = _getframe(1)
+    while frame is not None and in_library(frame):
+        frame = frame.f_back
+    return (
+        Place("a library", 0) if frame is None else Place(frame.f_code.co_filename, frame.f_lineno)
+    )
+
+
+@contextmanager
+def places_noted() -> Generator[None]:
+    """Have primitives remember where they were made, in a block."""
+    noting.append(None)
+    try:
+        yield
+    finally:
+        noting.pop()
+
+
+def label_of(thing: object) -> str | Place | None:
+    """Return what was kept of a primitive, None if nothing was."""
+    state = getattr(thing, "_state", None)  # of a memory stream, whose ends have one name
+    kept: str | Place | None = getattr(thing, "_name", getattr(state, "name", None))
+    return kept
+
+
+def given(thing: object) -> str | None:
+    """Return the name that a primitive was given, None if it was given none."""
+    kept = label_of(thing)
+    return None if isinstance(kept, Place) else kept
+
+
+def shown(thing: object) -> str:
+    """Return a primitive's type and name, for its `repr`."""
+    name = given(thing)
+    return type(thing).__name__ if name is None else f"{type(thing).__name__} {name!r}"
+
+
+def in_library(frame: FrameType) -> bool:
+    """Tell whether a frame is not the program's own."""
+    module: str = frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] in LIBRARIES
+
+
+def short_path(path: str) -> str:
+    """Shorten the path of a file to what is below the current directory, or to its name."""
+    here = os.getcwd() + os.sep
+    return path.removeprefix(here) if path.startswith(here) else os.path.basename(path)

@@ -1,0 +1,18 @@
+"""The pytest plugin, written once for Creche's names and for AnyIO's.
+
+What each room is for:
+
+    contexts.py      one context made to look like another
+    jobs.py          one coroutine to be run, and what it came to
+    runner.py        a loop that runs such jobs in turn, in one task
+    virtual.py       the same in virtual time
+    leases.py        the runners that are alive, shared by all who ask for the same
+    bridges.py       async tests as functions that pytest can call
+    hooks.py         the hooks of pytest, for one set of names
+    explored.py      the options for explored tests
+    ports.py         free ports
+    anyio_plugin.py  the plugin under AnyIO's names
+
+`creche.pytest_plugin` is the plugin under Creche's own. Nothing here knows an event loop but by its
+name; hooks, fixtures and outcomes of pytest are known in `bridges`, `hooks`, `explored`, `ports`.
+"""

@@ -1,0 +1,78 @@
+"""What the command line says of explored tests: `--creche-runs`, `--creche-replay`.
+
+Sets `creche.testing.explore`'s settings for the session, and takes them back. That room is not
+imported unless one of the options is there.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+
+def add_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("creche", "Creche")
+    group.addoption(
+        "--creche-runs",
+        type=int,
+        metavar="N",
+        help="run each test under @creche.testing.explore N times on each backend",
+    )
+    group.addoption(
+        "--creche-replay",
+        metavar="TOKEN",
+        help="run the tests under @creche.testing.explore once, as in the run that printed TOKEN",
+    )
+
+
+def configure(config: pytest.Config) -> None:
+    """Hand the options on.
+
+    :raises pytest.UsageError: one of them makes no sense
+    """
+    runs: int | None = config.getoption("creche_runs", None)
+    token: str | None = config.getoption("creche_replay", None)
+    if runs is not None and runs < 1:
+        raise pytest.UsageError(f"--creche-runs must be 1 or more, not {runs}")
+    if token is not None:
+        from ..testing.replay import Token
+
+        try:
+            Token.parse(token)
+        except ValueError as exc:
+            raise pytest.UsageError(f"--creche-replay: {exc}") from None
+    if runs is not None or token is not None:
+        settings = _settings()
+        settings.runs, settings.replay = runs, token
+
+
+def unconfigure(config: pytest.Config) -> None:
+    """Take back what `configure` has set."""
+    if config.getoption("creche_runs", None) or config.getoption("creche_replay", None):
+        settings = _settings()
+        settings.runs = settings.replay = None
+
+
+def check(session: pytest.Session) -> None:
+    """See that there is a test to replay.
+
+    :raises pytest.UsageError: a token was given, and none of the tests selected is explored
+    """
+    if session.config.getoption("creche_replay", None) and not any(
+        _explored(item) for item in session.items
+    ):
+        raise pytest.UsageError(
+            "--creche-replay: none of the selected tests is under @creche.testing.explore; "
+            "name the test that printed the token"
+        )
+
+
+def _explored(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and hasattr(item.obj, "creche_explored")
+
+
+def _settings() -> Any:
+    # In its package the module's name means the function.
+    return import_module("..testing.explore", __package__).settings

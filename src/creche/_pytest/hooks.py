@@ -1,0 +1,240 @@
+"""`Hooks`: pytest's hooks, for one set of names: `creche_backend`, `@pytest.mark.creche`, or AnyIO's.
+
+Two sets may be there at once. A test belongs to the first of them that takes it: by its mark, or in
+auto mode if no mark says whose it is. What the other then meets is a plain function.
+
+    collecting    an async test that is ours asks for our backend fixture
+    at the end    the backend fixture comes first, so that all others follow its parameters
+    fixtures      an async one of a test that has our backend fixture becomes a plain generator
+    running       the bridge of an async test that has it gets a runner
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .bridges import bridge_of, is_async
+from .leases import extract_backend_and_options, get_runner, virtual_runner
+
+if TYPE_CHECKING:
+    from .runner import JobRunner
+
+MODES = ("strict", "auto")
+OTHERS = ("asyncio", "trio")
+"""Plugins, by name, that would take async tests of ours; and the marks of theirs."""
+
+in_force = pytest.StashKey[list["Hooks"]]()
+"""Those that pytest has configured, first come first."""
+
+
+class Hooks:
+    """The plugin under the names that begin with a prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self.mark = prefix
+        self.backend = f"{prefix}_backend"
+        self.mode = f"{prefix}_mode"
+
+    # Options
+
+    def pytest_addoption(self, parser: pytest.Parser) -> None:
+        told = "auto: it runs all async tests; strict: only those under its mark"
+        group = parser.getgroup(self.mark)
+        group.addoption(
+            f"--{self.mark}-mode", dest=self.mode, metavar="MODE", choices=MODES, help=told
+        )
+        parser.addini(self.mode, f"mode of the {self.mark} plugin. {told}", default="strict")
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line(
+            "markers",
+            f"{self.mark}: run this async test on each {self.backend}, by Creche's plugin",
+        )
+        self._is_auto(config)  # Let a mode that does not exist be told before anything runs.
+        config.stash.setdefault(in_force, []).append(self)
+
+    def _is_auto(self, config: pytest.Config) -> bool:
+        mode: str = config.getoption(self.mode) or config.getini(self.mode)
+        if mode not in MODES:
+            raise pytest.UsageError(
+                f"{self.mode} must be one of {', '.join(MODES)}, not {mode!r}: see the ini file"
+            )
+        return mode == "auto"
+
+    # Collecting. The innermost wrapper, so that no other plugin has seen the items before.
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Collector, name: str, obj: object
+    ) -> Generator[None, Any, Any]:
+        function = getattr(obj, "__func__", obj)  # of a static method or a class method
+        if (
+            isinstance(collector, pytest.Module | pytest.Class)
+            and is_async(function)
+            and collector.istestfunction(obj, name)
+            and self._takes(collector, function)
+        ):
+            pytest.mark.usefixtures(self.backend)(function)
+        made: Any = yield
+        if any(f"pytest_{other}.plugin" in sys.modules for other in OTHERS):
+            for item in made if isinstance(made, Sequence) else [made]:
+                if isinstance(item, pytest.Function) and self.backend in item.fixturenames:
+                    bridge_of(item)
+        return made
+
+    def _takes(self, collector: pytest.Collector, function: object) -> bool:
+        marks = {mark.name for mark in (*collector.iter_markers(), *_marks(function))}
+        sets = collector.config.stash[in_force]
+        if self.mark in marks:
+            return True
+        if marks & {*OTHERS, "anyio", *(other.mark for other in sets)}:
+            return False
+        if any(other.backend in _arguments(function) for other in sets):
+            return False  # It is of whom it asks for.
+        first = next((other for other in sets if other._is_auto(collector.config)), None)
+        return first is self or (first is None and "virtual_clock" in _arguments(function))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for item in session.items:
+            names: list[str] = getattr(item, "fixturenames", [])
+            if self.backend in names and names[0] != self.backend:
+                names.remove(self.backend)
+                names.insert(0, self.backend)
+
+    # Fixtures and tests. The outermost wrappers, so that the others meet plain functions.
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        __tracebackhide__ = True
+        function: Any = fixturedef.func
+        if not _is_async_fixture(function) or self.backend not in request.fixturenames:
+            return (yield)
+        definition: Any = fixturedef  # Its `func` is final, to type checkers.
+        definition.func = self._plain(fixturedef, request)
+        try:
+            return (yield)
+        finally:
+            definition.func = function
+
+    def _plain(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Callable[..., Iterator[Any]]:
+        """Return a generator function that does for pytest what the async fixture does.
+
+        All that can go wrong goes wrong in it: pytest keeps a failed fixture in order then.
+        """
+        function = _bound(fixturedef.func, request)
+
+        @wraps(function)
+        def fixture(**kwargs: Any) -> Iterator[Any]:
+            __tracebackhide__ = True
+            backend = request.getfixturevalue(self.backend)
+            if request.scope != "function":
+                # With another parameter for the backend this fixture is to be made anew.
+                definition: Any = request
+                definition._get_active_fixturedef(self.backend).addfinalizer(
+                    partial(fixturedef.finish, request=definition)
+                )
+            with self._runner(backend, request) as runner:
+                if inspect.isasyncgenfunction(function):
+                    yield from runner.run_asyncgen_fixture(function, kwargs)
+                else:
+                    yield runner.run_fixture(function, kwargs)
+
+        return fixture
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+        __tracebackhide__ = True
+        if self.backend not in pyfuncitem.funcargs:
+            return (yield)
+        bridge = bridge_of(pyfuncitem)
+        if bridge is None or bridge.runner is not None:
+            return (yield)
+        item: Any = pyfuncitem  # It has a request, which pytest does not publish.
+        with self._runner(pyfuncitem.funcargs[self.backend], item._request) as runner:
+            bridge.runner = runner
+            try:
+                return (yield)
+            finally:
+                bridge.runner = None
+
+    def _runner(
+        self, backend: object, request: pytest.FixtureRequest
+    ) -> AbstractContextManager[JobRunner]:
+        __tracebackhide__ = True
+        name, options = extract_backend_and_options(backend, self.backend)
+        if "virtual_clock" not in request.fixturenames:
+            return get_runner(name, options)
+        if request.scope != "function":
+            raise pytest.UsageError(_mixed(request.fixturename))
+        if options:
+            raise ValueError(
+                f"virtual_clock goes with {self.backend} {name!r} and no options, not {options!r}: "
+                f"a simulated run is on a loop of its own, and never on uvloop"
+            )
+        return virtual_runner(name, request.node, request.node.name)
+
+
+def check_virtual(request: pytest.FixtureRequest) -> None:
+    """See that the test which asks for `virtual_clock` can have it.
+
+    :raises pytest.UsageError: it is not async, or not ours, or has async fixtures of a higher scope
+    """
+    __tracebackhide__ = True
+    item: Any = request.node
+    ours = any(each.backend in item.fixturenames for each in request.config.stash[in_force])
+    if not ours or not is_async(item.obj):
+        raise pytest.UsageError(
+            f"virtual_clock is for async tests that Creche runs: make {item.name} one, and mark it "
+            f"with @pytest.mark.creche. A test under @creche.testing.explore or virtual_time has "
+            f"virtual time without it"
+        )
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+        if definitions[-1].scope != "function" and _is_async_fixture(definitions[-1].func):
+            raise pytest.UsageError(_mixed(name))
+
+
+def _mixed(name: str | None) -> str:
+    return (
+        f"virtual_clock gives a test a simulated run of its own, and the async fixture {name!r} is "
+        f"made once for several tests: give it scope='function', or do without virtual_clock"
+    )
+
+
+def _is_async_fixture(function: Any) -> bool:
+    if not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)):
+        return False
+    # Those of @pytest_asyncio.fixture and @pytest_trio.trio_fixture ask for their own plugins.
+    return not any(hasattr(function, f"_force_{other}_fixture") for other in OTHERS)
+
+
+def _bound(function: Any, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Return a fixture function that is a method bound to the instance of the running test."""
+    holder, instance = getattr(function, "__self__", None), request.instance
+    if instance is not None and holder is not None and isinstance(instance, type(holder)):
+        bound: Callable[..., Any] = function.__func__.__get__(instance)
+        return bound
+    own: Callable[..., Any] = function
+    return own
+
+
+def _marks(function: object) -> Sequence[pytest.Mark]:
+    marks: Any = getattr(function, "pytestmark", [])
+    found: Sequence[pytest.Mark] = marks if hasattr(marks, "__iter__") else [marks]
+    return found
+
+
+def _arguments(function: Any) -> Sequence[str]:
+    """Return the names of a test's arguments, those of `usefixtures` too."""
+    used = [name for mark in _marks(function) if mark.name == "usefixtures" for name in mark.args]
+    return [*inspect.signature(function).parameters, *used]

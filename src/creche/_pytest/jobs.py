@@ -1,0 +1,113 @@
+"""`Job`: one coroutine that synchronous code wants run, and what it came to.
+
+    waiting --run--> done, with a value or an error
+
+Owns what is raised to the synchronous side. There is nobody there who could catch a cancellation, so
+one that ended a job is told as an error of its own; and an outcome of a test, or an exit, that comes
+alone in groups, comes out of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import Context, copy_context
+from typing import Any
+
+from .contexts import Mirror
+
+EXITS = (KeyboardInterrupt, SystemExit)
+
+
+class JobCancelledError(RuntimeError):
+    """A test or a fixture was cancelled from outside of it."""
+
+
+class Job:
+    """`func()`, to be awaited in the loop as if it were called here."""
+
+    __slots__ = ("_error", "_func", "_value", "context", "done")
+
+    def __init__(self, func: Callable[[], Awaitable[Any]]) -> None:
+        self._func: Callable[[], Awaitable[Any]] | None = func
+        self.context: Context = copy_context()
+        self.done = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    async def run(self, mirror: Mirror) -> None:
+        """Do it. Never raises."""
+        __tracebackhide__ = True
+        func, self._func = self._func, None  # It has the values of fixtures.
+        assert func is not None, "a job is done once"
+        mirror.show(self.context)
+        try:
+            self._value = await func()
+        except BaseException as exc:
+            self._error = exc
+        self.context = copy_context()
+        self.done = True
+
+    def unwrap(self, cancelled_class: type[BaseException], reports: list[BaseException]) -> Any:
+        """Return its value, or raise its error.
+
+        :param cancelled_class: what a cancellation raises in the loop
+        :param reports: what was raised meanwhile where nobody could take it
+        """
+        __tracebackhide__ = True
+        error = self._error
+        self._error = None  # Its traceback leads to this object.
+        if error is None:
+            if reports:
+                raise gathered(reports)
+            return self._value
+        for report in reports:
+            error.add_note(f"Meanwhile, in a callback of the event loop: {report!r}")
+        alone = sole(error)
+        if alone is not None:
+            error = alone
+        elif all(isinstance(leaf, cancelled_class) for leaf in leaves(error)):
+            raise _cancelled() from error
+        try:
+            raise error
+        finally:
+            del error, alone
+
+
+def _cancelled() -> JobCancelledError:
+    return JobCancelledError(
+        "cancelled from outside: by a task group or cancel scope that a fixture has open, and then "
+        "the error at that fixture's teardown says why; or by a task that was cancelled natively"
+    )
+
+
+def gathered(errors: list[BaseException]) -> BaseException:
+    """Return one exception for those that were raised where nobody could take them."""
+    if len(errors) == 1:
+        return errors[0]
+    return BaseExceptionGroup("Multiple exceptions occurred in callbacks of the event loop", errors)
+
+
+def leaves(exc: BaseException) -> Iterator[BaseException]:
+    """Walk over the exceptions in groups, however deep, that are no groups themselves."""
+    if isinstance(exc, BaseExceptionGroup):
+        inner: BaseException
+        for inner in exc.exceptions:
+            yield from leaves(inner)
+    else:
+        yield exc
+
+
+def sole(exc: BaseException) -> BaseException | None:
+    """Return what is to be raised in place of a group: an exit in it, or its only outcome."""
+    if not isinstance(exc, BaseExceptionGroup):
+        return None
+    found = list(leaves(exc))
+    for leaf in found:
+        if isinstance(leaf, EXITS):
+            return leaf
+    return found[0] if len({type(leaf) for leaf in found}) == 1 and _tells(found[0]) else None
+
+
+def _tells(exc: BaseException) -> bool:
+    """Tell whether this is how a test says what came of it: `pytest.skip`, `pytest.exit`..."""
+    return any(base.__module__ == "_pytest.outcomes" for base in type(exc).__mro__)

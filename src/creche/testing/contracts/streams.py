@@ -1,0 +1,118 @@
+"""The checks of streams: `check_byte_stream`, `check_object_stream`, and one direction of each.
+
+Owns what is asked of the caller. The rules are in `byte_rules.py` and `object_rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from ..._abc.streams import (
+    ByteReceiveStream,
+    ByteSendStream,
+    ByteStream,
+    ObjectReceiveStream,
+    ObjectSendStream,
+    ObjectStream,
+)
+from . import byte_rules, object_rules
+from .pairs import check_both_ways, check_one_way
+from .rules import Made
+
+
+async def check_one_way_byte_stream(
+    make: Callable[[], Made[tuple[ByteSendStream, ByteReceiveStream]]],
+    /,
+    *,
+    without: Collection[str] = (),
+    seconds: float = 10,
+) -> tuple[str, ...]:
+    """Check that two ends of a byte stream, one to send and one to receive, keep their contract.
+
+    Each rule is put to new ends. Runs in the loop that it is awaited in: to choose one,
+    `creche.run(check_one_way_byte_stream, make, backend="trio")`. A checkpoint.
+
+    :param make: returns the ends, or something to await or an async context manager for them; they
+        are closed after each rule
+    :param without: the names of rules that do not apply
+    :param seconds: the longest that one rule may take
+    :return: the names of the rules that were checked
+    :raises ContractError: rules are broken; names each, and what happened instead
+    :raises ValueError: there is no rule of a name in `without`
+    """
+    return await check_one_way(byte_rules.ONE_WAY, make, without, seconds)
+
+
+async def check_byte_stream(
+    make: Callable[[], Made[tuple[ByteStream, ByteStream]]],
+    /,
+    *,
+    without: Collection[str] = (),
+    seconds: float = 10,
+) -> tuple[str, ...]:
+    """Check that the two ends of a byte stream keep their contract, in both directions.
+
+    As `check_one_way_byte_stream`, with some rules for both directions together. A checkpoint.
+
+    :param make: returns the two ends, or something to await or an async context manager for them;
+        they are closed after each rule
+    :param without: the names of rules that do not apply
+    :param seconds: the longest that one rule may take
+    :return: the names of the rules that were checked
+    :raises ContractError: rules are broken; names each, and what happened instead
+    :raises ValueError: there is no rule of a name in `without`
+    """
+    one_way: Any = byte_rules.ONE_WAY  # two-way streams are both of what it takes
+    return await check_both_ways(one_way, byte_rules.BOTH_WAYS, make, without, seconds)
+
+
+async def check_one_way_object_stream(
+    make: Callable[[], Made[tuple[ObjectSendStream[Any], ObjectReceiveStream[Any]]]],
+    /,
+    *,
+    item: Callable[[int], Any] = int,
+    without: Collection[str] = (),
+    seconds: float = 10,
+) -> tuple[str, ...]:
+    """Check that two ends of an object stream, one to send and one to receive, keep their contract.
+
+    Each rule is put to new ends. Runs in the loop that it is awaited in. A checkpoint.
+
+    :param make: returns the ends, or something to await or an async context manager for them; they
+        are closed after each rule
+    :param item: makes the n-th item to send; all are different, and what is received is equal
+    :param without: the names of rules that do not apply
+    :param seconds: the longest that one rule may take
+    :return: the names of the rules that were checked
+    :raises ContractError: rules are broken; names each, and what happened instead
+    :raises ValueError: there is no rule of a name in `without`
+    """
+    with object_rules.items_of(item):
+        return await check_one_way(object_rules.ONE_WAY, make, without, seconds)
+
+
+async def check_object_stream(
+    make: Callable[[], Made[tuple[ObjectStream[Any], ObjectStream[Any]]]],
+    /,
+    *,
+    item: Callable[[int], Any] = int,
+    without: Collection[str] = (),
+    seconds: float = 10,
+) -> tuple[str, ...]:
+    """Check that the two ends of an object stream keep their contract, in both directions.
+
+    As `check_one_way_object_stream`, with some rules for both directions together. A checkpoint.
+
+    :param make: returns the two ends, or something to await or an async context manager for them;
+        they are closed after each rule
+    :param item: makes the n-th item to send; all are different, and what is received is equal
+    :param without: the names of rules that do not apply
+    :param seconds: the longest that one rule may take
+    :return: the names of the rules that were checked
+    :raises ContractError: rules are broken; names each, and what happened instead
+    :raises ValueError: there is no rule of a name in `without`
+    """
+    one_way: Any = object_rules.ONE_WAY  # two-way streams are both of what it takes
+    with object_rules.items_of(item):
+        return await check_both_ways(one_way, object_rules.BOTH_WAYS, make, without, seconds)

@@ -1,0 +1,57 @@
+"""Runs a program on plain Trio and on both kernels of ours, and says what came out otherwise.
+
+Does not know what the statements of a program mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from _interpreter import Run, Seen
+from _libraries import library, run
+from _programs import Block
+
+
+def outcome(kind: str, program: Block, names: Any = None) -> Seen:
+    """Run a program in virtual time; return what it saw. `kind`: oracle, trio or asyncio.
+
+    :param names: what to take in place of the library itself
+    """
+    running = Run(library(kind) if names is None else names)
+    run(kind, running.main, program)
+    return running.seen
+
+
+def differences(program: Block) -> list[str]:
+    """Say on which of our two kernels a program does otherwise than on plain Trio.
+
+    Trio steps tasks that are ready at one time in random order. What comes out differently on Trio
+    itself is nobody's promise, so Trio is asked again before a difference counts.
+    """
+    oracle = [outcome("oracle", program)]
+    found: list[str] = []
+    for kind in ("trio", "asyncio"):
+        ours = outcome(kind, program)
+        if ours not in oracle:
+            oracle += [outcome("oracle", program) for _ in range(8)]
+            if ours not in oracle and all(other == oracle[0] for other in oracle):
+                found.append(f"{kind}: {told(ours, oracle[0])}")
+    return found
+
+
+def told(ours: Seen, oracle: Seen) -> str:
+    """Say what two runs saw otherwise."""
+    lines: list[str] = []
+    for name, mine in vars(ours).items():
+        theirs = getattr(oracle, name)
+        if mine == theirs:
+            continue
+        if isinstance(mine, dict):
+            lines += [
+                f"{name} at {path}: {mine.get(path)}, Trio {theirs.get(path)}"
+                for path in sorted({*mine, *theirs}, key=repr)
+                if mine.get(path) != theirs.get(path)
+            ]
+        else:
+            lines.append(f"{name}: {mine}, Trio {theirs}")
+    return "\n".join(lines)
