@@ -32,6 +32,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -288,26 +289,45 @@ def run_tests(only: Sequence[str], arguments: Sequence[str]) -> int:
     if not interpreters:
         raise Failure("No such CPython was found; `list` shows those that were.")
     main_environment(["test"])
-    results = [(each, *tests_on(each, arguments)) for each in interpreters]
+    # Most of a test is waiting or one processor's work: as many at a time as there are of those.
+    at_once = min(len(interpreters), os.cpu_count() or 1)
+    with ThreadPoolExecutor(at_once) as pool:
+        marked = at_once > 1
+        running = [pool.submit(tests_on, each, arguments, marked) for each in interpreters]
+        results = [(each, *run.result()) for each, run in zip(interpreters, running, strict=True)]
     print(flush=True)
     for interpreter, outcome, seconds in results:
         say(f"{interpreter.name:<16} {outcome:<24} {seconds:6.1f} s")
     return 0 if all(outcome == "passed" for _, outcome, _ in results) else 1
 
 
-def tests_on(interpreter: Interpreter, arguments: Sequence[str]) -> tuple[str, float]:
-    title = f"── {interpreter.name} · {interpreter.executable} "
-    print(f"\n{title:─<100}", flush=True)
+def tests_on(interpreter: Interpreter, arguments: Sequence[str], marked: bool) -> tuple[str, float]:
+    """Run the tests; with `marked`, each line of theirs says whose it is."""
+    mark = f"{interpreter.minor:<4} │ " if marked else ""
+    say(f"{mark}{interpreter.name} · {interpreter.executable}")
     started = time.monotonic()
     try:
-        python = test_environment(interpreter).python
+        command = [test_environment(interpreter).python, "-m", "pytest", *arguments]
     except Failure as failure:
-        say(str(failure))
+        say(f"{mark}{failure}")
         outcome = "no environment"
     else:
-        tests = subprocess.run([python, "-m", "pytest", *arguments], cwd=ROOT, check=False)
-        outcome = f"FAILED (status {tests.returncode})" if tests.returncode else "passed"
+        status = marked_run(command, mark) if marked else subprocess.call(command, cwd=ROOT)
+        outcome = f"FAILED (status {status})" if status else "passed"
     return outcome, time.monotonic() - started
+
+
+def marked_run(command: Sequence[str | Path], mark: str) -> int:
+    """Run a command and put a mark before each line that it prints; return its status."""
+    pipe, joined = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=pipe, stderr=joined, text=True,
+        errors="replace",
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            say(mark + line.rstrip("\n"))
+    return process.returncode
 
 
 def run_client_tests(arguments: Sequence[str]) -> int:

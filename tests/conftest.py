@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
+from itertools import count
 from typing import Any
 
 import pytest
@@ -173,6 +174,15 @@ async def _nothing() -> None:
 
 def pytest_collection_finish() -> None:
     settle()
+
+
+finished_tests = count(1)
+
+
+def pytest_runtest_logfinish() -> None:
+    """Settle again from time to time: what pytest and hypothesis keep would slow each sweep down."""
+    if next(finished_tests) % 100 == 0:
+        settle()
 
 
 @contextmanager

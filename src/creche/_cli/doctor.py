@@ -36,7 +36,8 @@ def run_doctor() -> int:
         screen.line(f"{screen.paint(label.ljust(LABEL), 'bold')}  {text}")
     found = sorted(needing_anyio())
     screen.line()
-    screen.line(f"Packages that require anyio: {len(found) or 'none'}")
+    # One may ask for it twice, on other conditions.
+    screen.line(f"Packages that require anyio: {len({name for name, _ in found}) or 'none'}")
     width = max((len(name) for name, _ in found), default=0)
     for name, requirement in found:
         screen.line(f"  {name.ljust(width)}  {requirement}")
