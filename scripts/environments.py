@@ -307,7 +307,8 @@ def tests_on(interpreter: Interpreter, arguments: Sequence[str], marked: bool) -
     say(f"{mark}{interpreter.name} · {interpreter.executable}")
     started = time.monotonic()
     try:
-        command = [test_environment(interpreter).python, "-m", "pytest", *arguments]
+        python = test_environment(interpreter).python
+        command: list[str | Path] = [python, "-m", "pytest", *arguments]
     except Failure as failure:
         say(f"{mark}{failure}")
         outcome = "no environment"
