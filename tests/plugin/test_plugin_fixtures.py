@@ -441,19 +441,35 @@ def test_ports_are_free_and_never_the_same(either: Inner) -> None:
         test="""
         import socket
 
+        V4 = (socket.AF_INET, "127.0.0.1")
+        V6 = (socket.AF_INET6, "::1")
+
+        def has_ipv6():
+            try:
+                bind(*V6, socket.SOCK_STREAM, 0)
+            except OSError:
+                return False
+            return True
+
+        def bind(family, host, kind, port):
+            with socket.socket(family, kind) as sock:
+                sock.bind((host, port))
+
         def test_ports(free_tcp_port_factory, free_udp_port_factory, free_tcp_port, free_udp_port):
+            both = [V4, V6] if has_ipv6() else [V4]
+            asked = [(both, [])] * 20 + [([here], [here[0]]) for here in both]
             for factory, port, kind in (
                 (free_tcp_port_factory, free_tcp_port, socket.SOCK_STREAM),
                 (free_udp_port_factory, free_udp_port, socket.SOCK_DGRAM),
             ):
                 assert factory.kind == kind
-                ports = [port, *[factory() for _ in range(20)], factory(socket.AF_INET)]
-                ports.append(factory(socket.AF_INET6))
-                assert len({*ports}) == len(ports)
-                for number in ports:
-                    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-                        with socket.socket(family, kind) as sock:
-                            sock.bind((host, number))
+                given = {port}
+                for places, family in asked:
+                    number = factory(*family)
+                    for place in places:  # At once, before anybody else on the machine takes it.
+                        bind(*place, kind, number)
+                    assert number not in given
+                    given.add(number)
         """
     )
     assert told.counts() == {"passed": 1}
