@@ -37,6 +37,8 @@ ROWS: tuple[Row, ...] = (
     *work_web.ROWS,
     *work_simulation.ROWS,
     *special.ROWS,
+    # Last: uvloop cannot start a process where there have been interpreters.
+    *work_threads.INTERPRETER_ROWS,
 )
 
 

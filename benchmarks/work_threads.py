@@ -16,7 +16,7 @@ from typing import Any
 
 import trio
 
-from .model import ANYIO, ASYNCIO, TRIO, Library, Target, TimedRow, clock
+from .model import ANYIO, ASYNCIO, TRIO, Library, Row, Target, TimedRow, clock
 
 AT_ONCE = 100
 
@@ -202,16 +202,15 @@ ROWS = (
         max_rounds=7,
         chart=("asyncio",),
     ),
-    *(
-        [
-            TimedRow(
-                key="to-interpreter",
-                title="to_interpreter.run_sync, a small call",
-                portable=to_interpreter,
-                max_rounds=5,
-            )
-        ]
-        if sys.version_info >= (3, 13)
-        else []
-    ),
 )
+
+INTERPRETER_ROWS: tuple[Row, ...] = ()
+if sys.version_info >= (3, 13):
+    INTERPRETER_ROWS = (
+        TimedRow(
+            key="to-interpreter",
+            title="to_interpreter.run_sync, a small call",
+            portable=to_interpreter,
+            max_rounds=5,
+        ),
+    )
