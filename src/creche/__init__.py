@@ -2,7 +2,7 @@
 
 This file is the list of the public names. What is told to type checkers by `import` is told to
 Python by a table, and a module is loaded when one of its names is first used: `import creche` costs
-next to nothing, and a program pays for what it uses. `tests/test_public_api.py` holds the two
+next to nothing, and a program pays for what it uses. `tests/api/test_public_api.py` holds the two
 lists to each other.
 
 PYTEST_DONT_REWRITE: pytest, which has a plugin in this package, may begin when this is long imported.
@@ -24,21 +24,17 @@ if TYPE_CHECKING:
     from . import to_process as to_process
     from . import to_thread as to_thread
 
-    # Several things at once
-    from ._combinators import amap as amap
-    from ._combinators import as_completed as as_completed
-    from ._combinators import gather as gather
+    # Context managers made of one method
+    from ._abc.context_managers import AsyncContextManagerMixin as AsyncContextManagerMixin
+    from ._abc.context_managers import ContextManagerMixin as ContextManagerMixin
 
-    # The event loop, time
-    from ._eventloop import current_effective_deadline as current_effective_deadline
-    from ._eventloop import current_time as current_time
-    from ._eventloop import get_all_backends as get_all_backends
-    from ._eventloop import get_available_backends as get_available_backends
-    from ._eventloop import get_cancelled_exc_class as get_cancelled_exc_class
-    from ._eventloop import run as run
-    from ._eventloop import sleep as sleep
-    from ._eventloop import sleep_forever as sleep_forever
-    from ._eventloop import sleep_until as sleep_until
+    # Resources
+    from ._abc.resources import aclose_forcefully as aclose_forcefully
+
+    # Typed attributes
+    from ._abc.typed_attributes import TypedAttributeProvider as TypedAttributeProvider
+    from ._abc.typed_attributes import TypedAttributeSet as TypedAttributeSet
+    from ._abc.typed_attributes import typed_attribute as typed_attribute
 
     # Exceptions
     from ._exceptions import BrokenResourceError as BrokenResourceError
@@ -76,19 +72,21 @@ if TYPE_CHECKING:
     from ._files.tempfile import mkdtemp as mkdtemp
     from ._files.tempfile import mkstemp as mkstemp
 
-    # Futures
-    from ._futures import Future as Future
+    # Several things at once
+    from ._gather import amap as amap
+    from ._gather import as_completed as as_completed
+    from ._gather import gather as gather
+    from ._loop.run import get_all_backends as get_all_backends
+    from ._loop.run import get_available_backends as get_available_backends
+    from ._loop.run import run as run
 
-    # Tasks, as seen from outside
-    from ._handles import TaskHandle as TaskHandle
-    from ._info import TaskInfo as TaskInfo
-    from ._info import get_current_task as get_current_task
-    from ._info import get_running_tasks as get_running_tasks
-    from ._info import wait_all_tasks_blocked as wait_all_tasks_blocked
-
-    # Context managers made of one method
-    from ._mixins import AsyncContextManagerMixin as AsyncContextManagerMixin
-    from ._mixins import ContextManagerMixin as ContextManagerMixin
+    # The event loop, time
+    from ._loop.time import current_effective_deadline as current_effective_deadline
+    from ._loop.time import current_time as current_time
+    from ._loop.time import get_cancelled_exc_class as get_cancelled_exc_class
+    from ._loop.time import sleep as sleep
+    from ._loop.time import sleep_forever as sleep_forever
+    from ._loop.time import sleep_until as sleep_until
 
     # Sockets
     from ._net.addresses import getaddrinfo as getaddrinfo
@@ -112,25 +110,12 @@ if TYPE_CHECKING:
     )
     from ._net.unix_datagram import create_unix_datagram_socket as create_unix_datagram_socket
 
-    # Other programs
-    from ._processes.open import open_process as open_process
-    from ._processes.run import run_process as run_process
-
-    # Resources
-    from ._resources import aclose_forcefully as aclose_forcefully
-
-    # Cancellation and timeouts
-    from ._scopes import CancelScope as CancelScope
-    from ._scopes import fail_after as fail_after
-    from ._scopes import fail_at as fail_at
-    from ._scopes import move_on_after as move_on_after
-    from ._scopes import move_on_at as move_on_at
-
     # Signals
     from ._signals import open_signal_receiver as open_signal_receiver
 
-    # Memory streams
-    from ._streams import create_memory_object_stream as create_memory_object_stream
+    # Other programs
+    from ._subprocess.open import open_process as open_process
+    from ._subprocess.run import run_process as run_process
 
     # Synchronisation
     from ._sync import CapacityLimiter as CapacityLimiter
@@ -145,21 +130,34 @@ if TYPE_CHECKING:
     from ._sync import Semaphore as Semaphore
     from ._sync import SemaphoreStatistics as SemaphoreStatistics
 
-    # Task groups
-    from ._task_status import TASK_STATUS_IGNORED as TASK_STATUS_IGNORED
-    from ._tasks import create_task_group as create_task_group
+    # Futures
+    from ._sync.future import Future as Future
+    from ._tasks.group import create_task_group as create_task_group
 
-    # Typed attributes
-    from ._typedattr import TypedAttributeProvider as TypedAttributeProvider
-    from ._typedattr import TypedAttributeSet as TypedAttributeSet
-    from ._typedattr import typed_attribute as typed_attribute
+    # Tasks, as seen from outside
+    from ._tasks.handle import TaskHandle as TaskHandle
+    from ._tasks.info import TaskInfo as TaskInfo
+    from ._tasks.info import get_current_task as get_current_task
+    from ._tasks.info import get_running_tasks as get_running_tasks
+    from ._tasks.info import wait_all_tasks_blocked as wait_all_tasks_blocked
+
+    # Cancellation and timeouts
+    from ._tasks.scope import CancelScope as CancelScope
+    from ._tasks.scope import fail_after as fail_after
+    from ._tasks.scope import fail_at as fail_at
+    from ._tasks.scope import move_on_after as move_on_after
+    from ._tasks.scope import move_on_at as move_on_at
+
+    # Task groups
+    from ._tasks.start import TASK_STATUS_IGNORED as TASK_STATUS_IGNORED
+
+    # Memory streams
+    from .streams._memory_pair import create_memory_object_stream as create_memory_object_stream
 else:
     _NAMES = {
-        "_combinators": "amap as_completed gather",
-        "_eventloop": (
-            "current_effective_deadline current_time get_all_backends get_available_backends "
-            "get_cancelled_exc_class run sleep sleep_forever sleep_until"
-        ),
+        "_abc.context_managers": "AsyncContextManagerMixin ContextManagerMixin",
+        "_abc.resources": "aclose_forcefully",
+        "_abc.typed_attributes": "TypedAttributeProvider TypedAttributeSet typed_attribute",
         "_exceptions": (
             "BrokenResourceError BrokenWorkerInterpreter BrokenWorkerProcess BusyResourceError ClosedResourceError ConnectionFailed "
             "DelimiterNotFound EndOfStream FutureAlreadyFinished FutureCancelled FutureFailed "
@@ -173,10 +171,12 @@ else:
             "NamedTemporaryFile TemporaryDirectory TemporaryFile gettempdir gettempdirb mkdtemp "
             "mkstemp"
         ),
-        "_futures": "Future",
-        "_handles": "TaskHandle",
-        "_info": "TaskInfo get_current_task get_running_tasks wait_all_tasks_blocked",
-        "_mixins": "AsyncContextManagerMixin ContextManagerMixin",
+        "_gather": "amap as_completed gather",
+        "_loop.run": "get_all_backends get_available_backends run",
+        "_loop.time": (
+            "current_effective_deadline current_time get_cancelled_exc_class sleep sleep_forever "
+            "sleep_until"
+        ),
         "_net.addresses": "getaddrinfo getnameinfo",
         "_net.connectables": "TCPConnectable UNIXConnectable as_connectable",
         "_net.readiness": (
@@ -186,19 +186,20 @@ else:
         "_net.udp": "create_connected_udp_socket create_udp_socket",
         "_net.unix": "connect_unix create_unix_listener",
         "_net.unix_datagram": "create_connected_unix_datagram_socket create_unix_datagram_socket",
-        "_processes.open": "open_process",
-        "_processes.run": "run_process",
-        "_resources": "aclose_forcefully",
-        "_scopes": "CancelScope fail_after fail_at move_on_after move_on_at",
         "_signals": "open_signal_receiver",
-        "_streams": "create_memory_object_stream",
+        "_subprocess.open": "open_process",
+        "_subprocess.run": "run_process",
         "_sync": (
             "CapacityLimiter CapacityLimiterStatistics Condition ConditionStatistics Event "
             "EventStatistics Lock LockStatistics ResourceGuard Semaphore SemaphoreStatistics"
         ),
-        "_task_status": "TASK_STATUS_IGNORED",
-        "_tasks": "create_task_group",
-        "_typedattr": "TypedAttributeProvider TypedAttributeSet typed_attribute",
+        "_sync.future": "Future",
+        "_tasks.group": "create_task_group",
+        "_tasks.handle": "TaskHandle",
+        "_tasks.info": "TaskInfo get_current_task get_running_tasks wait_all_tasks_blocked",
+        "_tasks.scope": "CancelScope fail_after fail_at move_on_after move_on_at",
+        "_tasks.start": "TASK_STATUS_IGNORED",
+        "streams._memory_pair": "create_memory_object_stream",
     }
     _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
     _SUBMODULES = (

@@ -129,7 +129,7 @@ class SignalReceiver:
         if self._kernel is not None:
             raise RuntimeError(f"{self!r} has already been entered: open another one")
         self._kernel = current_kernel()
-        self._stop_hearing = self._kernel.hear_signals()
+        self._stop_hearing = self._kernel.wake_on_signals()
         _open.append(self)
         try:
             for signum in self.signals:

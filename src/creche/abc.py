@@ -22,7 +22,7 @@ from ._abc.streams import ObjectStreamConnectable as ObjectStreamConnectable
 from ._abc.streams import UnreliableObjectReceiveStream as UnreliableObjectReceiveStream
 from ._abc.streams import UnreliableObjectSendStream as UnreliableObjectSendStream
 from ._abc.streams import UnreliableObjectStream as UnreliableObjectStream
-from ._abc.testing import TestRunner as TestRunner
+from ._abc.test_runner import TestRunner as TestRunner
 from ._net.abc import ConnectedUDPSocket as ConnectedUDPSocket
 from ._net.abc import ConnectedUNIXDatagramSocket as ConnectedUNIXDatagramSocket
 from ._net.abc import IPAddressType as IPAddressType
@@ -35,6 +35,6 @@ from ._net.abc import UDPSocket as UDPSocket
 from ._net.abc import UNIXDatagramPacketType as UNIXDatagramPacketType
 from ._net.abc import UNIXDatagramSocket as UNIXDatagramSocket
 from ._net.abc import UNIXSocketStream as UNIXSocketStream
-from ._processes.abc import Process as Process
-from ._task_status import TaskStatus as TaskStatus
-from ._tasks import TaskGroup as TaskGroup
+from ._subprocess.abc import Process as Process
+from ._tasks.group import TaskGroup as TaskGroup
+from ._tasks.start import TaskStatus as TaskStatus

@@ -10,6 +10,6 @@ at all, but said: `CRECHE_AS_ANYIO=1 python app.py`, `creche run --as-anyio app.
 
 from __future__ import annotations
 
-from ._anyio.switch import turn_on
+from ._dropin.switch import turn_on
 
 turn_on()

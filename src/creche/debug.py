@@ -3,6 +3,6 @@
 Publishes what private rooms have, and does nothing itself.
 """
 
-from ._deadlocks import Deadlock as Deadlock
-from ._deadlocks import WaitingTask as WaitingTask
-from ._deadlocks import find_deadlocks as find_deadlocks
+from ._introspection.deadlocks import Deadlock as Deadlock
+from ._introspection.deadlocks import WaitingTask as WaitingTask
+from ._introspection.deadlocks import find_deadlocks as find_deadlocks

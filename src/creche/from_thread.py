@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
-from ._workers import doorway as _doorway
-from ._workers.portal import BlockingPortal as BlockingPortal
-from ._workers.portal_thread import BlockingPortalProvider as BlockingPortalProvider
-from ._workers.portal_thread import start_blocking_portal as start_blocking_portal
+from ._threads import loop_calls as _doorway
+from ._threads.portal import BlockingPortal as BlockingPortal
+from ._threads.portal_thread import BlockingPortalProvider as BlockingPortalProvider
+from ._threads.portal_thread import start_blocking_portal as start_blocking_portal
 
 if TYPE_CHECKING:
-    from .lowlevel import EventLoopToken
+    from ._loop.token import EventLoopToken
 
 T_co = TypeVar("T_co", covariant=True)
 T_Retval = TypeVar("T_Retval")

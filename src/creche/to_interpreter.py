@@ -3,7 +3,7 @@
 Publishes what is in the private room `_workers`, and does nothing itself.
 """
 
-from ._workers.interpreters import (
+from ._remote.interpreters import (
     current_default_interpreter_limiter as current_default_interpreter_limiter,
 )
-from ._workers.interpreters import run_sync as run_sync
+from ._remote.interpreters import run_sync as run_sync

@@ -3,6 +3,6 @@
 Publishes what is in the private room `_workers`, and does nothing itself.
 """
 
-from ._workers.processes import current_default_process_limiter as current_default_process_limiter
-from ._workers.processes import run_sync as run_sync
-from ._workers.worker_main import process_worker as process_worker
+from ._remote.processes import current_default_process_limiter as current_default_process_limiter
+from ._remote.processes import run_sync as run_sync
+from ._remote.worker_main import process_worker as process_worker

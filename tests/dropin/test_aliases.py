@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from _dropin_pythons import Python
 
-from creche._anyio.names import MODULES
+from creche._dropin.modules import MODULES
 
 ON = {"CRECHE_AS_ANYIO": "1"}
 ALL = ", ".join(f"anyio.{name}" for name in MODULES)
@@ -203,13 +203,13 @@ def test_threads_that_import_at_the_same_time_get_whole_modules(python: Python) 
 def test_a_module_that_cannot_be_loaded_can_be_tried_again(python: Python) -> None:
     program = """
         import sys
-        sys.modules["creche.streams._tls_stream"] = None
+        sys.modules["creche.streams._tls.stream"] = None
         for _ in range(2):
             try:
                 from anyio.streams.tls import TLSStream
             except ImportError as exc:
                 print(type(exc).__name__)
-        del sys.modules["creche.streams._tls_stream"]
+        del sys.modules["creche.streams._tls.stream"]
         import anyio.streams.tls
         print(anyio.streams.tls.TLSStream.__name__)
     """

@@ -7,8 +7,8 @@ from _dropin_pythons import Python
 
 from _harness import Backend
 from creche import create_task_group, get_cancelled_exc_class, to_thread
-from creche._anyio import backend as room
-from creche._anyio.private import TABLE, is_private
+from creche._dropin import backend as room
+from creche._dropin.private import TABLE, is_private
 from creche._exceptions import NoEventLoopError
 
 ON = {"CRECHE_AS_ANYIO": "1"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from _dropin_pythons import ROOT, Python, build_wheel
 
-from creche._anyio.names import OFF, VARIABLE
+from creche._dropin.modules import OFF, VARIABLE
 
 LINE = ROOT / "src" / "creche_as_anyio.pth"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from _dropin_pythons import Python
 
-from creche._anyio.importers import complaint
-from creche._anyio.switch import is_asked_for
+from creche._dropin.importers import complaint
+from creche._dropin.switch import is_asked_for
 
 WHICH = "import anyio; print(anyio.__name__)"
 

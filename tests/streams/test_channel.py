@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from creche import BrokenResourceError, ClosedResourceError, EndOfStream
-from creche._channel import NOTHING, Channel
+from creche.streams._channel import NOTHING, Channel
 
 
 class FakeWaiter:

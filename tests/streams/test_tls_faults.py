@@ -33,7 +33,7 @@ from creche import (
     wait_all_tasks_blocked,
 )
 from creche.abc import SocketAttribute
-from creche.streams import _tls_stream
+from creche.streams._tls import stream as tls_stream
 from creche.streams.stapled import StapledByteStream
 from creche.streams.tls import TLSListener, TLSStream
 
@@ -282,7 +282,7 @@ async def test_a_peer_that_never_reads_holds_a_send_up_and_not_the_close() -> No
 async def test_a_peer_that_says_no_goodbye_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_tls_stream, "GOODBYE_TIMEOUT", 0.01)
+    monkeypatch.setattr(tls_stream, "GOODBYE_TIMEOUT", 0.01)
     async with tls_pair() as (client, server):
         await client.aclose()
         assert client.extra(SocketAttribute.raw_socket).fileno() == -1

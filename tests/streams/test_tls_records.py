@@ -10,7 +10,7 @@ from _tls_ends import HOST, client_context, server_context
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creche.streams._tls_records import PORTION, RECORD, TLSRecords
+from creche.streams._tls.records import PORTION, RECORD, TLSRecords
 
 each_version = pytest.mark.parametrize("version", [TLSVersion.TLSv1_2, TLSVersion.TLSv1_3])
 

@@ -9,6 +9,8 @@ from abc import ABCMeta, abstractmethod
 from types import TracebackType
 from typing import Self
 
+from .._tasks.scope import CancelScope
+
 
 class AsyncResource(metaclass=ABCMeta):
     """Base class for resources that are closed with `await resource.aclose()`.
@@ -32,3 +34,13 @@ class AsyncResource(metaclass=ABCMeta):
     @abstractmethod
     async def aclose(self) -> None:
         """Close the resource. If it is cancelled, it closes all the same before it raises."""
+
+
+async def aclose_forcefully(resource: AsyncResource) -> None:
+    """Close a resource in a cancelled scope, so that whatever it would wait for is left out.
+
+    Not a checkpoint of its own; the resource is closed when this returns.
+    """
+    with CancelScope() as scope:
+        scope.cancel()
+        await resource.aclose()

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .._exceptions import EndOfStream
-from .._typedattr import TypedAttributeProvider
 from .resources import AsyncResource
+from .typed_attributes import TypedAttributeProvider
 
 if TYPE_CHECKING:
-    from .._tasks import TaskGroup
+    from .._tasks.group import TaskGroup
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)

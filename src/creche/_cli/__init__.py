@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from creche._cli.screen import Mistake
+from .screen import Mistake
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports a program that Ctrl-C ended
 
@@ -115,7 +115,7 @@ def dispatch(arguments: list[str]) -> int:
     if options.command == "demo":
         return show_demo(options)
     if options.command == "doctor":
-        from creche._cli.doctor import run_doctor
+        from .doctor import run_doctor
 
         return run_doctor()
     parser.print_help()
@@ -154,7 +154,7 @@ def split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def show_run(options: argparse.Namespace, rest: list[str]) -> int:
-    from creche._cli.python import is_script
+    from .python import is_script
 
     if options.module is not None and not options.as_anyio:
         raise Mistake("-m MODULE goes with --as-anyio; a function is named by module:function")
@@ -166,7 +166,7 @@ def show_run(options: argparse.Namespace, rest: list[str]) -> int:
             return show_python(options, rest)
         if rest[:1] == ["--"]:
             del rest[0]
-    from creche._cli.run import run_program  # knows event loops, which a script may do without
+    from .run import run_program  # knows event loops, which a script may do without
 
     return run_program(
         options.target, options.backend, rest, use_uvloop=options.uvloop, debug=options.debug
@@ -174,7 +174,7 @@ def show_run(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def turn_on_the_drop_in() -> None:
-    from creche._anyio.switch import turn_on
+    from .._dropin.switch import turn_on
 
     try:
         turn_on()
@@ -183,7 +183,7 @@ def turn_on_the_drop_in() -> None:
 
 
 def show_python(options: argparse.Namespace, rest: list[str]) -> int:
-    from creche._cli.python import run_module, run_script
+    from .python import run_module, run_script
 
     if options.backend != "asyncio" or options.uvloop or options.debug:
         raise Mistake("--backend, --uvloop and --debug only go with module:function")
@@ -193,7 +193,7 @@ def show_python(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def show_demo(options: argparse.Namespace) -> int:
-    from creche._cli.demo import run_demo
+    from .demo import run_demo
 
     try:
         return run_demo(options.examples, options.backend or [], options.folder)

@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 
 import creche
 from creche._cli import version
-from creche._cli.screen import Mistake, Screen
+
+from .screen import Mistake, Screen
 
 ORDER = (
     "tasks",

@@ -16,10 +16,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from creche._anyio.metadata import StandIn
-from creche._anyio.names import ALIAS, PACKAGE, VARIABLE
-from creche._anyio.switch import is_asked_for, is_on
-from creche._cli.screen import Screen
+from .._dropin.metadata import StandIn
+from .._dropin.modules import ALIAS, PACKAGE, VARIABLE
+from .._dropin.switch import is_asked_for, is_on
+from .screen import Screen
 
 PTH = "creche_as_anyio.pth"
 LABEL = 10

@@ -22,8 +22,8 @@ from traceback import walk_tb
 from types import CodeType, ModuleType
 from typing import Any
 
-from creche._cli.screen import Mistake
-from creche._cli.traces import is_machinery, show
+from .screen import Mistake
+from .traces import is_machinery, show
 
 
 def is_path(place: str) -> bool:

@@ -28,10 +28,11 @@ from types import FrameType, ModuleType
 from typing import Any
 
 import creche
-from creche._cli.python import is_path
-from creche._cli.screen import Mistake
-from creche._cli.traces import is_machinery, own_code, show
 from creche._kernel import current_kernel
+
+from .python import is_path
+from .screen import Mistake
+from .traces import is_machinery, own_code, show
 
 Program = Callable[[], Coroutine[Any, Any, object]]
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from .base import plain, said
 from .file import AsyncFile, open_file
 from .listing import Listing, Tour, Walk, upwards
-from .names import PathNames
+from .pure_path import PathNames
 from .thread import in_thread
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, AnyStr, TypeVar, overload
 
-from .._sources import pay
+from .._tasks.checkpoint import ready_checkpoint
 from .file import AsyncFile
 from .thread import in_thread
 
@@ -115,7 +115,7 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
     async def _do(self, func: Callable[..., T], *args: Any, at_once: bool = True) -> T:
         """Call a method of the file, in a thread unless it is in memory and stays there."""
         if at_once and self._in_memory():
-            await pay()
+            await ready_checkpoint()
             return func(*args)
         return await in_thread(func, *args)
 
@@ -127,14 +127,14 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
         """Close the file, which is the end of it. A second call does nothing. A checkpoint."""
         if self._in_memory():
             self._fp.close()
-            await pay()
+            await ready_checkpoint()
         else:
             await super().aclose()
 
     async def flush(self) -> None:
         """Hand what is buffered to the system, if the file is on disk."""
         if self._in_memory():
-            await pay()
+            await ready_checkpoint()
         else:
             await super().flush()
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
 
 from .._kernel import current_task
-from .._scopes import CancelScope
-from .._workers.threads import run_sync as in_thread
+from .._tasks.scope import CancelScope
+from .._threads.calls import run_sync as in_thread
 
 if TYPE_CHECKING:
     from .._sync import CapacityLimiter

@@ -189,14 +189,14 @@ class TaskRecord(NamedTuple):
     """The `Label` of a child of a group, None of any other task."""
 
 
-class Nest(Protocol):
+class Nursery(Protocol):
     """The place where the children of one task group live. Its coroutines never raise.
 
     `open -> closed`. Children run inside `scope`; `close` waits for all of them.
     """
 
     def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None) -> None:
-        """Run `coro` as a new task inside the nest, and note its key in `label`.
+        """Run `coro` as a new task inside the nursery, and note its key in `label`.
 
         Its first step comes after the running task has next let others run. `context=None` means
         a copy of the current context.
@@ -206,7 +206,7 @@ class Nest(Protocol):
     def start(
         self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
     ) -> Awaitable[None]:
-        """Run `coro` in the caller's own scope until `move.move()` moves it into the nest.
+        """Run `coro` in the caller's own scope until `move.move()` moves it into the nursery.
 
         Returns when it has moved, or has ended without. If the caller is cancelled first, the
         child is cancelled and awaited, and the cancellation raised.
@@ -226,7 +226,7 @@ class Nest(Protocol):
         ...
 
     def cancelled(self) -> bool:
-        """Tell whether the nest's scope or one around it is cancelled, shields considered."""
+        """Tell whether the nursery's scope or one around it is cancelled, shields considered."""
         ...
 
     def children(self) -> list[Any]:
@@ -238,7 +238,7 @@ class Nest(Protocol):
 
         `cancelled` is the cancellation that ended the body of the group, if one did. Returns the
         cancellation, of the body or of a child, that has to go on to the enclosing scopes: None
-        where nobody was interrupted, or by the nest's own scope. The wait itself injects none.
+        where nobody was interrupted, or by the nursery's own scope. The wait itself injects none.
         """
         ...
 
@@ -256,7 +256,7 @@ class Label(Protocol):
 
 
 class Starting(Protocol):
-    """Handed to `Nest.start`: the kernel fills in `move`, the child's `started()` calls it.
+    """Handed to `Nursery.start`: the kernel fills in `move`, the child's `started()` calls it.
 
     `move()` answers False if the caller was cancelled, and nothing moves any more.
     """
@@ -350,7 +350,7 @@ class Kernel(Protocol):
         """Tell whether an entered scope is cancelled, counting a deadline that has passed."""
         ...
 
-    def open_nest(self, scope: Scope, task: Task) -> Nest:
+    def open_nursery(self, scope: Scope, task: Task) -> Nursery:
         """Enter `scope` (the chain is linked already) as the home of children. No checkpoint."""
         ...
 
@@ -380,7 +380,7 @@ class Kernel(Protocol):
         """Return the descriptors that the kernel has opened for itself, until the loop ends."""
         ...
 
-    def hear_signals(self) -> Callable[[], None]:
+    def wake_on_signals(self) -> Callable[[], None]:
         """Have the loop wake up for a signal whichever thread gets it; return what ends that.
 
         Python's handlers run in the main thread, and with this also while the loop sleeps there.
@@ -388,7 +388,7 @@ class Kernel(Protocol):
         """
         ...
 
-    def spawn_stray(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+    def spawn_detached(self, coro: Coroutine[Any, Any, None], name: str) -> None:
         """Run `coro`, which never raises, as a task outside all scopes. Not only from a task.
 
         It has a copy of the current context. The end of the loop cancels it.

@@ -272,8 +272,8 @@ _LOOPS = frozenset(("asyncio.events", "trio._core._run"))
 """The modules that step tasks: who called those has nothing to do with it."""
 _PUBLIC = {
     "creche._signals.SignalReceiver.__enter__": "creche.open_signal_receiver",
-    "creche._workers.processes.run_sync": "creche.to_process.run_sync",
-    "creche._workers.threads.run_sync": "creche.to_thread.run_sync",
+    "creche._remote.processes.run_sync": "creche.to_process.run_sync",
+    "creche._threads.calls.run_sync": "creche.to_thread.run_sync",
     "trio._threads.to_thread_run_sync": "trio.to_thread.run_sync",
 }
 """Where the name in the code is not that of the documentation."""

@@ -20,7 +20,7 @@ from socket import AddressFamily, socket
 from typing import Any, Literal, TypeAlias
 
 from .._abc.streams import ByteStream, Listener, UnreliableObjectStream
-from .._typedattr import TypedAttributeProvider, TypedAttributeSet, typed_attribute
+from .._abc.typed_attributes import TypedAttributeProvider, TypedAttributeSet, typed_attribute
 from .addresses import INTERNET, public_address
 
 IPAddressType: TypeAlias = str | IPv4Address | IPv6Address

@@ -9,7 +9,7 @@ Rules
   resolver, which blocks, in a thread.
 * Inside Creche an address is the tuple that `socket` made, scope id and all (`resolve`). Users get
   `(host, port)`, the scope id as a suffix of the host (`public_address`).
-* ASCII names go to the resolver as they are. Others are encoded by IDNA 2008 (`_hostnames.py`), not
+* ASCII names go to the resolver as they are. Others are encoded by IDNA 2008 (`_idna.py`), not
   by IDNA 2003, which is what Python itself knows.
 """
 
@@ -22,9 +22,9 @@ from functools import partial
 from socket import AddressFamily, SocketKind
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from .._hostnames import ascii_name
+from .._idna import ascii_name
 from .._kernel import current_task
-from .._workers.threads import run_sync
+from .._threads.calls import run_sync
 
 if TYPE_CHECKING:
     from .abc import IPSockAddrType

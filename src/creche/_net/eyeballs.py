@@ -20,9 +20,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from .._exceptions import ConnectionFailed
-from .._scopes import move_on_after
 from .._sync import Event
-from .._tasks import TaskGroup, create_task_group
+from .._tasks.group import TaskGroup, create_task_group
+from .._tasks.scope import move_on_after
 
 
 class Closable(Protocol):

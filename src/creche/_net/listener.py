@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .._exceptions import BusyResourceError, ClosedResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
-from .._tasks import create_task_group
+from .._tasks.group import create_task_group
 from .abc import SocketListener, SocketStream
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
@@ -31,7 +31,7 @@ from .owned import OwnedSocket
 from .stream import DirectSocketStream
 
 if TYPE_CHECKING:
-    from .._tasks import TaskGroup
+    from .._tasks.group import TaskGroup
 
 RETRY_DELAY = 0.1
 """Seconds until `serve` tries again after descriptors or memory have run out."""

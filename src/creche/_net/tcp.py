@@ -20,8 +20,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
+from .._abc.resources import aclose_forcefully
 from .._kernel import current_kernel, current_task
-from .._resources import aclose_forcefully
 from ..streams.stapled import MultiListener
 from .addresses import checked_port, describe, resolve
 from .eyeballs import interleave, race

@@ -24,11 +24,7 @@ from io import IOBase
 from socket import SocketKind
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeAlias
 
-from .._exceptions import (
-    BrokenResourceError,
-    BusyResourceError,
-    EndOfStream,
-)
+from .._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import BUDGET, Kernel
 from .abc import SocketListener, UNIXSocketStream

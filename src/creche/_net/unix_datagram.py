@@ -23,7 +23,11 @@ from typing import TYPE_CHECKING, Any
 from .._exceptions import BusyResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel, Watch
-from .abc import ConnectedUNIXDatagramSocket, UNIXDatagramPacketType, UNIXDatagramSocket
+from .abc import (
+    ConnectedUNIXDatagramSocket,
+    UNIXDatagramPacketType,
+    UNIXDatagramSocket,
+)
 from .addresses import public_address
 from .adopt import check_adoptable
 from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import _kernel
-from .._abc.testing import TestRunner
+from .._abc.test_runner import TestRunner
 from .._kernel import current_task
 from .contexts import Mirror
 from .jobs import Job, JobCancelledError, gathered

@@ -1,4 +1,4 @@
-"""The synchronisation primitives: one file each, and one queue (`_queue.py`) below them all.
+"""The synchronisation primitives: one file each, and one queue (`_sync/wait_queue.py`) below them all.
 
 What they have in common is told here once.
 

@@ -17,14 +17,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from creche import _names
-from creche._kernel import current_task
-from creche._queue import WaitQueue
-
+from .. import _labels
+from .._kernel import current_task
 from .lock import Lock, LockStatistics
+from .wait_queue import WaitQueue
 
 if TYPE_CHECKING:
-    from creche._kernel.contract import Task, Waiter
+    from .._kernel.contract import Task, Waiter
 
 T = TypeVar("T")
 
@@ -45,14 +44,14 @@ class Condition:
 
     __slots__ = ("__weakref__", "_lock", "_name", "_queue")
 
-    _name: str | _names.Place
+    _name: str | _labels.Place
     """Only set if there is something to keep."""
 
     def __init__(self, lock: Lock | None = None, *, name: str | None = None) -> None:
         self._lock = Lock(name=name) if lock is None else lock
         self._queue: WaitQueue[Task] = WaitQueue()
-        if name is not None or _names.noting:
-            self._name = _names.label(name)
+        if name is not None or _labels.noting:
+            self._name = _labels.label(name)
 
     async def acquire(self) -> None:
         """Wait until the lock is free, and take it. A checkpoint.
@@ -154,7 +153,7 @@ class Condition:
         return ConditionStatistics(len(self._queue), self._lock.statistics())
 
     def __repr__(self) -> str:
-        return f"<{_names.shown(self)} {len(self._queue)} waiting, with {self._lock!r}>"
+        return f"<{_labels.shown(self)} {len(self._queue)} waiting, with {self._lock!r}>"
 
 
 def _not_held() -> RuntimeError:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from creche import _names
-from creche._kernel import current_task
-from creche._queue import WaitQueue
+from .. import _labels
+from .._kernel import current_task
+from .wait_queue import WaitQueue
 
 
 class EventStatistics(NamedTuple):
@@ -31,14 +31,14 @@ class Event:
 
     __slots__ = ("__weakref__", "_name", "_queue", "_set")
 
-    _name: str | _names.Place
+    _name: str | _labels.Place
     """Only set if there is something to keep."""
 
     def __init__(self, *, name: str | None = None) -> None:
         self._set = False
         self._queue: WaitQueue[None] = WaitQueue()
-        if name is not None or _names.noting:
-            self._name = _names.label(name)
+        if name is not None or _labels.noting:
+            self._name = _labels.label(name)
 
     def set(self) -> None:
         """Set the flag, and wake every task that waits for it. Setting it twice does nothing."""
@@ -77,4 +77,4 @@ class Event:
 
     def __repr__(self) -> str:
         state = "set" if self._set else f"clear, {len(self._queue)} waiting"
-        return f"<{_names.shown(self)} {state}>"
+        return f"<{_labels.shown(self)} {state}>"

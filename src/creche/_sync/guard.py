@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from creche._exceptions import BusyResourceError
+from .._exceptions import BusyResourceError
 
 
 class ResourceGuard:

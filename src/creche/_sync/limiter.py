@@ -19,13 +19,13 @@ from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
-from creche import _names
-from creche._exceptions import WouldBlock
-from creche._kernel import current_task
-from creche._queue import WaitQueue
+from .. import _labels
+from .._exceptions import WouldBlock
+from .._kernel import current_task
+from .wait_queue import WaitQueue
 
 if TYPE_CHECKING:
-    from creche._kernel.contract import Task
+    from .._kernel.contract import Task
 
 
 class CapacityLimiterStatistics(NamedTuple):
@@ -48,7 +48,7 @@ class CapacityLimiter:
 
     __slots__ = ("__weakref__", "_borrowers", "_name", "_queue", "_total")
 
-    _name: str | _names.Place
+    _name: str | _labels.Place
     """Only set if there is something to keep."""
 
     def __init__(self, total_tokens: float, *, name: str | None = None) -> None:
@@ -56,8 +56,8 @@ class CapacityLimiter:
         self._total = total_tokens
         self._borrowers: dict[object, Task | None] = {}  # the task, if it is one of the kernel's
         self._queue: WaitQueue[tuple[object, Task | None]] = WaitQueue()
-        if name is not None or _names.noting:
-            self._name = _names.label(name)
+        if name is not None or _labels.noting:
+            self._name = _labels.label(name)
 
     async def acquire(self) -> None:
         """Wait for a token, and borrow it for the current task. A checkpoint.
@@ -200,7 +200,7 @@ class CapacityLimiter:
 
     def __repr__(self) -> str:
         lent, waiting = len(self._borrowers), len(self._queue)
-        return f"<{_names.shown(self)} {lent} of {self._total} lent, {waiting} waiting>"
+        return f"<{_labels.shown(self)} {lent} of {self._total} lent, {waiting} waiting>"
 
 
 def _check(total_tokens: float) -> None:

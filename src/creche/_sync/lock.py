@@ -13,14 +13,14 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
-from creche import _names
-from creche._exceptions import WouldBlock
-from creche._kernel import current_task
-from creche._queue import WaitQueue
+from .. import _labels
+from .._exceptions import WouldBlock
+from .._kernel import current_task
+from .wait_queue import WaitQueue
 
 if TYPE_CHECKING:
-    from creche._info import TaskInfo
-    from creche._kernel.contract import Task, Waiter
+    from .._kernel.contract import Task, Waiter
+    from .._tasks.info import TaskInfo
 
 
 class LockStatistics(NamedTuple):
@@ -41,15 +41,15 @@ class Lock:
 
     __slots__ = ("__weakref__", "_fast", "_name", "_owner", "_queue")
 
-    _name: str | _names.Place
+    _name: str | _labels.Place
     """Only set if there is something to keep."""
 
     def __init__(self, *, fast_acquire: bool = False, name: str | None = None) -> None:
         self._fast = fast_acquire
         self._owner: Task | None = None
         self._queue: WaitQueue[Task] = WaitQueue()
-        if name is not None or _names.noting:
-            self._name = _names.label(name)
+        if name is not None or _labels.noting:
+            self._name = _labels.label(name)
 
     async def acquire(self) -> None:
         """Wait until the lock is free, and take it. A checkpoint.
@@ -120,7 +120,7 @@ class Lock:
 
     def statistics(self) -> LockStatistics:
         """Return whether the lock is held, by which task, and how many wait for it."""
-        from creche._info import TaskInfo
+        from .._tasks.info import TaskInfo
 
         owner = None if self._owner is None else TaskInfo.of(self._owner.info())
         return LockStatistics(owner is not None, owner, len(self._queue))
@@ -148,9 +148,9 @@ class Lock:
 
     def __repr__(self) -> str:
         if self._owner is None:
-            return f"<{_names.shown(self)} free>"
+            return f"<{_labels.shown(self)} free>"
         holder, waiting = self._owner.info().name, len(self._queue)
-        return f"<{_names.shown(self)} held by {holder!r}, {waiting} waiting>"
+        return f"<{_labels.shown(self)} held by {holder!r}, {waiting} waiting>"
 
 
 def _held_already(task: Task) -> RuntimeError:

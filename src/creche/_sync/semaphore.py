@@ -10,13 +10,13 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from creche import _names
-from creche._exceptions import WouldBlock
-from creche._kernel import current_task
-from creche._queue import WaitQueue
+from .. import _labels
+from .._exceptions import WouldBlock
+from .._kernel import current_task
+from .wait_queue import WaitQueue
 
 if TYPE_CHECKING:
-    from creche._kernel.contract import Task
+    from .._kernel.contract import Task
 
 
 class SemaphoreStatistics(NamedTuple):
@@ -38,7 +38,7 @@ class Semaphore:
 
     __slots__ = ("__weakref__", "_fast", "_max", "_name", "_queue", "_value")
 
-    _name: str | _names.Place
+    _name: str | _labels.Place
     """Only set if there is something to keep."""
 
     def __init__(
@@ -54,8 +54,8 @@ class Semaphore:
         self._max = max_value
         self._fast = fast_acquire
         self._queue: WaitQueue[None] = WaitQueue()
-        if name is not None or _names.noting:
-            self._name = _names.label(name)
+        if name is not None or _labels.noting:
+            self._name = _labels.label(name)
 
     async def __aenter__(self) -> Self:
         # As `acquire`, here once more: a call less in `async with`.
@@ -141,7 +141,7 @@ class Semaphore:
 
     def __repr__(self) -> str:
         waiting = len(self._queue)
-        return f"<{_names.shown(self)} value={self._value}, {waiting} waiting>"
+        return f"<{_labels.shown(self)} value={self._value}, {waiting} waiting>"
 
 
 def _check(initial_value: object, max_value: object) -> None:

@@ -20,11 +20,11 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from .._abc.resources import AsyncResource
 from .._abc.streams import ByteReceiveStream, ByteSendStream
+from .._abc.typed_attributes import TypedAttributeProvider, TypedAttributeSet, typed_attribute
 from .._exceptions import BrokenResourceError, ClosedResourceError, EndOfStream
 from .._kernel import current_task
-from .._scopes import CancelScope
-from .._typedattr import TypedAttributeProvider, TypedAttributeSet, typed_attribute
-from .._workers.threads import run_sync
+from .._tasks.scope import CancelScope
+from .._threads.calls import run_sync
 
 T = TypeVar("T")
 P = ParamSpec("P")

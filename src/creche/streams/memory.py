@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from .._abc.streams import ObjectReceiveStream, ObjectSendStream
-from .._channel import NOTHING, Channel
-from .._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
 from .._exceptions import ClosedResourceError, EndOfStream, WouldBlock
 from .._kernel import current_task
+from ._channel import NOTHING, Channel
+from ._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)

@@ -20,7 +20,7 @@ from .._abc.streams import (
     ObjectSendStream,
     ObjectStream,
 )
-from .._tasks import TaskGroup, create_task_group
+from .._tasks.group import TaskGroup, create_task_group
 
 T_Item = TypeVar("T_Item")
 T_Stream = TypeVar("T_Stream")

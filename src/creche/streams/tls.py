@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
+from .._abc.resources import aclose_forcefully
 from .._abc.streams import (
     AnyByteStream,
     AnyByteStreamConnectable,
@@ -20,14 +21,13 @@ from .._abc.streams import (
     Listener,
 )
 from .._kernel import current_kernel
-from .._resources import aclose_forcefully
-from .._scopes import fail_after
-from ._tls_attributes import TLSAttribute as TLSAttribute
-from ._tls_context import default_context
-from ._tls_stream import TLSStream as TLSStream
+from .._tasks.scope import fail_after
+from ._tls.attributes import TLSAttribute as TLSAttribute
+from ._tls.context import default_context
+from ._tls.stream import TLSStream as TLSStream
 
 if TYPE_CHECKING:
-    from .._tasks import TaskGroup
+    from .._tasks.group import TaskGroup
 
 
 class TLSListener(Listener[TLSStream]):

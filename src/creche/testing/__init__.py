@@ -17,7 +17,7 @@ Publishes what the rooms of this package have, and does nothing itself:
     contracts/     what a stream, a listener, a lock has to keep
 """
 
-from .._deadlocks import WaitingTask as WaitingTask
+from .._introspection.deadlocks import WaitingTask as WaitingTask
 from .._kernel.simulation import EscapedSimulationError as EscapedSimulationError
 from .cancelling import CancellationReport as CancellationReport
 from .cancelling import cancel_at_each_checkpoint as cancel_at_each_checkpoint

@@ -22,15 +22,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._eventloop import sleep
+from .._introspection.waits import frames_of, place_of
 from .._kernel import current_kernel, current_task
-from .._scopes import CancelScope
+from .._loop.time import sleep
 from .._sync import Event
-from .._waits import frames_of, place_of
+from .._tasks.scope import CancelScope
 from .leftovers import Belongings
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Kernel, Label, Nest, Starting
+    from .._kernel.contract import Kernel, Label, Nursery, Starting
 
 MOST = 1000
 """Points that an operation may have before it counts as one that never ends."""
@@ -203,43 +203,43 @@ async def _stepped(coro: Coroutine[Any, Any, None], points: _Points) -> None:
     await _Stepped(coro, points)
 
 
-class _CountingNest:
-    """A nest whose tasks are counted where they suspend."""
+class _CountingNursery:
+    """A nursery whose tasks are counted where they suspend."""
 
-    def __init__(self, nest: Nest, points: _Points) -> None:
-        self._nest = nest
+    def __init__(self, nursery: Nursery, points: _Points) -> None:
+        self._nursery = nursery
         self._points = points
-        self.retire = nest.retire
-        self.cancel_child = nest.cancel_child
-        self.children = nest.children
-        self.close = nest.close
+        self.retire = nursery.retire
+        self.cancel_child = nursery.cancel_child
+        self.children = nursery.children
+        self.close = nursery.close
 
     def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Any) -> None:
-        self._nest.spawn(_stepped(coro, self._points), label, context)
+        self._nursery.spawn(_stepped(coro, self._points), label, context)
 
     def start(
         self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
     ) -> Awaitable[None]:
-        return self._nest.start(_stepped(coro, self._points), label, move)
+        return self._nursery.start(_stepped(coro, self._points), label, move)
 
 
 @contextmanager
 def _every_task_counted() -> Generator[None]:
     """Have the groups of an operation count where their tasks suspend, in this loop."""
     kernel: Kernel = current_kernel()
-    open_nest = kernel.open_nest
+    open_nursery = kernel.open_nursery
 
-    def open_counting_nest(scope: Any, task: Any) -> Any:
-        nest = open_nest(scope, task)
+    def open_counting_nursery(scope: Any, task: Any) -> Any:
+        nursery = open_nursery(scope, task)
         points = _counting.get(None)
-        return nest if points is None else _CountingNest(nest, points)
+        return nursery if points is None else _CountingNursery(nursery, points)
 
-    kept = vars(kernel).get("open_nest")
-    vars(kernel)["open_nest"] = open_counting_nest
+    kept = vars(kernel).get("open_nursery")
+    vars(kernel)["open_nursery"] = open_counting_nursery
     try:
         yield
     finally:
         if kept is None:
-            del vars(kernel)["open_nest"]
+            del vars(kernel)["open_nursery"]
         else:
-            vars(kernel)["open_nest"] = kept
+            vars(kernel)["open_nursery"] = kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._deadlocks import WaitingTask, all_blocked, table
+from .._introspection.deadlocks import WaitingTask, all_blocked, table
 
 
 class DeadlockError(RuntimeError):

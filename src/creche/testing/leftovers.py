@@ -13,10 +13,10 @@ from collections.abc import Callable
 from sys import _current_frames  # pyright: ignore[reportPrivateUsage]  # nothing public has them
 from typing import NamedTuple
 
-from .._eventloop import sleep
+from .._introspection.waits import short
 from .._kernel import current_kernel
-from .._waits import short
-from .._workers import pool
+from .._loop.time import sleep
+from .._threads import pool
 
 _PAUSES = (0.0, 0.0, 0.0, 0.001, 0.004, 0.015, 0.06, 0.25, 0.7)
 """Seconds between two looks at what has to go."""

@@ -13,12 +13,12 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 from zlib import crc32
 
 from .. import _kernel
+from .._introspection.waits import in_library
 from .._kernel import current_task
 from .._kernel.main import start
 from .._kernel.simulation import Simulation
-from .._names import places_noted
-from .._scopes import CancelScope
-from .._waits import in_library
+from .._labels import places_noted
+from .._tasks.scope import CancelScope
 from . import boundary
 from .schedules import Fifo, Schedule, make
 from .trace import Trace

@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._handles import TaskHandle
+from .._introspection.waits import Waits, frames_of, place_of, wait_of
 from .._kernel import current_task
-from .._names import in_library, short_path
-from .._waits import Waits, frames_of, place_of, wait_of
+from .._labels import in_library, short_path
+from .._tasks.handle import TaskHandle
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-PLACES = {"os.read": ("creche/_processes/open.py", "_popen")}
+PLACES = {"os.read": ("creche/_subprocess/open.py", "_popen")}
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,10 +7,10 @@ What each room is for:
     delivery.py      bringing a cancellation home to one task, without polling
     cancellation.py  scopes that are cancelled, entered and left
     timers.py        one heap of deadlines for each loop
-    nest.py          where the children of a task group live
+    nursery.py          where the children of a task group live
     readiness.py     descriptors
     selector_thread.py  readiness for a loop that has none of its own
-    bell.py          the way in from other threads
+    calls.py          the way in from other threads
     signals.py       waking the loop for a signal that hit another thread
     simulation.py    a loop whose time and order a test decides
     introspection.py listing tasks, waiting until all are blocked

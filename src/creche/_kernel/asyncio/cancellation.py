@@ -39,7 +39,7 @@ def spread(scope: Scope) -> None:
         if by is None:
             continue
         task.credit = 0
-        if task.trouble is None and task is not host and not task.masked:
+        if task.delivery is None and task is not host and not task.shield_depth:
             native = task.native
             waiter = getattr(native, "_fut_waiter", None)
             if native is not None and waiter is not None and not waiter.done():
@@ -77,10 +77,10 @@ def deliver(task: AnyTask) -> None:
 
 def interrupt(task: AnyTask, waiter: asyncio.Future[Any] | None) -> Generator[Any, Any, None]:
     """Raise in the running task if it is cancelled. `waiter` is what it was about to wait on."""
-    delivery = task.trouble
+    delivery = task.delivery
     if waiter is not None and waiter.done():
         return
-    if task.masked:
+    if task.shield_depth:
         return
     if delivery is not None and delivery.deferred is not None:
         deferred = delivery.take_deferred()
@@ -113,8 +113,8 @@ def _raise_native(task: AnyTask, args: tuple[Any, ...], counted: bool) -> Genera
 
 def enter(scope: Scope, task: AnyTask) -> None:
     """Note the native cancels of before, and deliver if the scope was cancelled before entry."""
-    trouble = task.trouble
-    scope.base = task.cancelling() - (trouble.delivered if trouble is not None else 0)
+    delivery = task.delivery
+    scope.base = task.cancelling() - (delivery.delivered if delivery is not None else 0)
     if scope.cancelled:
         deliver(task)
 
@@ -128,14 +128,14 @@ def leave(scope: Scope, task: AnyTask, exc: BaseException | None) -> BaseExcepti
         deliver(task)  # Out of the shield: the outer cancellation goes on.
     if not scope.cancelled:
         return exc
-    trouble = task.trouble
-    delivered = trouble.delivered if trouble is not None else 0
+    delivery = task.delivery
+    delivered = delivery.delivered if delivery is not None else 0
     native = task.cancelling() - delivered > scope.base
-    if trouble is not None:
+    if delivery is not None:
         if outside is None:
-            trouble.settle()
+            delivery.settle()
         if native and exc is not None:
-            trouble.deferred = None  # It is on its way, in `exc`.
-    if outside is None and not native and (trouble is None or trouble.deferred is None):
+            delivery.deferred = None  # It is on its way, in `exc`.
+    if outside is None and not native and (delivery is None or delivery.deferred is None):
         task.credit = BUDGET
     return exc if native else absorb(scope, exc)

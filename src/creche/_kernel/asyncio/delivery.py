@@ -67,10 +67,10 @@ class Delivery:
 
     @classmethod
     def of(cls, task: AnyTask) -> Delivery:
-        trouble = task.trouble
-        if trouble is None:
-            trouble = task.trouble = cls(task)
-        return trouble
+        delivery = task.delivery
+        if delivery is None:
+            delivery = task.delivery = cls(task)
+        return delivery
 
     @property
     def stubborn(self) -> bool:
@@ -82,7 +82,7 @@ class Delivery:
 
         What has to be looked at after the steps that are due goes into `sweep`, if there is one.
         """
-        if self.pending or self.task.masked:
+        if self.pending or self.task.shield_depth:
             return
         native = self.task.native
         if native is None or native.done():
@@ -108,7 +108,7 @@ class Delivery:
         native = self.task.native
         self._level = native.cancelling() - self.delivered if native is not None else 0
         self.task.credit = 0
-        if not self.pending and not self.task.masked:
+        if not self.pending and not self.task.shield_depth:
             self._look_soon()
 
     def take_deferred(self) -> tuple[tuple[Any, ...], bool] | None:
@@ -135,7 +135,7 @@ class Delivery:
         self.pending = False
         task = self.task
         native = task.native
-        if native is None or native.done() or task.masked:
+        if native is None or native.done() or task.shield_depth:
             return
         scope = canceller(task.scope)
         if scope is None and self.deferred is None:
@@ -165,11 +165,11 @@ class Delivery:
         self._warn(running=True)
         pause: asyncio.Future[None] = self.loop.create_future()
         self.loop.call_later(self._delay(), _grant, pause)
-        self.task.masked += 1
+        self.task.shield_depth += 1
         try:
             yield from pause
         finally:
-            self.task.masked -= 1
+            self.task.shield_depth -= 1
 
     def _look_soon(self, sweep: list[Delivery] | None = None) -> None:
         self.pending = True
@@ -207,7 +207,7 @@ class Delivery:
         self._timer = None
         native = self.task.native
         scope = canceller(self.task.scope)
-        if native is None or native.done() or scope is None or self.task.masked:
+        if native is None or native.done() or scope is None or self.task.shield_depth:
             return
         if getattr(native, "_fut_waiter", None) is waiter and not (waiter and waiter.done()):
             self.delivered += 1

@@ -37,8 +37,8 @@ def has_pending_cancellation(native: Any) -> bool:
         return True
     state = state_of(native)
     if state is not None:
-        trouble = state.trouble
-        if trouble is not None and trouble.deferred is not None:
+        delivery = state.delivery
+        if delivery is not None and delivery.deferred is not None:
             return True
         if canceller(state.scope) is not None:
             return True

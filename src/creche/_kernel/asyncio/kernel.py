@@ -13,11 +13,11 @@ from ..contract import TaskRecord
 from ..exits import Exits
 from ..scope import Scope
 from . import cancellation, introspection
-from .bell import Bell
-from .nest import Nest
+from .nursery import Nursery
 from .readiness import Readiness, Watch
-from .signals import Ear
+from .signal_wakeup import SignalWakeup
 from .tasks import new_task, task_here
+from .threadsafe_calls import ThreadsafeCalls
 from .timers import Timers
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ class AsyncioKernel:
         self.token: Any = loop
         self.run_vars: dict[Any, Any] = {}
         self.exits = Exits()
-        self._bell = Bell(loop, self.exits)
-        self._strays: set[Task] = set()
+        self._threadsafe_calls = ThreadsafeCalls(loop, self.exits)
+        self._detached: set[Task] = set()
         self.timers = Timers(self, loop)
         self._readiness: Readiness | None = None
-        self._ear: Ear | None = None
+        self._signal_wakeup: SignalWakeup | None = None
         self._watchers: set[Any] = set()
         # The stock loops read this very clock; a loop of its own time is asked each time.
         stock = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
@@ -90,7 +90,7 @@ class AsyncioKernel:
                 scope.cancelled = True
             else:
                 scope.native = self.timers.add(deadline, scope)
-        if scope.cancelled or task.trouble is not None:
+        if scope.cancelled or task.delivery is not None:
             cancellation.enter(scope, task)
         else:
             scope.base = task.cancelling()
@@ -139,9 +139,9 @@ class AsyncioKernel:
             self.expire(scope)
         return scope.cancelled
 
-    def open_nest(self, scope: Scope, task: Any) -> Nest:
+    def open_nursery(self, scope: Scope, task: Any) -> Nursery:
         self.enter_scope(scope, task)
-        return Nest(self, scope, task)
+        return Nursery(self, scope, task)
 
     @property
     def readiness(self) -> Readiness:
@@ -171,26 +171,26 @@ class AsyncioKernel:
 
     def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:
         try:
-            self._bell.ring(func, args)
+            self._threadsafe_calls.add(func, args)
         except RuntimeError:
             if self.loop.is_closed():
                 raise RunFinishedError from None
             raise
 
     def own_descriptors(self) -> Collection[int]:
-        return self._bell.descriptors()
+        return self._threadsafe_calls.descriptors()
 
-    def hear_signals(self) -> Callable[[], None]:
-        if self._ear is None:
-            self._ear = Ear(self.readiness)
-        self._ear.open()
-        return self._ear.close
+    def wake_on_signals(self) -> Callable[[], None]:
+        if self._signal_wakeup is None:
+            self._signal_wakeup = SignalWakeup(self.readiness)
+        self._signal_wakeup.open()
+        return self._signal_wakeup.close
 
-    def spawn_stray(self, coro: Coroutine[Any, Any, None], name: str) -> None:
-        stray = new_task(self, coro, None)
-        stray.set_name(name)
-        self._strays.add(stray)  # The loop knows its tasks by weak references only.
-        stray.add_done_callback(self._strays.discard)
+    def spawn_detached(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        detached = new_task(self, coro, None)
+        detached.set_name(name)
+        self._detached.add(detached)  # The loop knows its tasks by weak references only.
+        detached.add_done_callback(self._detached.discard)
 
     def at_exit(self, callback: Callable[[], object]) -> None:
         self.exits.add(callback)
@@ -201,7 +201,7 @@ class AsyncioKernel:
     def close(self) -> None:
         """The loop is about to end: let go of what belongs to it."""
         self.exits.run()
-        self._bell.take_down()
+        self._threadsafe_calls.close()
         self.timers.close()
         if self._readiness is not None:
             self._readiness.close()

@@ -64,7 +64,7 @@ class Probe:
     def _look(self, _: object = None) -> None:
         """See where the task is. Called by the loop, so it waits, or has waited."""
         self.scheduled = True
-        if not self._task.masked:
+        if not self._task.shield_depth:
             self.asked = True
             return
         waiter = getattr(self._task.native, "_fut_waiter", None)

@@ -5,7 +5,7 @@ A task that somebody else made is `foreign`: its state lives in a `ForeignTask` 
 by the task's identity, and it counts as outside every scope that it did not enter itself.
 
 What may suspend here: what `park` returns, `park_shielded` and the checkpoints. They are the loop's
-own future or generator-based coroutines, for each frame less in a wait is time and memory. `trouble` is None until the
+own future or generator-based coroutines, for each frame less in a wait is time and memory. `delivery` is None until the
 first cancellation; what happens then is in `cancellation.py`.
 """
 
@@ -60,9 +60,9 @@ class Verbs:
     kernel: AsyncioKernel
     scope: Scope | None
     credit: int
-    masked: int
+    shield_depth: int
     """Above 0 while the task waits shielded: nothing is delivered."""
-    trouble: Delivery | None
+    delivery: Delivery | None
 
     if TYPE_CHECKING:  # What each kind has of its own.
 
@@ -119,7 +119,7 @@ class Verbs:
 
     @coroutine
     def park_shielded(self, waiter: Any, /) -> Generator[Any, Any, Any]:
-        self.masked += 1
+        self.shield_depth += 1
         try:
             if type(waiter) is FirmFuture:
                 try:
@@ -138,14 +138,16 @@ class Verbs:
                 finally:
                     waiter.remove_done_callback(relay)
         finally:
-            self.masked -= 1
+            self.shield_depth -= 1
             if self.credit < 1:
-                self.unmasked()
+                self.shield_ended()
         return waiter.result()
 
-    def unmasked(self) -> None:
+    def shield_ended(self) -> None:
         """A shielded wait has ended: what was cancelled meanwhile comes now."""
-        if self.masked == 0 and (self.trouble is not None or canceller(self.scope) is not None):
+        if self.shield_depth == 0 and (
+            self.delivery is not None or canceller(self.scope) is not None
+        ):
             Delivery.of(self).resume()
 
     @coroutine
@@ -168,15 +170,15 @@ class Verbs:
 
     @coroutine
     def cancel_shielded_checkpoint(self) -> Generator[Any, Any, None]:
-        self.masked += 1
+        self.shield_depth += 1
         try:
             yield
         except CancelledError as exc:
             Delivery.of(self).defer(exc.args, counted=True)
         finally:
-            self.masked -= 1
+            self.shield_depth -= 1
             if self.credit < 1:
-                self.unmasked()
+                self.shield_ended()
 
     def use_up(self) -> None:
         self.credit = min(self.credit, 0)
@@ -237,12 +239,12 @@ class _Relay:
 
 
 class Task(Verbs, NativeTask):
-    """A task of Creche's own, with the kernel's state in slots. `nest.py` makes them."""
+    """A task of Creche's own, with the kernel's state in slots. `nursery.py` makes them."""
 
-    __slots__ = ("credit", "kernel", "label", "masked", "nest", "scope", "trouble")
+    __slots__ = ("credit", "kernel", "label", "shield_depth", "nursery", "scope", "delivery")
 
     label: Any
-    nest: Any
+    nursery: Any
 
     @property
     def native(self) -> asyncio.Task[Any]:
@@ -272,7 +274,7 @@ class Task(Verbs, NativeTask):
 
     def info(self) -> TaskRecord:
         label = self.label
-        host = self.nest.host if self.nest is not None else None
+        host = self.nursery.host if self.nursery is not None else None
         return TaskRecord(
             id(self),
             id(host.native) if host is not None else None,
@@ -286,22 +288,22 @@ class Task(Verbs, NativeTask):
 def new_task(
     kernel: AsyncioKernel, coro: Coroutine[Any, Any, Any], label: Any, **options: Any
 ) -> Task:
-    """Make a task of ours that is in no nest."""
+    """Make a task of ours that is in no nursery."""
     task = Task(coro, loop=kernel.loop, **options)
     task.kernel = kernel
     task.scope = None
     task.credit = BUDGET
     task.label = label
-    task.nest = None
-    task.masked = 0
-    task.trouble = None
+    task.nursery = None
+    task.shield_depth = 0
+    task.delivery = None
     return task
 
 
 class ForeignTask(Verbs):
     """The kernel's state for a task that Creche did not make."""
 
-    __slots__ = ("__weakref__", "_native", "credit", "kernel", "masked", "scope", "trouble")
+    __slots__ = ("__weakref__", "_native", "credit", "kernel", "shield_depth", "scope", "delivery")
 
     def __init__(self, native: asyncio.Task[Any], kernel: AsyncioKernel) -> None:
         key = id(native)
@@ -309,8 +311,8 @@ class ForeignTask(Verbs):
         self.kernel = kernel
         self.scope: Scope | None = None
         self.credit = BUDGET
-        self.masked = 0
-        self.trouble: Delivery | None = None
+        self.shield_depth = 0
+        self.delivery: Delivery | None = None
 
     @property
     def native(self) -> asyncio.Task[Any] | None:

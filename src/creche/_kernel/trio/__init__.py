@@ -4,7 +4,7 @@ What each room is for:
 
     tasks.py         the running task: parking, checkpoints, and its stack of scopes
     scopes.py        entering, leaving and cancelling a scope through `trio.CancelScope`
-    nest.py          where the children of a task group live: a nursery
+    nursery.py          where the children of a task group live: a nursery
     readiness.py     descriptors
     introspection.py listing tasks
     simulation.py    a run whose time and order a test decides

@@ -15,7 +15,7 @@ from ..contract import TaskRecord
 from ..exits import Exits
 from ..scope import Scope
 from . import introspection, private, readiness, scopes
-from .nest import Nest
+from .nursery import Nursery
 from .tasks import task_here
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class TrioKernel:
         self.token: Any = self._token
         self.run_vars: dict[Any, Any] = {}
         self._exits = Exits()
-        self._strays: set[trio.lowlevel.Task] = set()
+        self._detached: set[trio.lowlevel.Task] = set()
         self.now: Callable[[], float] = trio.current_time
 
     def tasks(self) -> Iterable[TaskRecord]:
-        return introspection.tasks(self._strays)
+        return introspection.tasks(self._detached)
 
     def record(self, native: Any) -> TaskRecord:
         return introspection.record(native)
@@ -80,8 +80,8 @@ class TrioKernel:
         called: bool = scope.native.cancel_called
         return called
 
-    def open_nest(self, scope: Scope, task: Any) -> Nest:
-        return Nest(self, scope, task)
+    def open_nursery(self, scope: Scope, task: Any) -> Nursery:
+        return Nursery(self, scope, task)
 
     def watch(self, sock: Any) -> readiness.Watch:
         self._check_inside("a socket")
@@ -114,18 +114,18 @@ class TrioKernel:
     def own_descriptors(self) -> Collection[int]:
         return ()
 
-    def hear_signals(self) -> Callable[[], None]:
+    def wake_on_signals(self) -> Callable[[], None]:
         return _nothing  # Trio does, for all of a run in the main thread
 
-    def spawn_stray(self, coro: Coroutine[Any, Any, None], name: str) -> None:
-        async def stray() -> None:
+    def spawn_detached(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        async def detached() -> None:
             try:
                 await coro
             finally:
-                self._strays.discard(task)
+                self._detached.discard(task)
 
-        task = trio.lowlevel.spawn_system_task(stray, name=name, context=copy_context())
-        self._strays.add(task)
+        task = trio.lowlevel.spawn_system_task(detached, name=name, context=copy_context())
+        self._detached.add(task)
 
     def at_exit(self, callback: Callable[[], object]) -> None:
         self._exits.add(callback)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import TypeAlias
 
+from ..._abc.resources import aclose_forcefully
 from ..._abc.streams import ByteReceiveStream, ByteSendStream, ByteStream
 from ..._exceptions import (
     BrokenResourceError,
@@ -17,9 +18,8 @@ from ..._exceptions import (
     ClosedResourceError,
     EndOfStream,
 )
-from ..._resources import aclose_forcefully
-from ..._scopes import CancelScope
-from ..._tasks import create_task_group
+from ..._tasks.group import create_task_group
+from ..._tasks.scope import CancelScope
 from .pairs import BothWays, OneWay
 from .rules import Suite, begin, checkpoint_in, close_both, expect, must_raise, short
 

@@ -10,12 +10,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+from ..._abc.resources import aclose_forcefully
 from ..._abc.streams import AnyByteStream, Listener
 from ..._exceptions import ClosedResourceError, ConnectionFailed
-from ..._resources import aclose_forcefully
-from ..._scopes import CancelScope
 from ..._sync import Event
-from ..._tasks import create_task_group
+from ..._tasks.group import create_task_group
+from ..._tasks.scope import CancelScope
 from .rules import (
     Call,
     Made,

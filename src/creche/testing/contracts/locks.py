@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from ..._exceptions import WouldBlock
 from ..._kernel import current_task
-from ..._scopes import CancelScope
-from ..._tasks import create_task_group
+from ..._tasks.group import create_task_group
+from ..._tasks.scope import CancelScope
 from .rules import (
     Suite,
     begin,

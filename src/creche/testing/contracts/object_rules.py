@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
+from ..._abc.resources import aclose_forcefully
 from ..._abc.streams import ObjectReceiveStream, ObjectSendStream, ObjectStream
 from ..._exceptions import (
     BrokenResourceError,
@@ -21,11 +22,19 @@ from ..._exceptions import (
     EndOfStream,
 )
 from ..._kernel import current_task
-from ..._resources import aclose_forcefully
-from ..._scopes import CancelScope
-from ..._tasks import create_task_group
+from ..._tasks.group import create_task_group
+from ..._tasks.scope import CancelScope
 from .pairs import BothWays, OneWay
-from .rules import Suite, begin, checkpoint_in, close_both, expect, must_raise, short, start
+from .rules import (
+    Suite,
+    begin,
+    checkpoint_in,
+    close_both,
+    expect,
+    must_raise,
+    short,
+    start,
+)
 
 MANY = 10_000
 """Items that nothing takes in without somebody who receives them."""

@@ -29,13 +29,12 @@ from contextlib import (
 from inspect import isawaitable
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from ..._abc.resources import AsyncResource
-from ..._info import wait_all_tasks_blocked
+from ..._abc.resources import AsyncResource, aclose_forcefully
 from ..._kernel import current_task
-from ..._resources import aclose_forcefully
-from ..._scopes import CancelScope, fail_after
 from ..._sync import Event
-from ..._tasks import TaskGroup, create_task_group
+from ..._tasks.group import TaskGroup, create_task_group
+from ..._tasks.info import wait_all_tasks_blocked
+from ..._tasks.scope import CancelScope, fail_after
 
 T = TypeVar("T")
 B = TypeVar("B")

@@ -1,0 +1,1 @@
+"""Caching and reducing with async functions: what `creche.functools` publishes."""

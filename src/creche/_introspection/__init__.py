@@ -1,0 +1,1 @@
+"""Who waits for what, and who for whom in a circle."""

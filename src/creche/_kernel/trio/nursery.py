@@ -1,0 +1,173 @@
+"""`Nursery`: where the children of one task group live, on Trio: a nursery of Trio's.
+
+    open -> closing (the host waits in the nursery's own exit) -> closed
+
+Of what children raise the nursery sees cancellations only; errors are the group's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..contract import Label, Starting
+from ..scope import Scope, unlink
+from . import private
+from .scopes import settle, unwind
+from .tasks import known_task
+
+if TYPE_CHECKING:
+    from .kernel import TrioKernel
+    from .tasks import Task
+
+Run = Coroutine[Any, Any, None]
+
+
+class Nursery:
+    """The children of one group."""
+
+    __slots__ = ("_found", "_manager", "_nursery", "_scopes", "host", "kernel", "scope")
+
+    def __init__(self, kernel: TrioKernel, scope: Scope, host: Task) -> None:
+        self.kernel = kernel
+        self.scope = scope
+        self.host = host
+        self._manager = trio.open_nursery()
+        self._nursery: trio.Nursery = _open(self._manager)
+        self._found: dict[Run, trio.lowlevel.Task] = {}
+        self._scopes: dict[Run, trio.CancelScope] | None = None
+        native = scope.native = self._nursery.cancel_scope
+        if scope.deadline_ != inf:  # Trio takes its time over each of the two, also for nothing.
+            native.deadline = scope.deadline_
+        if scope.shield_:
+            native.shield = True
+        if scope.cancelled:
+            native.cancel(scope.reason)
+        host.stack.append(scope)
+
+    def spawn(self, coro: Run, label: Label, context: Context | None) -> None:
+        label.key = coro
+        if context is None:
+            self._nursery.start_soon(_itself, coro, name=label.name)
+        else:
+            start: Callable[..., None] = self._nursery.start_soon
+            context.run(start, _itself, coro, name=label.name)
+            task = self._find(coro)
+            if task is not None:
+                task.context = context  # Trio made a copy: the child's changes are to be seen.
+
+    def retire(self, key: Run, cancelled: BaseException | None) -> None:
+        me = known_task()
+        if me is not None and me.stack:
+            unwind(me, None)
+        try:
+            if cancelled is not None:
+                raise cancelled  # Trio's nursery knows what to do with it.
+        finally:
+            del cancelled
+
+    async def start(self, coro: Run, label: Label, move: Starting) -> None:
+        label.key = coro
+
+        def begin(*, task_status: trio.TaskStatus[None]) -> Run:
+            move.move = _mover(self._nursery, task_status)
+            return coro
+
+        try:
+            await self._nursery.start(begin, name=label.name)
+        except RuntimeError:
+            # "child exited without calling task_status.started()": the group says it better.
+            pass
+        finally:
+            move.move = None
+            body: Any = coro
+            if body.cr_frame is not None and not body.cr_suspended:
+                coro.close()
+
+    def cancel_child(self, key: Run, reason: str | None) -> None:
+        task = self._find(key)
+        if task is None:
+            return
+        if self._scopes is None:
+            self._scopes = {}
+        scope = self._scopes.get(key)
+        if scope is None:
+            scope = self._scopes[key] = private.put_scope_around(task, self._nursery)
+        scope.cancel(reason)
+
+    def cancelled(self) -> bool:
+        return private.is_cancelled(self._nursery)
+
+    def children(self) -> list[Any]:
+        return sorted(self._nursery.child_tasks, key=private.order_of)
+
+    async def close(self, cancelled: BaseException | None) -> BaseException | None:
+        scope = self.scope
+        rest: BaseException | None = None
+        unwind(self.host, scope)
+        try:
+            await _leave(self._manager, cancelled)
+        except BaseException as exc:
+            rest = exc
+        self.host.stack.remove(scope)
+        unlink(scope, self.host)
+        settle(scope)
+        unwind(self.host, None)
+        try:
+            return None if rest is None else _cancellation(rest)
+        finally:
+            del rest, cancelled
+
+    def _find(self, key: Run) -> trio.lowlevel.Task | None:
+        """Return the Trio task of a child. Trio does not hand it out, so look once for all."""
+        task = self._found.get(key)
+        if task is None:
+            self._found = {child.coro: child for child in self._nursery.child_tasks}
+            task = self._found.get(key)
+        return task
+
+
+def _itself(coro: Run) -> Run:
+    return coro
+
+
+def _open(manager: Any) -> trio.Nursery:
+    """Enter a nursery. Trio does that without suspending, so there is nothing to await."""
+    entering = manager.__aenter__()
+    try:
+        entering.send(None)
+    except StopIteration as done:
+        nursery: trio.Nursery = done.value
+        return nursery
+    raise RuntimeError(f"Trio {trio.__version__} suspends on entering a nursery")
+
+
+async def _leave(manager: Any, exc: BaseException | None) -> None:
+    if exc is None:
+        await manager.__aexit__(None, None, None)
+    elif not await manager.__aexit__(type(exc), exc, exc.__traceback__):
+        raise exc
+
+
+def _cancellation(exc: BaseException) -> BaseException:
+    """Return the cancellation in what a nursery raised; raise anything else that is in it."""
+    if isinstance(exc, BaseExceptionGroup):
+        rest = exc.split(trio.Cancelled)[1]
+        if rest is not None:
+            raise rest
+        return _cancellation(exc.exceptions[0])
+    if not isinstance(exc, trio.Cancelled):
+        raise exc
+    return exc
+
+
+def _mover(nursery: trio.Nursery, task_status: trio.TaskStatus[None]) -> Callable[[], bool]:
+    def move() -> bool:
+        task_status.started()
+        return trio.lowlevel.current_task().parent_nursery is nursery
+
+    return move

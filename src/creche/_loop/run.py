@@ -1,0 +1,58 @@
+"""Starting an event loop, asking it for its time, and sleeping.
+
+Owns nothing but the checking of arguments; the kernel does the work. Knows no event loop by more
+than its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from .. import _kernel
+
+T_Retval = TypeVar("T_Retval")
+PosArgsT = TypeVarTuple("PosArgsT")
+
+
+def run(
+    func: Callable[[Unpack[PosArgsT]], Awaitable[T_Retval]],
+    *args: *PosArgsT,
+    backend: str = "asyncio",
+    backend_options: dict[str, Any] | None = None,
+) -> T_Retval:
+    """Run a coroutine function in a new event loop, and return or raise what it does.
+
+    When this returns the loop is closed, and no task, async generator or thread of it is left.
+
+    ```python
+    import creche
+
+
+    async def main(name: str) -> str:
+        return f"hello {name}"
+
+
+    print(creche.run(main, "world"))
+    ```
+
+    :param func: the coroutine function to call
+    :param args: its positional arguments
+    :param backend: `"asyncio"` or `"trio"`
+    :param backend_options: for asyncio `debug`, `use_uvloop` and `loop_factory`; for Trio the
+        keyword arguments of `trio.run`
+    :raises RuntimeError: an event loop already runs in this thread
+    :raises LookupError: there is no such backend, or it is not installed
+    """
+    result: T_Retval = _kernel.run(func, args, backend, backend_options or {})
+    return result
+
+
+def get_all_backends() -> tuple[str, ...]:
+    """Return the names of the backends that Creche knows, installed or not."""
+    return _kernel.BACKENDS
+
+
+def get_available_backends() -> tuple[str, ...]:
+    """Return the names of the backends that `run` can start here."""
+    return tuple(name for name in _kernel.BACKENDS if _kernel.available(name))

@@ -1,0 +1,1 @@
+"""Task groups, their tasks and scopes, and checkpoints."""

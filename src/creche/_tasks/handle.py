@@ -1,0 +1,241 @@
+r"""`TaskHandle`: what a task group returns for each task it starts.
+
+Knows no event loop and no group, but for one function that cancels its task. What begins with an
+underscore is for the room of the groups, `_tasks/group.py`, which fills in handles and ends them.
+
+    pending ----------------------> finished | failed | cancelled
+       \--cancel()--> cancelling ------^
+
+The last three are final. What may be asked in each:
+
+    status       return_value      exception         await
+    ----------   ---------------   ---------------   -----------------
+    pending      TaskNotFinished   TaskNotFinished   waits
+    cancelling   TaskNotFinished   TaskNotFinished   waits
+    finished     the value         None              the value
+    failed       TaskFailed        the exception     TaskFailed
+    cancelled    TaskCancelled     TaskCancelled     TaskCancelled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from enum import Enum
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from .._exceptions import TaskCancelled, TaskFailed, TaskNotFinished
+from .._kernel import current_task
+
+if TYPE_CHECKING:
+    from .._kernel.contract import Nursery, Waiter
+    from .scope import CancelScope
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Status(Enum):
+    PENDING = 1
+    """The task has not finished yet."""
+    FINISHED = 2
+    """The task returned a value."""
+    CANCELLING = 3
+    """The task was cancelled through its handle and has not finished yet."""
+    CANCELLED = 4
+    """The task was cancelled and has ended."""
+    FAILED = 5
+    """The task raised an exception."""
+
+
+PENDING, FINISHED, CANCELLING = _Status.PENDING, _Status.FINISHED, _Status.CANCELLING
+CANCELLED, FAILED = _Status.CANCELLED, _Status.FAILED
+
+
+class TaskHandle(Generic[T_co]):
+    """One task of a group: its state, its outcome, and the way to cancel it alone.
+
+    Awaiting a handle returns what the task returned, or raises TaskFailed from what it raised.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_coro",
+        "_nursery",
+        "_origin",
+        "_outcome",
+        "_scope",
+        "_starting",
+        "_state",
+        "_waiters",
+        "key",
+    )
+
+    Status: TypeAlias = _Status
+
+    key: Any  # The kernel's own name for the task: see the contract's `Label`.
+
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, T_co],
+        name: object,
+        cancel_scope: CancelScope | None = None,
+    ) -> None:
+        self._coro = coro
+        self._origin = name
+        self._scope = cancel_scope
+        self._state = PENDING
+        self._nursery: Nursery | None = None
+        self._starting: Any = None
+        self._outcome: Any = None
+        self._waiters: list[Waiter] | None = None
+
+    @property
+    def status(self) -> _Status:
+        """The state of the task, as a `TaskHandle.Status`."""
+        return self._state
+
+    @property
+    def name(self) -> str:
+        """The name that was given, or the module and qualified name of the function."""
+        origin = self._origin
+        if type(origin) is not str:
+            origin = self._origin = name_of(origin)
+        return origin
+
+    @property
+    def coro(self) -> Coroutine[Any, Any, T_co]:
+        """The coroutine that the task runs."""
+        return self._coro
+
+    @property
+    def return_value(self) -> T_co:
+        """What the task returned.
+
+        :raises TaskNotFinished: if it has not ended
+        :raises TaskCancelled: if it was cancelled
+        :raises TaskFailed: if it raised; what it raised is the cause
+        """
+        if self._state is FINISHED:
+            value: T_co = self._outcome
+            return value
+        raise self._no_value()
+
+    @property
+    def exception(self) -> BaseException | None:
+        """What the task raised, None if it returned.
+
+        :raises TaskNotFinished: if it has not ended
+        :raises TaskCancelled: if it was cancelled
+        """
+        if self._state is FAILED:
+            exc: BaseException = self._outcome
+            return exc
+        if self._state is FINISHED:
+            return None
+        raise self._no_value()
+
+    @property
+    def start_value(self) -> Any:
+        """What the task gave to `task_status.started()`.
+
+        :raises RuntimeError: if it was not started with `TaskGroup.start()`
+        """
+        starting = self._starting
+        if starting is None or not starting.started_:
+            raise RuntimeError("the task was not started with TaskGroup.start()")
+        return starting.value
+
+    def cancel(self) -> None:
+        """Cancel this task alone: every checkpoint in it raises until it ends.
+
+        Does nothing to a task that has ended.
+        """
+        if self._state is PENDING:
+            self._state = CANCELLING
+            if self._scope is not None:
+                self._scope.cancel()
+            if self._nursery is not None:
+                self._nursery.cancel_child(self.key, None)
+
+    async def wait(self) -> None:
+        """Wait until the task has ended, however it ended. A checkpoint."""
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._state is PENDING or self._state is CANCELLING:
+            waiter = task.make_waiter()
+            waiters = self._waiters
+            if waiters is None:
+                waiters = self._waiters = []
+            waiters.append(waiter)
+            try:
+                await task.park(waiter)
+            except BaseException as exc:
+                if not task.granted(waiter, exc):
+                    waiters.remove(waiter)
+                    raise
+
+    def __await__(self) -> Generator[Any, Any, T_co]:
+        yield from self.wait().__await__()
+        if self._state is FINISHED:
+            value: T_co = self._outcome
+            return value
+        raise self._no_value()
+
+    def _end(self, state: _Status, outcome: Any) -> None:
+        """Note how the task ended, and wake whoever waits for that."""
+        self._state = state
+        self._outcome = outcome
+        waiters, self._waiters = self._waiters, None
+        if waiters is not None:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _failure(self) -> BaseException:
+        """Return what the task raised; only of one that failed or was cancelled."""
+        exc: BaseException = self._outcome
+        return exc
+
+    def _no_value(self) -> Exception:
+        if self._state is FAILED or self._state is CANCELLED:
+            failed = self._state is FAILED
+            error = (
+                TaskFailed("the task raised an exception")
+                if failed
+                else TaskCancelled("the task was cancelled")
+            )
+            error.__cause__ = self._outcome
+            return error
+        return TaskNotFinished("the task has not finished yet")
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self._state.name.lower()} name={self.name!r} "
+            f"coro={self._coro!r}>"
+        )
+
+
+def name_of(origin: object) -> str:
+    """Name a function or a coroutine: `module.qualname`."""
+    frame = getattr(origin, "cr_frame", None)
+    module = frame.f_globals.get("__name__") if frame is not None else None
+    module = module or getattr(origin, "__module__", None)
+    name = getattr(origin, "__qualname__", None) or type(origin).__qualname__
+    return f"{module}.{name}" if module else str(name)
+
+
+def origin_of(func: Any, coro: Any, name: object) -> object:
+    """Return what a task is to be named by, without holding on to more than code.
+
+    A plain function is kept and named only when somebody asks, since most tasks never are.
+    """
+    if name is not None:
+        return str(name)
+    if type(func) is FunctionType:
+        return func
+    if type(func) is MethodType:
+        return func.__func__
+    return name_of(coro)

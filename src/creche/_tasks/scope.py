@@ -1,0 +1,229 @@
+"""`CancelScope` and the functions that make one with a deadline.
+
+Knows no event loop: entering, leaving and cancelling are the kernel's verbs. The data and the
+chain of scopes are in `_kernel/scope.py`.
+
+    new --enter--> active --exit--> left
+
+`cancel()` may be called in each state and is remembered: a scope cancelled before it is entered
+cancels its block at the first checkpoint. `deadline` and `shield` may change while it is active,
+and act at once.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .._kernel import current_kernel, current_task
+from .._kernel.scope import Scope, link, reentered, unlink
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import Self
+
+
+class CancelScope(Scope):
+    """A block of work that can be cancelled, by itself or at a deadline.
+
+    :param deadline: the time, by `current_time()` in seconds, at which the scope is cancelled
+    :param shield: whether cancellation from outside is kept out of the block
+    :raises ValueError: if the deadline is not a number
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *, deadline: float = inf, shield: bool = False) -> None:
+        if deadline != deadline:
+            raise ValueError("deadline must not be NaN: use math.inf for no deadline")
+        self.deadline_ = deadline  # As `Scope.__init__`, without the call.
+        self.shield_ = shield
+        self.cancelled = self.caught = self.left = False
+        self.host = self.parent = self.reason = self.tasks = self.native = None
+
+    def __enter__(self) -> Self:
+        task = current_task()
+        if self.host is not None or self.left:
+            raise reentered(self)
+        # `link`, without the call: this is half the cost of a scope that does nothing.
+        frame = _getframe(1)
+        self.lost = False
+        self.code = frame.f_code
+        self.instruction = frame.f_lasti
+        self.host = task
+        self.parent = task.scope
+        task.scope = self
+        task.kernel.enter_scope(self, task)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> bool:
+        task = current_task()
+        if task.scope is self:
+            task.scope = self.parent
+            self.host = None
+            self.left = True
+        else:
+            unlink(self, task)
+        rest = task.kernel.leave_scope(self, task, exc_val)
+        if rest is exc_val:
+            return False
+        if rest is None:
+            return True
+        raise_as_is(rest)
+        return False
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel the scope: every checkpoint in it raises until its block is left.
+
+        :param reason: a text for the message of the cancellation
+        """
+        if not self.cancelled:
+            self.cancelled = True
+            self.reason = reason
+            if self.host is not None:
+                self.host.kernel.cancel_scope(self)
+
+    @property
+    def deadline(self) -> float:
+        """The time at which the scope is cancelled, in seconds; `inf` for never. Settable."""
+        return self.deadline_
+
+    @deadline.setter
+    def deadline(self, value: float) -> None:
+        if value != value:
+            raise ValueError("deadline must not be NaN: use math.inf for no deadline")
+        self.deadline_ = float(value)
+        if self.host is not None and not self.cancelled:
+            self.host.kernel.rearm_scope(self)
+
+    @property
+    def shield(self) -> bool:
+        """Whether cancellation from outside is kept out. Settable, at once in effect."""
+        return self.shield_
+
+    @shield.setter
+    def shield(self, value: bool) -> None:
+        if self.shield_ != value:
+            self.shield_ = value
+            if self.host is not None:
+                self.host.kernel.rearm_scope(self)
+
+    @property
+    def cancel_called(self) -> bool:
+        """Whether the scope was cancelled, or its deadline has passed while it was active."""
+        if not self.cancelled and self.host is not None and self.deadline_ != inf:
+            return self.host.kernel.scope_cancel_called(self)
+        return self.cancelled
+
+    @property
+    def cancelled_caught(self) -> bool:
+        """Whether the scope, when it was left, swallowed a cancellation of its own."""
+        return self.caught
+
+
+def raise_as_is(exc: BaseException) -> None:
+    """Raise a group that was split off, with the context that it came with."""
+    context, cause = exc.__context__, exc.__cause__
+    try:
+        raise exc
+    finally:
+        exc.__cause__ = cause
+        exc.__context__ = context
+        del exc, context, cause
+
+
+class _FailScope(CancelScope):
+    """A scope that turns its own deadline into a TimeoutError."""
+
+    __slots__ = ("_called", "_delay", "_reason")
+
+    def __init__(self, delay: float | None, deadline: float, shield: bool, reason: str | None):
+        super().__init__(deadline=deadline, shield=shield)
+        if delay is not None and delay != delay:
+            raise ValueError("deadline must not be NaN: give a delay in seconds, or None")
+        self._called = False
+        self._delay = delay
+        self._reason = reason
+
+    def __enter__(self) -> Self:
+        task = current_task()
+        kernel = task.kernel
+        if self._delay is not None:
+            self.deadline_ = kernel.now() + self._delay
+        link(self, task, _getframe(1))
+        kernel.enter_scope(self, task)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> bool:
+        swallow = super().__exit__(exc_type, exc_val, exc_tb)
+        # A loop with a coarse clock may fire a little early: then it was the deadline all the same.
+        if self.caught and (not self._called or self.deadline_ <= current_kernel().now()):
+            raise TimeoutError(self._reason) if self._reason is not None else TimeoutError
+        return swallow
+
+    def cancel(self, reason: str | None = None) -> None:
+        self._called = self._called or not self.cancelled
+        super().cancel(reason)
+
+
+def move_on_after(delay: float | None, shield: bool = False) -> CancelScope:
+    """Make a scope that is cancelled `delay` seconds from now, and then goes on after its block.
+
+    :param delay: seconds, or None for no deadline
+    :param shield: whether cancellation from outside is kept out of the block
+    :return: the scope, to be used in a with-statement
+    :raises NoEventLoopError: if no event loop runs in this thread
+    """
+    if delay is None:
+        return CancelScope(shield=shield)
+    return CancelScope(deadline=current_kernel().now() + delay, shield=shield)
+
+
+def move_on_at(deadline: float | None, shield: bool = False) -> CancelScope:
+    """Make a scope that is cancelled at `deadline`, and then goes on after its block.
+
+    :param deadline: a time by `current_time()`, in seconds, or None for no deadline
+    :param shield: whether cancellation from outside is kept out of the block
+    :return: the scope, to be used in a with-statement
+    """
+    return CancelScope(deadline=inf if deadline is None else deadline, shield=shield)
+
+
+def fail_after(
+    delay: float | None, shield: bool = False, reason: str | None = None
+) -> AbstractContextManager[CancelScope, bool | None]:
+    """Make a scope whose block raises TimeoutError if it takes longer than `delay` seconds.
+
+    The time runs from when the block is entered.
+
+    :param delay: seconds, or None for no deadline
+    :param shield: whether cancellation from outside is kept out of the block
+    :param reason: the message of the TimeoutError
+    :return: a context manager that gives the scope
+    """
+    return _FailScope(delay, inf, shield, reason)
+
+
+def fail_at(
+    deadline: float | None, shield: bool = False, reason: str | None = None
+) -> AbstractContextManager[CancelScope, bool | None]:
+    """Make a scope whose block raises TimeoutError if it is not left by `deadline`.
+
+    :param deadline: a time by `current_time()`, in seconds, or None for no deadline
+    :param shield: whether cancellation from outside is kept out of the block
+    :param reason: the message of the TimeoutError
+    :return: a context manager that gives the scope
+    """
+    return _FailScope(None, inf if deadline is None else deadline, shield, reason)

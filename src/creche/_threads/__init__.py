@@ -1,0 +1,1 @@
+"""Worker threads, calls from threads into event loops, and blocking portals."""

@@ -1,0 +1,217 @@
+"""A call from a task into a worker thread: `run_sync`, and what a thread knows of its caller.
+
+Owns the call, its limiter's token, and the thread-local that tells a worker for whom it works.
+Knows no event loop beyond the contract.
+
+A call:
+
+    waiting for a token --granted--> queued --a worker takes it--> running --> finished
+        |                              |                             |
+        `--cancelled--> never made     `--the caller leaves--> withdrawn
+                                                                     `--the caller leaves--> abandoned
+
+Rules
+-----
+* The token belongs to the call, not to the task: it goes back when the function has returned,
+  however long ago its caller has left. A limiter counts running functions.
+* The caller waits shielded, unless it may abandon the call. What cancels it meanwhile is raised
+  when the function has returned; the function itself can ask (`from_thread.check_cancelled`).
+* A caller that leaves takes back a call that no worker has taken: its function never runs.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+
+from .._kernel import current_kernel, current_task
+from .._sync.limiter import CapacityLimiter
+from .pool import Pool
+
+if TYPE_CHECKING:
+    from .._kernel.contract import Kernel, Task
+    from .._tasks.group import TaskGroup
+    from .loop_calls import LoopCall
+
+T_Retval = TypeVar("T_Retval")
+PosArgsT = TypeVarTuple("PosArgsT")
+
+THREADS = 40
+"""Tokens of a loop's default limiter, as AnyIO and Trio have."""
+
+
+class Workers:
+    """What one loop has for its calls into threads: the pool, and the default limiter."""
+
+    __slots__ = ("limiter", "pool")
+
+    def __init__(self, kernel: Kernel) -> None:
+        simulation = kernel.simulation  # In a simulated run there are no threads.
+        self.pool = Pool(kernel) if simulation is None else simulation.pool()
+        self.limiter = CapacityLimiter(THREADS)
+
+
+def workers_of(kernel: Kernel) -> Workers:
+    """Return the workers of a loop; in that loop."""
+    try:
+        workers: Workers = kernel.run_vars[Workers]
+    except KeyError:
+        workers = kernel.run_vars[Workers] = Workers(kernel)
+    return workers
+
+
+class _Here(threading.local):
+    call: Call | None = None
+
+
+here = _Here()
+"""`here.call`: the call that this thread makes for a task."""
+
+
+class Call:
+    """One call, between the task that waits for it and the worker that makes it."""
+
+    __slots__ = ("abandonable", "args", "context", "error", "func", "group", "limiter", "result",
+                 "task", "loop_call", "waiter")  # fmt: skip
+
+    group: TaskGroup | None
+    """Where the loop calls of the function live, from the first one on (`doorway.py`)."""
+    loop_call: LoopCall | None
+    """The last loop_call that goes on by itself if the caller leaves."""
+
+    def __init__(
+        self,
+        task: Task,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        limiter: CapacityLimiter,
+        *,
+        abandonable: bool,
+    ) -> None:
+        self.task = task
+        self.func: Callable[..., Any] | None = func
+        self.args = args
+        self.context = copy_context()
+        self.limiter = limiter
+        self.waiter = task.make_waiter() if abandonable else task.make_firm_waiter()
+        self.abandonable = abandonable
+        self.group = None
+        self.loop_call = None
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        func, args = self.func, self.args
+        assert func is not None, "made once"
+        self.func, self.args = None, ()  # What was passed in dies when the function lets it go.
+        here.call = self
+        try:
+            self.result = self.context.run(func, *args)
+        except BaseException as exc:
+            self.error = exc
+        here.call = None
+
+    def fail(self, exc: BaseException) -> None:
+        self.error = exc
+
+    def finish(self) -> None:
+        waiter = self.waiter
+        if not waiter.done():
+            waiter.set_result(None)
+        self.limiter.release_on_behalf_of(self)
+
+    def outcome(self) -> Any:
+        """Return what the function returned, or raise what it raised."""
+        error = self.error
+        if error is None:
+            return self.result
+        self.error = None  # The frames in its traceback hold the call, and this one holds it.
+        try:
+            raise error
+        finally:
+            del error, self
+
+
+async def run_sync(
+    func: Callable[[Unpack[PosArgsT]], T_Retval],
+    *args: *PosArgsT,
+    abandon_on_cancel: bool = False,
+    cancellable: bool | None = None,
+    limiter: CapacityLimiter | None = None,
+) -> T_Retval:
+    """Call `func(*args)` in a worker thread, and return or raise what it does. A checkpoint.
+
+    The function sees a copy of the caller's context variables; what it sets stays there. A caller
+    that is cancelled while the function runs waits for it all the same, for a thread cannot be
+    stopped from outside: the function may ask with `from_thread.check_cancelled()`.
+
+    :param func: a function that may block
+    :param args: its positional arguments
+    :param abandon_on_cancel: whether a cancelled caller leaves at once. The function then goes on
+        alone, with its token of the limiter, and its outcome goes nowhere
+    :param cancellable: the old name of `abandon_on_cancel`, deprecated
+    :param limiter: what bounds the number of functions that run at a time; None for the event
+        loop's own, of 40
+    :raises RuntimeError: `func` raised StopIteration, which cannot leave a coroutine; or the system
+        gives no more threads
+    :raises NoEventLoopError: no event loop runs in this thread
+    """
+    if cancellable is not None:
+        abandon_on_cancel = cancellable
+        _warn_of_cancellable()
+    task = current_task()
+    workers = workers_of(task.kernel)
+    if limiter is None:
+        limiter = workers.limiter
+    call = Call(task, func, args, limiter, abandonable=abandon_on_cancel)
+    await limiter.acquire_on_behalf_of(call)
+    try:
+        workers.pool.submit(call)
+    except BaseException:
+        limiter.release_on_behalf_of(call)
+        raise
+    if abandon_on_cancel:
+        await _wait_or_leave(call, workers.pool.withdraw)
+    else:
+        first = await task.park_shielded(call.waiter)
+        if first is not None:
+            from .loop_calls import receive
+
+            await receive(call, first)
+    if call.error is not None and isinstance(call.error, task.kernel.cancelled_class):
+        await task.checkpoint_if_cancelled()  # The real one, if the function let out a copy of it.
+    result: T_Retval = call.outcome()
+    return result
+
+
+def _warn_of_cancellable() -> None:
+    warnings.warn(
+        "The `cancellable=` keyword argument to `creche.to_thread.run_sync` is deprecated: use "
+        "`abandon_on_cancel=` instead",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
+async def _wait_or_leave(call: Call, withdraw: Callable[[Call], bool]) -> None:
+    task, waiter = call.task, call.waiter
+    try:
+        await task.park(waiter)
+    except BaseException as exc:
+        if not task.granted(waiter, exc):
+            if call.loop_call is not None:
+                call.loop_call.cancel()
+            if withdraw(call):
+                call.limiter.release_on_behalf_of(call)
+            raise
+
+
+def current_default_thread_limiter() -> CapacityLimiter:
+    """Return the limiter that `run_sync` uses in this event loop unless it is given another.
+
+    :raises NoEventLoopError: no event loop runs in this thread
+    """
+    return workers_of(current_kernel()).limiter

@@ -1,0 +1,346 @@
+"""`BlockingPortal`: an event loop as threads see it that are no workers of its own.
+
+Owns which calls are let in, and the group that they run in. Knows no event loop beyond the
+contract; the calls themselves are in `portal_calls.py`, a loop and a thread for a portal in
+`portal_thread.py`.
+
+A portal:
+
+    open --stop()--> stopping (its tasks still run) --the last one ends--> closed
+
+Rules
+-----
+* Each call is a task of the portal's group, which keeps its outcome to itself: no call can end the
+  portal, and none is left behind when it closes.
+* A call that was sent is answered: by its task, or by the portal as it closes (`_sent`).
+* Futures cancel both ways. Who cancels a future cancels the task; a task that was cancelled cancels
+  its future.
+* What leaves the portal is of no event loop: a cancelled task is `concurrent.futures.CancelledError`
+  to whoever waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, Unpack, cast, overload
+
+from .._exceptions import RunFinishedError
+from .._kernel import current_kernel, current_task
+from .._sync.event import Event
+from .._tasks.group import TaskGroup
+from .portal_calls import CrossLoopCall, FutureCall, PortalCall, StartCall
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .._kernel.contract import Task
+
+T_Retval = TypeVar("T_Retval")
+T_co = TypeVar("T_co", covariant=True)
+PosArgsT = TypeVarTuple("PosArgsT")
+
+
+class BlockingPortal:
+    """Lets other threads run code in this event loop. Used with `async with`.
+
+    ```python
+    import threading
+
+    import creche
+    from creche.from_thread import BlockingPortal
+
+
+    async def main() -> None:
+        async with BlockingPortal() as portal:
+            thread = threading.Thread(target=work, args=(portal,))
+            thread.start()
+            await portal.sleep_until_stopped()
+        thread.join()
+
+
+    def work(portal: BlockingPortal) -> None:
+        portal.call(creche.sleep, 0.01)
+        portal.call(portal.stop)
+
+
+    creche.run(main)
+    ```
+
+    :raises NoEventLoopError: no event loop runs in this thread
+    """
+
+    __slots__ = ("__weakref__", "_group", "_open", "_sent", "_stopped", "_thread", "kernel")
+
+    def __init__(self) -> None:
+        self.kernel = current_kernel()
+        self._group = TaskGroup()
+        self._stopped = Event()
+        self._open = True
+        self._sent: set[PortalCall] = set()
+        self._thread = threading.get_ident()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> bool:
+        self._close()
+        try:
+            return await self._group.__aexit__(exc_type, exc_val, exc_tb)
+        finally:
+            while self._sent:
+                self._sent.pop().refuse(_not_running())
+
+    async def sleep_until_stopped(self) -> None:
+        """Wait until `stop()` is called. A checkpoint."""
+        await self._stopped.wait()
+
+    async def stop(self, cancel_remaining: bool = False) -> None:
+        """Take no more calls, and end `sleep_until_stopped()`.
+
+        :param cancel_remaining: whether to cancel the tasks that still run, rather than have the
+            end of the `async with` block wait for them
+        """
+        self._close(cancel_remaining)
+
+    def _close(self, cancel_remaining: bool = False) -> None:
+        self._open = False
+        self._stopped.set()
+        if cancel_remaining:
+            self._group.cancel_scope.cancel("the blocking portal was stopped")
+
+    def stop_from_outside(self, cancel_remaining: bool) -> None:
+        """Call `stop` in another thread. For `start_blocking_portal`."""
+        try:
+            self.kernel.call_soon_threadsafe(self._close, cancel_remaining)
+        except RunFinishedError:
+            pass
+
+    @overload
+    def call(
+        self, func: Callable[[Unpack[PosArgsT]], Awaitable[T_Retval]], *args: *PosArgsT
+    ) -> T_Retval: ...
+
+    @overload
+    def call(self, func: Callable[[Unpack[PosArgsT]], T_Retval], *args: *PosArgsT) -> T_Retval: ...
+
+    def call(self, func: Callable[[Unpack[PosArgsT]], Any], *args: *PosArgsT) -> Any:
+        """Call `func(*args)` in the event loop, as a task, and return or raise what it does.
+
+        If it returns an awaitable that is awaited there.
+
+        :param func: any function
+        :param args: its positional arguments
+        :raises RuntimeError: the portal is not running, or this is the thread of its event loop
+        :raises concurrent.futures.CancelledError: the task was cancelled, by `stop()` perhaps
+        """
+        call = PortalCall(self.kernel, func, args)
+        self._send(call)
+        try:
+            return call.wait()
+        except KeyboardInterrupt:
+            call.cancel_from_outside()
+            raise
+
+    @overload
+    async def call_async(
+        self,
+        func: Callable[[Unpack[PosArgsT]], Awaitable[T_Retval]],
+        *args: *PosArgsT,
+        abandon_on_cancel: bool = False,
+    ) -> T_Retval: ...
+
+    @overload
+    async def call_async(
+        self,
+        func: Callable[[Unpack[PosArgsT]], T_Retval],
+        *args: *PosArgsT,
+        abandon_on_cancel: bool = False,
+    ) -> T_Retval: ...
+
+    async def call_async(
+        self,
+        func: Callable[[Unpack[PosArgsT]], Any],
+        *args: *PosArgsT,
+        abandon_on_cancel: bool = False,
+    ) -> Any:
+        """Call `func(*args)` in the portal's event loop, from a task of another one. A checkpoint.
+
+        If it returns an awaitable that is awaited there. Cancelling the caller cancels it.
+
+        :param func: any function
+        :param args: its positional arguments
+        :param abandon_on_cancel: whether a cancelled caller leaves at once, rather than wait until
+            the task in the portal has ended, and raise what it then raises
+        :raises RuntimeError: the portal is not running, or this is the thread of its event loop
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        cross_call = CrossLoopCall(self.kernel, func, args, task)
+        self._send(cross_call)
+        try:
+            await task.park(cross_call.waiter)
+        except BaseException as exc:
+            if not task.granted(cross_call.waiter, exc):
+                cross_call.cancel_from_outside()
+                if not abandon_on_cancel:
+                    await _see_off(cross_call, task)
+                raise
+        return cross_call.outcome()
+
+    @overload
+    def start_task_soon(
+        self,
+        func: Callable[[Unpack[PosArgsT]], Awaitable[T_Retval]],
+        *args: *PosArgsT,
+        name: object = None,
+    ) -> Future[T_Retval]: ...
+
+    @overload
+    def start_task_soon(
+        self,
+        func: Callable[[Unpack[PosArgsT]], T_Retval],
+        *args: *PosArgsT,
+        name: object = None,
+    ) -> Future[T_Retval]: ...
+
+    def start_task_soon(
+        self, func: Callable[[Unpack[PosArgsT]], Any], *args: *PosArgsT, name: object = None
+    ) -> Future[Any]:
+        """Start `func(*args)` as a task of the portal's, without waiting for it.
+
+        :param func: any function; if it returns an awaitable that is awaited
+        :param args: its positional arguments
+        :param name: a name to see in lists of tasks
+        :return: a future for the outcome; cancelling it cancels the task
+        :raises RuntimeError: the portal is not running, or this is the thread of its event loop
+        """
+        future_call = FutureCall(self.kernel, func, args, name)
+        self._send(future_call)
+        return future_call.future
+
+    def start_task(
+        self, func: Callable[..., Awaitable[T_Retval]], *args: object, name: object = None
+    ) -> tuple[Future[T_Retval], Any]:
+        """Start `func(*args, task_status=...)` and wait until it calls `task_status.started()`.
+
+        :param func: an async function with a keyword argument `task_status`
+        :param args: its positional arguments
+        :param name: a name to see in lists of tasks
+        :return: a future for the outcome, and the value that was given to `started()`
+        :raises RuntimeError: the task ends without a call of `started()`; the portal is not running,
+            or this is the thread of its event loop
+        """
+        start = StartCall(self.kernel, func, args, name)
+        self._send(start)
+        try:
+            return start.future, start.ready.result()
+        except KeyboardInterrupt:
+            start.future.cancel()
+            raise
+
+    def wrap_async_context_manager(
+        self, cm: AbstractAsyncContextManager[T_co]
+    ) -> AbstractContextManager[T_co]:
+        """Make a context manager for `with` of one for `async with`.
+
+        It is entered and left in the event loop, both in one task.
+
+        :param cm: an async context manager
+        """
+        return _Wrapped(self, cm)
+
+    def _send(self, call: PortalCall) -> None:
+        if threading.get_ident() == self._thread:
+            raise RuntimeError(
+                "This method cannot be called from the event loop thread: it would wait for "
+                "itself. Await the function, or start it in a task group"
+            )
+        if not self._open:
+            raise _not_running()
+        self._sent.add(call)
+        try:
+            self.kernel.call_soon_threadsafe(self._admit, call)
+        except BaseException:
+            self._sent.discard(call)
+            raise
+
+    def _admit(self, call: PortalCall) -> None:
+        if call in self._sent:
+            self._sent.discard(call)
+            if self._open:
+                call.begin(self._group)
+            else:
+                call.refuse(_not_running())
+
+
+async def _see_off(cross_call: CrossLoopCall, task: Task) -> None:
+    """Wait for what was cancelled, and raise what its clean-up raised."""
+    if not cross_call.delivered:
+        cross_call.waiter = task.make_firm_waiter()
+        await task.park_shielded(cross_call.waiter)
+    if cross_call.error is not None and not isinstance(cross_call.error, CancelledError):
+        cross_call.outcome()
+
+
+def _not_running() -> RuntimeError:
+    return RuntimeError(
+        "This portal is not running: it takes calls inside its 'with' block, until it is stopped"
+    )
+
+
+class _Wrapped(AbstractContextManager[T_co, bool | None], Generic[T_co]):
+    """An async context manager that lives in a task of a portal."""
+
+    def __init__(self, portal: BlockingPortal, cm: AbstractAsyncContextManager[T_co]) -> None:
+        self._portal = portal
+        self._cm = cm
+        self._leave = Event()
+        self._error: Any = (None, None, None)
+        self._future: Future[bool | None] | None = None
+
+    def __enter__(self) -> T_co:
+        self._future, value = self._portal.start_task(self._live)
+        return cast("T_co", value)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> bool | None:
+        future, self._future = self._future, None
+        assert future is not None, "entered before it is left"
+        self._error = exc_type, exc_val, exc_tb
+        try:
+            self._portal.kernel.call_soon_threadsafe(self._leave.set)
+        except RunFinishedError:
+            pass  # The portal has been cancelled, and the task before it: that is in the future.
+        return future.result()
+
+    async def _live(self, *, task_status: Any) -> bool | None:
+        value = await self._cm.__aenter__()
+        try:
+            task_status.started(value)
+            await self._leave.wait()
+        except BaseException as exc:
+            if not await self._cm.__aexit__(type(exc), exc, exc.__traceback__):
+                raise
+            return None
+        error, self._error = self._error, None
+        try:
+            return await self._cm.__aexit__(*error)
+        finally:
+            del error

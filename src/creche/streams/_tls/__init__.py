@@ -1,0 +1,1 @@
+"""TLS streams: the records, what carries them, and the stream."""

@@ -1,0 +1,348 @@
+"""`TLSStream`: TLS over any stream of bytes.
+
+Owns the waiting. What the bytes mean is decided in `_tls_records.py`, who writes to the transport and
+what is lost in `_tls_carrier.py`. Knows nothing of sockets: its transport is any stream that bytes go
+into and come out of.
+
+    state         receive               send                  send_eof              aclose
+    open          works                 works                 -> half-closed        -> closed
+    half-closed   works                 ClosedResourceError   does nothing          -> closed
+    lost          works                 BrokenResourceError   BrokenResourceError   -> closed
+    closed        ClosedResourceError   ClosedResourceError   ClosedResourceError   does nothing
+    unwrapped     as closed, and the transport goes on without TLS
+
+Rules
+-----
+* A send looks for a cancellation before it encrypts, for what is encrypted cannot be taken back; and
+  it encrypts no more at once than `PORTION`.
+* What OpenSSL or the transport says is the `__cause__`; only a handshake raises it as it is.
+* A peer that is gone, or does not say goodbye, does not make `aclose` fail or hang.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from ssl import MemoryBIO, SSLContext, SSLError, SSLObject
+from typing import Any
+
+from ..._abc.resources import aclose_forcefully
+from ..._abc.streams import AnyByteStream, ByteStream
+from ..._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
+from ..._kernel import current_task
+from ..._tasks.scope import move_on_after
+from .attributes import TLSAttribute, attributes_of
+from .carrier import GONE, TLSCarrier
+from .context import default_context, server_name
+from .records import PORTION, RECORD, TLSRecords, ragged_end
+
+GOODBYE_TIMEOUT = 30.0
+"""Seconds for which `aclose` waits until the peer has said goodbye too."""
+
+
+class TLSStream(TLSCarrier, ByteStream):
+    """Encrypts what is sent over another stream, and decrypts what comes.
+
+    Made by `wrap`. It answers every key of `TLSAttribute`, and those of the transport.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(
+        self,
+        transport_stream: AnyByteStream,
+        standard_compatible: bool,
+        _ssl_object: SSLObject,
+        _read_bio: MemoryBIO,
+        _write_bio: MemoryBIO,
+    ) -> None:
+        records = TLSRecords(_ssl_object, _read_bio, _write_bio)
+        super().__init__(transport_stream, standard_compatible, records)
+
+    @classmethod
+    async def wrap(
+        cls,
+        transport_stream: AnyByteStream,
+        *,
+        server_side: bool | None = None,
+        hostname: str | None = None,
+        ssl_context: SSLContext | None = None,
+        standard_compatible: bool = True,
+    ) -> TLSStream:
+        """Do the TLS handshake over a stream, and return the encrypted stream. A checkpoint.
+
+        If it raises, `transport_stream` is of no more use, and the caller's to close.
+
+        :param transport_stream: any stream of bytes or of bytes objects
+        :param server_side: True for the server's side of the handshake; if omitted it is the
+            client's where `hostname` is given, and otherwise the server's
+        :param hostname: the name or address that the server's certificate has to be for;
+            international names are written by IDNA 2008
+        :param ssl_context: certificates and settings; if omitted, Python's secure defaults, which
+            check the host name only if there is one
+        :param standard_compatible: whether both sides have to say goodbye before they close, which
+            tells a peer that is done from a connection that was cut. If False, neither has to: so
+            it is with HTTP
+        :raises ssl.SSLError: the handshake failed; `ssl.SSLCertVerificationError` if the peer's
+            certificate is not trusted, or for another host
+        :raises BrokenResourceError: the connection was lost or closed meanwhile
+        :raises ValueError: `hostname` is not a host name, or the context asks for one
+        """
+        if server_side is None:
+            server_side = not hostname
+        context = ssl_context or default_context(
+            server_side=server_side, check_hostname=bool(hostname)
+        )
+        incoming, outgoing = MemoryBIO(), MemoryBIO()
+        ssl_object = context.wrap_bio(
+            incoming,
+            outgoing,
+            server_side=server_side,
+            server_hostname=server_name(hostname) if hostname else None,
+        )
+        stream = cls(transport_stream, standard_compatible, ssl_object, incoming, outgoing)
+        await stream._shake_hands()
+        return stream
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Wait for bytes and return at least one of them. A checkpoint.
+
+        :param max_bytes: the most to return, in bytes; at least 1
+        :raises ValueError: `max_bytes` is less than 1
+        :raises ClosedResourceError: this stream was closed on this side, before or while this
+            waited
+        :raises BusyResourceError: another task is receiving from it
+        :raises EndOfStream: the peer has said goodbye and nothing is left; or it is gone, and
+            `standard_compatible` is False
+        :raises BrokenResourceError: the connection is gone, or was cut off without a goodbye, or
+            what came is not TLS; the cause says more
+        """
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
+        records = self._records
+        if records.incoming.pending or records.more:  # else the transport is the checkpoint
+            task = current_task()
+            if task.credit > 0:
+                task.credit -= 1
+            else:
+                await task.give_way()
+        if self._receiving:
+            raise BusyResourceError("reading from")
+        if not self._readable:
+            raise self._not_readable_error()
+        self._receiving = True
+        try:
+            while (data := records.decrypt(max_bytes)) is None:
+                if records.outgoing.pending or self._turn is not None:
+                    await self._answer()
+                records.feed(await self.transport_stream.receive())
+        except EndOfStream:
+            self._end_raggedly()
+        except SSLError as exc:
+            error = self._broken(exc)
+            await self._answer()
+            raise error from exc
+        finally:
+            self._receiving = False
+            if self._turn is not None:
+                self._next_turn()
+        if data:
+            return data
+        raise EndOfStream
+
+    async def send(self, item: bytes | bytearray | memoryview) -> None:
+        """Encrypt and send all of the bytes, waiting for room as often as that takes. A checkpoint.
+
+        If it is cancelled while it waits, the peer may have got any part of `item` and will get no
+        more of it. What was encrypted cannot be taken back, so the stream is then lost for sending:
+        what follows raises BrokenResourceError. Receiving goes on.
+
+        :param item: bytes, or any object that lends its memory; it must not change until this
+            returns
+        :raises ClosedResourceError: this stream was closed on this side, before or while this
+            waited, or `send_eof` was called
+        :raises BusyResourceError: another task is sending to it
+        :raises BrokenResourceError: the connection is gone, or an earlier send was interrupted
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        if self._sending:
+            raise BusyResourceError("writing to")
+        if not self._writable:
+            raise self._not_writable_error()
+        self._sending = True
+        mine = False  # whether it is this task that is writing to the transport
+        try:
+            if self._writing:
+                await self._wait_for_turn()
+            small = item.__class__ is bytes and 0 < len(item) <= PORTION
+            if small and self._records.encrypt(item) == len(item):
+                self._writing = mine = True
+                await self.transport_stream.send(self._records.outgoing.read())
+                self._writing = mine = False
+                if self._records.outgoing.pending or self._turn is not None:
+                    await self._transmit()
+            else:
+                await self._send_in_portions(item)
+        except SSLError as exc:
+            raise self._broken(exc) from exc
+        finally:
+            self._sending = False
+            if mine:
+                self._lose()
+
+    async def send_eof(self) -> None:
+        """Tell the peer that no more will be sent; receiving goes on. A checkpoint.
+
+        A second call does nothing.
+
+        :raises NotImplementedError: the session's version of TLS is below 1.3: there, both
+            directions end together
+        :raises ClosedResourceError: this stream was closed on this side
+        :raises BusyResourceError: another task is sending to it
+        :raises BrokenResourceError: the connection is gone
+        """
+        task = current_task()
+        if task.credit > 0:
+            task.credit -= 1
+        else:
+            await task.give_way()
+        version = self._records.ssl_object.version()
+        if version != "TLSv1.3":
+            raise NotImplementedError(
+                f"send_eof() requires at least TLSv1.3, and this session uses {version}: "
+                "close the stream, or end messages in a way of your own"
+            )
+        if self._records.said_goodbye and not (self._closed or self._lost):
+            return
+        await self._say_goodbye()
+
+    async def unwrap(self) -> tuple[AnyByteStream, bytes]:
+        """Say goodbye, wait for the peer's, and return the transport, which goes on without TLS.
+
+        A checkpoint. After a cancellation it may be called again.
+
+        :return: the transport, and the bytes that came after the peer's goodbye
+        :raises ClosedResourceError: this stream was closed on this side
+        :raises BusyResourceError: another task is sending or receiving
+        :raises BrokenResourceError: the connection is gone, or ended without a goodbye
+        :raises ssl.SSLError: the peer had sent more: receive until EndOfStream, then call it again
+        """
+        if self._receiving:
+            raise BusyResourceError("reading from")
+        if not self._readable:
+            raise self._not_readable_error()
+        records = self._records
+        try:
+            self._raise_for_unread(records.read_ahead())
+            await self._say_goodbye()
+            self._receiving = True
+            while not records.ended:
+                records.feed(await self.transport_stream.receive())
+                self._raise_for_unread(records.read_ahead())
+        except EndOfStream:
+            self._end_raggedly()
+        finally:
+            self._receiving = False
+        self._closed, self._readable, self._writable = True, False, False
+        return self.transport_stream, records.incoming.read()
+
+    async def aclose(self) -> None:
+        """Say goodbye, if that is what was agreed on, and close the transport. A checkpoint.
+
+        With `standard_compatible` it waits until the peer has said goodbye too, for 30 seconds at
+        most, and drops what else comes; a peer that is gone is no error. The transport is closed
+        also if the caller is cancelled. Tasks that wait on the stream get a ClosedResourceError. A
+        second call does nothing.
+        """
+        if not self._closed:
+            polite = self.standard_compatible and not (self._lost or self._sending)
+            self._closed, self._readable, self._writable = True, False, False
+            if polite and not self._writing:
+                try:
+                    with move_on_after(GOODBYE_TIMEOUT) as scope:
+                        await self._part()
+                except BaseException:
+                    await aclose_forcefully(self.transport_stream)
+                    raise
+                if scope.cancelled_caught:
+                    await aclose_forcefully(self.transport_stream)
+                    return
+        await self.transport_stream.aclose()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        """What TLS can tell, and the attributes of the transport."""
+        return {
+            **self.transport_stream.extra_attributes,
+            **attributes_of(self._records.ssl_object),
+            TLSAttribute.standard_compatible: lambda: self.standard_compatible,
+        }
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<{type(self).__name__} {state}, over {self.transport_stream!r}>"
+
+    async def _send_in_portions(self, item: bytes | bytearray | memoryview) -> None:
+        with memoryview(item) as lent, lent.cast("B") as view:
+            at = 0
+            while at < len(view):
+                with view[at : at + PORTION] as portion:
+                    done = self._records.encrypt(portion)
+                at += done
+                await self._transmit()
+                if not done:
+                    await self._help_renegotiate()
+
+    # The handshake, and the goodbye
+
+    async def _shake_hands(self) -> None:
+        records = self._records
+        try:
+            while not records.shake_hands():
+                await self._transmit()
+                records.feed(await self.transport_stream.receive())
+            await self._transmit()
+        except EndOfStream:
+            raise BrokenResourceError(
+                "the peer has closed the connection during the TLS handshake"
+            ) from ragged_end()
+        except SSLError:
+            await self._answer()  # an alert tells the peer why
+            raise
+
+    async def _say_goodbye(self) -> None:
+        if self._sending:
+            raise BusyResourceError("writing to")
+        if self._lost or self._closed:
+            raise self._not_writable_error()
+        self._sending = True
+        try:
+            if self._writing:
+                await self._wait_for_turn()
+            self._records.say_goodbye()
+            self._writable = False
+            await self._transmit()
+        except SSLError as exc:
+            raise self._broken(exc) from exc
+        finally:
+            self._sending = False
+
+    async def _hear_goodbye(self) -> None:
+        """Receive until the peer's goodbye, and drop what comes before."""
+        records = self._records
+        while (data := records.decrypt(RECORD)) != b"":
+            if data is None:
+                records.feed(await self.transport_stream.receive())
+
+    async def _part(self) -> None:
+        """Do the closing handshake as far as the peer and other tasks let it."""
+        try:
+            self._records.say_goodbye()
+            await self._transmit()
+            if not self._receiving:  # else the task that does gets a ClosedResourceError
+                await self._hear_goodbye()
+        except (*GONE, EndOfStream):
+            pass
