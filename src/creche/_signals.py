@@ -178,10 +178,7 @@ class SignalReceiver:
         :raises BusyResourceError: another task is receiving from it
         """
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._kernel is None:
             raise self._not_open()
         if self._waiter is not None:
@@ -189,10 +186,7 @@ class SignalReceiver:
         while not self._arrived:
             waiter = self._waiter = task.make_waiter()
             try:
-                await task.park(waiter)
-            except BaseException as exc:
-                if not task.granted(waiter, exc):
-                    raise
+                await task.wait(waiter)
             finally:
                 self._waiter = None
         signum = next(iter(self._arrived))

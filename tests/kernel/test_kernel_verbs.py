@@ -161,7 +161,7 @@ async def test_a_firm_wait_is_not_interrupted_and_the_cancellation_comes_after_i
         task = current_task()
         waiter = task.make_firm_waiter()
         waiters.append((task, waiter))
-        steps.append(await task.park_shielded(waiter))
+        steps.append(await waiter.wait())
         await checkpoint()
         steps.append("never here")
 
@@ -186,7 +186,7 @@ async def test_a_firm_waiter_that_is_granted_before_its_wait_does_not_wait() -> 
     task = current_task()
     waiter = task.make_firm_waiter()
     waiter.set_result(3)
-    assert await task.park_shielded(waiter) == 3
+    assert await waiter.wait() == 3
 
 
 async def test_a_firm_waiter_that_fails_raises() -> None:
@@ -194,7 +194,7 @@ async def test_a_firm_waiter_that_fails_raises() -> None:
     waiter = task.make_firm_waiter()
     waiter.set_exception(LookupError())
     with pytest.raises(LookupError):
-        await task.park_shielded(waiter)
+        await waiter.wait()
 
 
 @on_asyncio
@@ -205,7 +205,7 @@ async def test_two_native_cancels_of_a_firm_wait_are_not_lost() -> None:
     async def wait() -> None:
         task = current_task()
         waiters.append(task.make_firm_waiter())
-        steps.append(await task.park_shielded(waiters[0]))
+        steps.append(await waiters[0].wait())
         try:
             await checkpoint()
         except asyncio.CancelledError:

@@ -38,16 +38,16 @@ def hung_up() -> Iterator[ThreadsafeCalls]:
 
 async def until_there_is_one() -> None:
     with fail_after(5):
-        while not current_kernel().own_descriptors():
+        while not current_kernel().test_probe.own_descriptors():
             await checkpoint()
 
 
 async def test_there_is_none_before_the_first_call_and_one_after_it() -> None:
-    assert not current_kernel().own_descriptors()
+    assert not current_kernel().test_probe.own_descriptors()
     await to_thread.run_sync(int)
     await until_there_is_one()
     await to_thread.run_sync(int)
-    assert len(current_kernel().own_descriptors()) == 1
+    assert len(current_kernel().test_probe.own_descriptors()) == 1
 
 
 async def test_no_call_of_many_threads_is_lost_and_each_thread_keeps_its_order() -> None:
@@ -168,7 +168,7 @@ async def test_a_system_without_takes_the_way_of_the_loop(
     monkeypatch.setattr(calls_module, "eventfd", eventfd)
     for number in range(3):
         assert await to_thread.run_sync(from_thread.run_sync, abs, -number) == number
-    assert not current_kernel().own_descriptors()
+    assert not current_kernel().test_probe.own_descriptors()
 
 
 # Loops that end in other ways
@@ -214,10 +214,10 @@ def test_a_loop_that_was_just_closed_is_refused_and_leaves_no_descriptor(library
 
     loop = import_module(library).new_event_loop()
     token = loop.run_until_complete(main())
-    (fd,) = token.kernel.own_descriptors()
+    (fd,) = token.kernel.test_probe.own_descriptors()
     loop.close()
     with pytest.raises(RunFinishedError):
         from_thread.run_sync(int, token=token)
-    assert not token.kernel.own_descriptors()
+    assert not token.kernel.test_probe.own_descriptors()
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(fd)

@@ -64,11 +64,7 @@ class _Batches(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         found = self._found
         if not found:
             with self._guard:

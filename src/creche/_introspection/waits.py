@@ -21,6 +21,7 @@ from math import inf
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
+from .._kernel.wait_queue import WaitQueue
 from .._labels import Place, label_of, short_path
 from .._labels import in_library as in_library
 from .._sync import CapacityLimiter, Condition, Event, Lock, Semaphore
@@ -40,7 +41,17 @@ _INSIDE = ("cr_frame", "gi_frame", "ag_frame")
 class Wait:
     """What one blocked task waits for."""
 
-    __slots__ = ("deadline", "granted", "holders", "kind", "needs_all", "place", "record", "what")
+    __slots__ = (
+        "deadline",
+        "granted",
+        "holders",
+        "kind",
+        "needs_all",
+        "parked",
+        "place",
+        "record",
+        "what",
+    )
 
     def __init__(self, record: TaskRecord, place: str, what: str) -> None:
         self.record = record
@@ -54,6 +65,7 @@ class Wait:
         self.needs_all = False
         """Whether all of them have to be done, rather than one of them."""
         self.granted = False
+        self.parked = False
         """Whether it has what it waited for, and will step soon."""
         self.deadline = inf
         """When a scope around it ends the wait."""
@@ -205,7 +217,10 @@ def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
             break
         ours.append(frame)
     wait = Wait(record, place_of(frames), _plainly(ours))
+    parked: Any = None
     for place, frame in enumerate(ours):
+        if isinstance(frame.f_locals.get("self"), WaitQueue):
+            parked = frame.f_locals.get("waiter")
         subject: Any = frame.f_locals.get("self")
         describe = _DESCRIBE.get(subject.__class__)
         if describe is not None and frame.f_code.co_name != "_run":
@@ -213,7 +228,7 @@ def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
             if isinstance(outer, Future):
                 subject = cast("Any", outer)
                 describe = _future
-            _circumstances(wait, frame)
+            _circumstances(wait, frame, parked)
             describe(wait, subject, frame, waits)
             if isinstance(outer, Condition):
                 wait.what = f"the lock of {waits.called(outer)}"
@@ -229,10 +244,11 @@ def _plainly(ours: list[FrameType]) -> str:
     return f"{module}.{outermost.f_code.co_qualname}()"
 
 
-def _circumstances(wait: Wait, frame: FrameType) -> None:
+def _circumstances(wait: Wait, frame: FrameType, parked: Any) -> None:
     """Note what could end the wait but for what is waited for."""
     variables = frame.f_locals
-    waiter = variables.get("waiter")
+    waiter = variables.get("waiter", parked)
+    wait.parked = waiter is not None
     wait.granted = waiter is not None and waiter.done()
     task = variables.get("task") or variables.get("host")
     scope = getattr(task, "scope", None)
@@ -261,7 +277,7 @@ def _limiter(wait: Wait, limiter: Any, frame: FrameType, waits: Waits) -> None:
 
 
 def _condition(wait: Wait, condition: Any, frame: FrameType, waits: Waits) -> None:
-    if frame.f_locals.get("waiter") is not None and not wait.granted:
+    if wait.parked and not wait.granted:
         wait.what = f"a notify of {waits.called(condition)}"
     else:
         wait.granted = False

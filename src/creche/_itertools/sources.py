@@ -55,11 +55,7 @@ class Source(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         if self._sync is not None:
             for item in self._sync:
                 return item

@@ -22,7 +22,8 @@ from .asyncio.tasks import running_loop as _running_loop
 from .asyncio.tasks import task_here as _asyncio_task
 
 if TYPE_CHECKING:
-    from .contract import Backend, Kernel, Runner, Task
+    from .contract import Kernel, Task
+    from .running import Backend, Runner
     from .simulation import Simulation
 
 BACKENDS = ("asyncio", "trio")

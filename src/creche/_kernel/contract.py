@@ -1,42 +1,48 @@
 """The kernel contract: all that Creche asks of an event loop, and the rules it asks it by.
 
 Two kernels implement it, `_kernel/asyncio/` and `_kernel/trio/`; everything above is written
-once against these names. Nothing here imports an event loop.
+once against these names. Nothing here imports an event loop. What only some callers need has an
+interface of its own: `descriptors.py` (sockets), `inspection.py` (looking at tasks), `running.py`
+(starting a loop), `probing.py` (tests), `simulation.py` (simulated runs).
 
 The rules
 ---------
-Waiting     `Task.park` is the only way to block. Whoever wakes a task holds its `Waiter`, and
-            skips a waiter that is `done()`: its task was cancelled, and is on its way out.
+Waiting     `Task.wait` is the only way to block; `WaitQueue.wait` is the same with a place in a
+            queue. A waker holds the task's `Waiter`, and skips one that is `done()`: its task was
+            cancelled, and is on its way out.
 Grants      A grant wins over a cancel. Once `Waiter.set_result` was called the operation has
             succeeded, whatever cancel arrives before the task steps; the cancel is raised at the
             task's next checkpoint. So no primitive ever has to take a grant back.
-Cancelling  Level-triggered. While a scope is cancelled every `park`, `give_way` and checkpoint of
-            an unshielded task inside it raises `Kernel.cancelled_class`, until the task has left
-            the scope. An operation that raises it had no effect.
-Credit      `Task.credit` is the number of ready operations the task may still do before it gives
-            way. A kernel keeps `credit > 0` only while the task is not cancelled, so one test of
-            one attribute is the whole cost of a checkpoint that has nothing to do:
-
-                if task.credit > 0:
-                    task.credit -= 1
-                else:
-                    await task.give_way()
-
-            Pay first, then act: `give_way` may run other tasks, so look at the state after it.
-Threads     Nothing here may be called from another thread but `Kernel.call_soon_threadsafe`.
+Cancelling  Level-triggered. While a scope is cancelled every wait and checkpoint of an unshielded
+            task inside it raises `Kernel.cancelled_class`, until the task has left the scope. An
+            operation that raises it had no effect.
+Budget      A task may do `BUDGET` ready operations before it lets the others run. An operation that
+            need not wait awaits `Task.ready_checkpoint()`, which costs one of them; one whose work
+            grows with its bytes also calls `Task.spend`. Pay first, then act: `ready_checkpoint`
+            may run other tasks, so look at the state after it.
+Inlining    Where a benchmark shows that a call or a frame costs too much, a function may hold a copy
+            of `ready_checkpoint` (it looks at `Task.credit`) and of `wait` (`park` and `granted`).
+            A comment there names the benchmark. `tests/kernel/test_inlined.py` has the list, and
+            holds each copy to what the verb does.
+Threads     All of this belongs to the loop's own thread, but `Kernel.call_soon_threadsafe`,
+            `Kernel.ended` and `Task.check_parked`, which any thread may call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .descriptors import Descriptors
+from .descriptors import Watch as Watch
+from .inspection import Inspection
+from .inspection import TaskRecord as TaskRecord
 
 if TYPE_CHECKING:
+    from .probing import TestProbe
     from .scope import Scope
     from .simulation import Simulation
-
-T = TypeVar("T")
 
 BUDGET = 128
 """Ready operations that a task may do in a row before it lets the others run.
@@ -57,11 +63,22 @@ class Waiter(Protocol):
         ...
 
     def set_result(self, value: Any, /) -> None:
-        """Grant: `park` returns `value`. Only on a waiter that is not done."""
+        """Grant: the wait returns `value`. Only on a waiter that is not done."""
         ...
 
     def set_exception(self, exc: BaseException, /) -> None:
-        """Fail: `park` raises `exc`. Only on a waiter that is not done."""
+        """Fail: the wait raises `exc`. Only on a waiter that is not done."""
+        ...
+
+
+class FirmWaiter(Waiter, Protocol):
+    """A waiter that no cancellation ends."""
+
+    def wait(self) -> Awaitable[Any]:
+        """Block until the waiter is granted or failed. Awaited by the task that it was made for.
+
+        A cancellation that comes meanwhile is raised at the task's next checkpoint.
+        """
         ...
 
 
@@ -71,6 +88,7 @@ class Task(Protocol):
     scope: Scope | None
     """The innermost scope that the task is in, None outside all of them."""
     credit: int
+    """Ready operations left, or 0 if the kernel has to be asked. For inlined copies alone."""
 
     @property
     def kernel(self) -> Kernel:
@@ -78,22 +96,27 @@ class Task(Protocol):
         ...
 
     def make_waiter(self) -> Waiter:
-        """Make a waiter that this task is about to park on."""
+        """Make a waiter that this task is about to wait on."""
+        ...
+
+    def wait(self, waiter: Waiter, /) -> Awaitable[Any]:
+        """Block this task (the running one) until `waiter` is granted. Awaited at once.
+
+        Returns what was granted, or raises what the waiter failed with, or `cancelled_class`; then
+        the waiter is done, and whoever holds it will skip it.
+        """
         ...
 
     def park(self, waiter: Waiter, /) -> Awaitable[Any]:
-        """Return what this task (the running one) awaits to block until `waiter` is granted.
+        """Do what `wait` does, but for a grant that meets a cancel. For inlined copies alone.
 
-        Awaiting it returns what was granted, or raises what the waiter failed with, or
-        `cancelled_class`. It is awaited at once, and only in this way:
-
-            try:
-                value = await task.park(waiter)
-            except BaseException as exc:
-                if not task.granted(waiter, exc):
-                    queue.discard(waiter)
-                    raise
-                value = waiter.result()
+        try:
+            value = await task.park(waiter)
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                queue.discard(waiter)
+                raise
+            value = waiter.result()
         """
         ...
 
@@ -101,16 +124,12 @@ class Task(Protocol):
         """Tell, when `park` raised `exc`, whether `waiter` had been granted before the cancel.
 
         Then the operation has succeeded, and the cancel is put off to the next checkpoint.
-        Otherwise the waiter is done: whoever holds it will skip it.
+        Otherwise the waiter is done.
         """
         ...
 
-    def park_shielded(self, waiter: Waiter, /) -> Awaitable[Any]:
-        """Block until `waiter` is granted or failed, whatever is cancelled meanwhile."""
-        ...
-
-    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> Waiter:
-        """Make a waiter that is only good for `park_shielded`, which is cheaper with it.
+    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> FirmWaiter:
+        """Make a waiter that this task will wait on shielded.
 
         `heard()` is called when the task is cancelled natively, around all scopes, as it waits.
         """
@@ -123,8 +142,16 @@ class Task(Protocol):
         """
         ...
 
-    def give_way(self) -> Awaitable[None]:
-        """Raise if cancelled; otherwise let other tasks run and fill `credit` again."""
+    def ready_checkpoint(self, cost: int = 1, /) -> Awaitable[None]:
+        """Raise if cancelled; otherwise take `cost` off the budget, or let others run if it is spent.
+
+        The checkpoint of an operation that need not wait. `cost` is 0 where it calls `spend` later,
+        when it knows what it has done. Awaited at once.
+        """
+        ...
+
+    def spend(self, cost: int, /) -> None:
+        """Take `cost` off the budget. The next ready checkpoint lets others run if that was all."""
         ...
 
     def checkpoint(self) -> Awaitable[None]:
@@ -139,10 +166,6 @@ class Task(Protocol):
         """Let other tasks run; never raise a scope's cancellation."""
         ...
 
-    def in_cancelled_scope(self) -> bool:
-        """Tell whether a scope around the task is cancelled now, shields considered."""
-        ...
-
     def effective_deadline(self) -> float:
         """Return the earliest deadline that applies: -inf if cancelled, inf if none."""
         ...
@@ -150,43 +173,6 @@ class Task(Protocol):
     def info(self) -> TaskRecord:
         """Describe this task."""
         ...
-
-    def use_up(self) -> None:
-        """Take away what is left of this task's budget: its next checkpoint lets others run."""
-        ...
-
-    def probe(self) -> Probe:
-        """Watch this task (the running one) for checkpoints. For tests."""
-        ...
-
-
-class Probe(Protocol):
-    """Watches one task, which made it and ends it. Probes end in the reverse of their order."""
-
-    def end(self) -> CheckpointsSeen:
-        """Stop watching, and tell what was seen."""
-        ...
-
-
-class CheckpointsSeen(NamedTuple):
-    """What a task has come to while it was watched."""
-
-    any_part: bool
-    """It let others run, or asked whether it is cancelled."""
-    whole: bool
-    """It did both, or spent credit instead."""
-
-
-class TaskRecord(NamedTuple):
-    """A task as `TaskInfo` shows it. `native` is the loop's own task object."""
-
-    id: int
-    parent_id: int | None
-    name: str
-    coro: Any
-    native: Any
-    label: Any = None
-    """The `Label` of a child of a group, None of any other task."""
 
 
 class Nursery(Protocol):
@@ -264,29 +250,7 @@ class Starting(Protocol):
     move: Callable[[], bool] | None
 
 
-class Watch(Protocol):
-    """One descriptor that Creche owns, watched for readiness. `close` it before the descriptor.
-
-    `attempt` is a function that never blocks and raises BlockingIOError when it would have to.
-    It runs when the descriptor is ready, perhaps outside the waiting task, until it returns or
-    raises something else; that is then the outcome of the call. At most one reader and one writer
-    at a time: the caller guards that. `task` is the running one, from callers that have it at hand.
-    """
-
-    def when_readable(
-        self, attempt: Callable[[], T], task: Task | None = None, /
-    ) -> Awaitable[T]: ...
-
-    def when_writable(
-        self, attempt: Callable[[], T], task: Task | None = None, /
-    ) -> Awaitable[T]: ...
-
-    def close(self) -> None:
-        """Stop watching. Whoever waits gets `ClosedResourceError`."""
-        ...
-
-
-class Kernel(Protocol):
+class Kernel(Descriptors, Inspection, Protocol):
     """One running event loop."""
 
     @property
@@ -304,21 +268,14 @@ class Kernel(Protocol):
     simulation: Simulation | None
     """The simulated run that this is, None in the world outside."""
 
+    @property
+    def test_probe(self) -> TestProbe:
+        """What only tests ask of a kernel."""
+        ...
+
     def now(self) -> float:
         """Return the loop's clock, in seconds."""
         ...
-
-    def tasks(self) -> Iterable[TaskRecord]:
-        """Describe every task that has not ended."""
-        ...
-
-    def record(self, native: Any) -> TaskRecord:
-        """Describe one task that has not ended, by the loop's own object for it."""
-        ...
-
-    def has_pending_cancellation(self, native: Any) -> bool: ...
-
-    async def wait_all_tasks_blocked(self) -> None: ...
 
     async def sleep_until(self, deadline: float) -> None:
         """Park until `deadline`; a checkpoint also if that has passed."""
@@ -338,34 +295,15 @@ class Kernel(Protocol):
         """
         ...
 
-    def cancel_scope(self, scope: Scope) -> None:
-        """Carry out a cancel of an entered scope; `scope.cancel_called` is already set."""
-        ...
+    def update_scope(self, scope: Scope) -> None:
+        """Carry out a cancel, a new deadline or a change of the shield of an entered scope.
 
-    def rearm_scope(self, scope: Scope) -> None:
-        """Carry out a change of `deadline` or `shield` of an entered scope."""
-        ...
-
-    def scope_cancel_called(self, scope: Scope) -> bool:
-        """Tell whether an entered scope is cancelled, counting a deadline that has passed."""
+        The scope's data says it already. A deadline that has passed cancels the scope at once.
+        """
         ...
 
     def open_nursery(self, scope: Scope, task: Task) -> Nursery:
         """Enter `scope` (the chain is linked already) as the home of children. No checkpoint."""
-        ...
-
-    def watch(self, sock: Any) -> Watch:
-        """Watch a socket or descriptor that Creche owns."""
-        ...
-
-    async def wait_readable(self, obj: Any) -> None:
-        """Wait for a socket or descriptor of the user's; leaves no registration behind."""
-        ...
-
-    async def wait_writable(self, obj: Any) -> None: ...
-
-    def notify_closing(self, obj: Any) -> None:
-        """Wake whoever waits on `obj` in the two calls above with `ClosedResourceError`."""
         ...
 
     def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:
@@ -374,10 +312,6 @@ class Kernel(Protocol):
 
         Raises RunFinishedError when the loop is gone.
         """
-        ...
-
-    def own_descriptors(self) -> Collection[int]:
-        """Return the descriptors that the kernel has opened for itself, until the loop ends."""
         ...
 
     def wake_on_signals(self) -> Callable[[], None]:
@@ -406,46 +340,4 @@ class Kernel(Protocol):
         """Tell, from any thread, whether the callbacks of `at_exit` were called, or the loop is
         known to be closed.
         """
-        ...
-
-
-class Runner(Protocol):
-    """A loop with one main task, entered from synchronous code of one thread as often as need be.
-
-        standing <--drive / pause--> driven --the main function ends--> over --close--> closed
-
-    Outside `drive` it stands still, and nothing of it is set in the thread.
-    """
-
-    reports: list[BaseException]
-    """What was raised where nobody could take it, in callbacks of the loop. To be taken out."""
-
-    def drive(self) -> None:
-        """Let the loop run until it is paused, or the main function has ended.
-
-        What a signal raises, KeyboardInterrupt too, ends what the main task waits for, by the
-        loop's own means; it comes out here, or of the main task's wait, once the loop is paused.
-        """
-        ...
-
-    def pause(self) -> None:
-        """Have `drive` return soon. Inside the loop."""
-        ...
-
-    def close(self) -> None:
-        """End the loop, with all that is left in it."""
-        ...
-
-
-class Backend(Protocol):
-    """What each kernel's package offers to `_kernel/__init__.py`, before any loop runs."""
-
-    def run(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Run `func(*args)` in a new loop, and leave nothing behind."""
-        ...
-
-    def open_runner(
-        self, main: Callable[[], Coroutine[Any, Any, None]], options: dict[str, Any]
-    ) -> Runner:
-        """Make a new loop whose main task is `main()`, which never raises; it takes no step yet."""
         ...

@@ -1,32 +1,47 @@
-"""A number that tells when somebody pays with it: how kernels see a checkpoint that did not wait.
+"""`TestProbe`: what only tests ask of a kernel. An interface of its own beside the core contract.
 
-Owns nothing. An operation that need not wait pays for its checkpoint and does nothing else: mostly
-with `task.credit -= 1`, or it asks `task.credit <= 0` and pays later, by what it has done. So a task
-that is watched has the same figure as a `Figure`, which makes a note of either. Nobody else pays for
-it. Kernels themselves, to whom the question means less, ask `credit < 1`.
+Knows no event loop. A probe watches one task for checkpoints. The task's `credit` is 0 meanwhile, so
+each ready operation has to ask the kernel, and there is one place in it to watch. The budget is the
+same again afterwards, but for what was spent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from .contract import Task
 
 
-class Figure(int):
-    """An integer that calls `paid()` when it is used as credit; what is left is a plain one."""
+class CheckpointsSeen(NamedTuple):
+    """What a task has come to while it was watched."""
 
-    paid: Callable[[], object]
+    any_part: bool
+    """It let others run, or asked whether it is cancelled."""
+    whole: bool
+    """It did both, or came to a ready checkpoint."""
 
-    @classmethod
-    def of(cls, figure: int, paid: Callable[[], object]) -> Figure:
-        """Make one of a plain figure."""
-        made = cls(figure)
-        made.paid = paid
-        return made
 
-    def __sub__(self, other: int, /) -> int:
-        self.paid()
-        return int(self) - other
+class Probe(Protocol):
+    """Watches one task, which made it and ends it. Probes end in the reverse of their order."""
 
-    def __le__(self, other: int, /) -> bool:
-        self.paid()
-        return int(self) <= other
+    def end(self) -> CheckpointsSeen:
+        """Stop watching, and tell what was seen."""
+        ...
+
+
+class TestProbe(Protocol):
+    """What a kernel tells tests."""
+
+    def watch(self, task: Task) -> Probe:
+        """Watch `task`, the running one, for checkpoints."""
+        ...
+
+    def use_up(self, task: Task) -> None:
+        """Take away what is left of a task's budget: its next checkpoint lets others run."""
+        ...
+
+    def own_descriptors(self) -> Collection[int]:
+        """Return the descriptors that the kernel has opened for itself, until the loop ends."""
+        ...

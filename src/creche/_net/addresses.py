@@ -102,7 +102,7 @@ async def resolve(
         except socket.gaierror:
             pass  # not an address, then a name
         else:
-            await _give_way()
+            await current_task().ready_checkpoint()
             return found
     look_up: Callable[[], list[Any]] = partial(
         socket.getaddrinfo, host, port, family, type, proto, flags
@@ -151,7 +151,7 @@ async def getnameinfo(sockaddr: IPSockAddrType, flags: int = 0) -> tuple[str, st
     look_up = partial(socket.getnameinfo, sockaddr, flags)
     numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
     if flags & numeric == numeric:
-        await _give_way()
+        await current_task().ready_checkpoint()
         return look_up()
     return await _ask_resolver(look_up, f"address {sockaddr!r}")
 
@@ -161,14 +161,6 @@ async def _ask_resolver(look_up: Callable[[], T], what: str) -> T:
         return await run_sync(look_up, abandon_on_cancel=True)
     except socket.gaierror as exc:
         raise socket.gaierror(exc.errno, f"{exc.strerror} ({what})") from None
-
-
-async def _give_way() -> None:
-    task = current_task()
-    if task.credit > 0:
-        task.credit -= 1
-    else:
-        await task.give_way()
 
 
 def _text(host: bytes | None) -> str | None:

@@ -82,10 +82,7 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
             what was sent to the peer; its error is the cause
         """
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._receiving:
             raise BusyResourceError("reading from")
         if self._patience > 0:
@@ -161,14 +158,11 @@ class ConnectedDatagramSocket(DirectDatagramSocket[bytes]):
             perhaps one of an earlier datagram; its error is the cause
         """
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
         try:
-            task.credit -= self._raw_socket.send(item) // BYTES_PER_CREDIT
+            task.spend(self._raw_socket.send(item) // BYTES_PER_CREDIT)
             return
         except BlockingIOError:
             pass

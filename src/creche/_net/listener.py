@@ -78,11 +78,7 @@ class DirectSocketListener(OwnedSocket, SocketListener):
         :raises BusyResourceError: another task is in `accept()` of this listener
         :raises OSError: the system can give no descriptor for it (EMFILE, ENFILE, ENOBUFS, ENOMEM)
         """
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         if self._accepting:
             raise BusyResourceError("accepting connections from")
         if self._closed:

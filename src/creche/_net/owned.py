@@ -48,11 +48,7 @@ class OwnedSocket:
             self._closed = True
             self._watch.close()
             self._raw_socket.close()
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
 
     def _leave(self) -> None:
         """Clear away what belongs to the socket, which is about to be closed."""

@@ -102,10 +102,7 @@ class DirectSocketStream(OwnedSocket, SocketStream):
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._receiving:
             raise BusyResourceError("reading from")
         data: bytes | None = None
@@ -146,8 +143,7 @@ class DirectSocketStream(OwnedSocket, SocketStream):
         :raises BrokenResourceError: the connection is gone; the system's error is the cause
         """
         task = current_task()
-        if task.credit <= 0:
-            await task.give_way()
+        await task.ready_checkpoint(0)
         if self._sending:
             raise BusyResourceError("writing to")
         try:
@@ -159,7 +155,7 @@ class DirectSocketStream(OwnedSocket, SocketStream):
         if sent == (len(item) if item.__class__ is bytes else memoryview(item).nbytes):
             self._unpaid += sent + SEND_PRICE
             if self._unpaid >= self.bytes_per_credit:
-                task.credit -= self._unpaid // self.bytes_per_credit
+                task.spend(self._unpaid // self.bytes_per_credit)
                 self._unpaid %= self.bytes_per_credit
             return
         self._sending = True
@@ -180,11 +176,7 @@ class DirectSocketStream(OwnedSocket, SocketStream):
         :raises BusyResourceError: another task is sending to it
         :raises BrokenResourceError: the connection is gone; the system's error is the cause
         """
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
         if self._eof_sent and not self._closed:

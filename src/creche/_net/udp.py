@@ -63,10 +63,7 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
         :raises OverflowError: the port is not in 0-65535
         """
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
         data, address = item
@@ -74,7 +71,7 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
             address = await self._target(address)
         sock = self._raw_socket
         try:
-            task.credit -= sock.sendto(data, address) // BYTES_PER_CREDIT
+            task.spend(sock.sendto(data, address) // BYTES_PER_CREDIT)
             return
         except BlockingIOError:
             pass

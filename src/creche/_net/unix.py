@@ -66,11 +66,7 @@ class DirectUNIXStream(DirectSocketStream, UNIXSocketStream):
         numbers = array.array(
             "i", [each if isinstance(each, int) else each.fileno() for each in fds]
         )
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
         first = _First(self._raw_socket, message, numbers)
@@ -93,11 +89,7 @@ class DirectUNIXStream(DirectSocketStream, UNIXSocketStream):
         """Wait for bytes and the file descriptors that were sent with them. A checkpoint."""
         _check_number("msglen", msglen, 0, "a non-negative")
         _check_number("maxfds", maxfds, 1, "a positive")
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         if self._receiving:
             raise BusyResourceError("reading from")
         take = partial(_take_with_descriptors, self._raw_socket, msglen, maxfds)
@@ -144,7 +136,7 @@ class DirectSeqpacketStream(DirectUNIXStream):
         elif self._closed or self._eof_sent:
             raise self._closed_error()
         else:
-            await current_task().give_way()
+            await current_task().ready_checkpoint()
 
     def _raise_for(self, exc: OSError) -> NoReturn:
         if exc.errno == errno.EMSGSIZE:
@@ -195,10 +187,7 @@ async def connect_unix(
     address = unix_address(path)
     _check_kind(kind)
     task = current_task()
-    if task.credit > 0:
-        task.credit -= 1
-    else:
-        await task.give_way()
+    await task.ready_checkpoint()
     sock = socket.socket(socket.AF_UNIX, kind)
     try:
         sock.setblocking(False)
@@ -237,10 +226,7 @@ async def create_unix_listener(
     address = unix_address(path)
     _check_kind(kind)
     task = current_task()
-    if task.credit > 0:
-        task.credit -= 1
-    else:
-        await task.give_way()
+    await task.ready_checkpoint()
     sock = socket.socket(socket.AF_UNIX, kind)
     file: SocketFile | None = None
     try:

@@ -64,16 +64,13 @@ class DirectUNIXDatagramSocket(DirectDatagramSocket[UNIXDatagramPacketType], UNI
             system's error is the cause
         """
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
         data, path = item
         sock = self._raw_socket
         try:
-            task.credit -= sock.sendto(data, path) // BYTES_PER_CREDIT
+            task.spend(sock.sendto(data, path) // BYTES_PER_CREDIT)
             return
         except BlockingIOError:
             pass
@@ -195,11 +192,7 @@ async def _create(
     address = unix_address(path if path is not None else "")
     if path is None and mode is not None:
         raise ValueError("local_mode is the mode of the file at local_path: give that too")
-    task = current_task()
-    if task.credit > 0:
-        task.credit -= 1
-    else:
-        await task.give_way()
+    await current_task().ready_checkpoint()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)

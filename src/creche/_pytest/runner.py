@@ -30,7 +30,8 @@ from .contexts import Mirror
 from .jobs import Job, JobCancelledError, gathered
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Kernel, Runner
+    from .._kernel.contract import Kernel
+    from .._kernel.running import Runner
 
 T = TypeVar("T")
 
@@ -175,7 +176,7 @@ class LoopRunner(JobRunner):
             self._wake = waiter.set_result
             assert self._loop is not None, "what is driven is there"
             self._loop.pause()
-            job = await task.park_shielded(waiter)
+            job = await waiter.wait()
 
 
 def named(

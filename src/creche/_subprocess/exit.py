@@ -91,12 +91,11 @@ class _WaitingThread:
                 return
             self._waiting[waiter] = task.kernel
         try:
-            await task.park(waiter)
-        except BaseException as exc:
-            if not task.granted(waiter, exc):
-                with self._lock:
-                    self._waiting.pop(waiter, None)
-                raise
+            await task.wait(waiter)
+        except BaseException:
+            with self._lock:
+                self._waiting.pop(waiter, None)
+            raise
 
     def _work(self) -> None:
         _wait_without_reaping(self._popen)

@@ -78,11 +78,7 @@ class PipeEnd:
         It is closed also if the caller is cancelled. A second call does nothing.
         """
         self.close()
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
 
     def _watched(self, task: Task) -> Watch:
         """Return the watch on the descriptor, for `task` to wait."""
@@ -124,10 +120,7 @@ class PipeReceiveStream(PipeEnd, ByteReceiveStream):
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._busy:
             raise BusyResourceError("reading from")
         data: bytes | None = None
@@ -178,10 +171,7 @@ class PipeSendStream(PipeEnd, ByteSendStream):
             cause
         """
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._busy:
             raise BusyResourceError("writing to")
         with memoryview(item) as lent, lent.cast("B") as view:

@@ -65,10 +65,7 @@ class ChildProcess(Process):
     async def wait(self) -> int:
         """Wait until the process has ended, and return its code. See `Process.wait`."""
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         return await self._exit.wait(task)
 
     async def aclose(self) -> None:

@@ -73,10 +73,7 @@ async def run_process(
             raise TypeError("input must be bytes, not str: encode it first, input.encode()")
         stdin = PIPE
     task = current_task()
-    if task.credit > 0:
-        task.credit -= 1
-    else:
-        await task.give_way()
+    await task.ready_checkpoint()
     async with start(command, (stdin, stdout, stderr), options) as process:
         output, errors = await _communicate(process, input, task.kernel)
         code = await process.wait()

@@ -1,17 +1,16 @@
-"""The synchronisation primitives: one file each, and one queue (`_sync/wait_queue.py`) below them all.
+"""The synchronisation primitives: one file each, over one queue (`_kernel/wait_queue.py`).
 
 What they have in common is told here once.
 
 The rules
 ---------
 * A primitive knows no loop until somebody waits: make it at module level, or outside any loop.
-* Every wait is a `park` on a waiter in a `WaitQueue`, and no primitive waits in any other way.
-* Who releases hands over: it picks the first live waiter, makes it the owner, and only then
-  wakes it. So while anybody waits nothing is free, nobody can step in front of the queue, and a
+* Every wait is a `WaitQueue.wait`, and no primitive waits in any other way.
+* A release hands over: it picks the first live waiter, makes it the owner, and only then wakes it. So while anybody waits nothing is free, nobody can step in front of the queue, and a
   cancel that comes after the hand-over changes nothing (the task is cancelled at its next
   checkpoint, as an owner that has to release).
 * A waiter that was cancelled is passed over, so no wake-up is lost, and FIFO order stays.
-* What did not have to wait pays one credit instead of giving way (see `_kernel/contract.py`).
+* What did not have to wait comes to a ready checkpoint (see `_kernel/contract.py`).
 """
 
 from .condition import Condition as Condition

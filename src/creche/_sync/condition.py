@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .. import _labels
 from .._kernel import current_task
+from .._kernel.wait_queue import WaitQueue
 from .lock import Lock, LockStatistics
-from .wait_queue import WaitQueue
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Task, Waiter
+    from .._kernel.contract import FirmWaiter, Task
 
 T = TypeVar("T")
 
@@ -99,21 +99,13 @@ class Condition:
         task = current_task()
         if not self._lock.held_by(task):
             raise _not_held()
-        if task.credit <= 0:  # cancelled, perhaps: then raise before the lock changes hands
-            await task.checkpoint_if_cancelled()
-        waiter = task.make_waiter()
-        self._queue.add(waiter, task)
+        await task.checkpoint_if_cancelled()  # Before the lock changes hands.
         self._lock.release()
-        turn: Waiter | None = None
+        turn: FirmWaiter | None = None
         try:
-            turn = await task.park(waiter)
-        except BaseException as exc:
-            if not task.granted(waiter, exc):
-                self._queue.discard(waiter)
-                raise
-            turn = waiter.result()
+            turn = await self._queue.wait(task, task)
         finally:
-            await task.park_shielded(turn or self._lock.queue_up(task))
+            await (turn or self._lock.queue_up(task)).wait()
 
     async def wait_for(self, predicate: Callable[[], T]) -> T:
         """Wait until `predicate()` is true, asking now and after each notification.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .. import _labels
 from .._kernel import current_task
-from .wait_queue import WaitQueue
+from .._kernel.wait_queue import WaitQueue
 
 
 class EventStatistics(NamedTuple):
@@ -57,11 +57,12 @@ class Event:
         """Wait until the flag is set; return soon if it is. A checkpoint."""
         task = current_task()
         if self._set:
-            if task.credit > 0:
+            if task.credit > 0:  # Inlined: `event` in benchmarks.
                 task.credit -= 1
             else:
-                await task.give_way()
+                await task.ready_checkpoint()
             return
+        # As `WaitQueue.wait`. Inlined: `memory` in benchmarks.
         waiter = task.make_waiter()
         self._queue.add(waiter, None)
         try:

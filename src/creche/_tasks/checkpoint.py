@@ -10,11 +10,7 @@ from .._kernel import current_task
 
 async def ready_checkpoint() -> None:
     """Do what every operation does that need not wait: raise if cancelled, give way if it is time."""
-    task = current_task()
-    if task.credit > 0:
-        task.credit -= 1
-    else:
-        await task.give_way()
+    await current_task().ready_checkpoint()
 
 
 async def checkpoint() -> None:

@@ -17,6 +17,7 @@ cancelled scope around it will take it out again.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from math import inf
 from sys import _getframe  # nothing public gives frames
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
@@ -123,7 +124,7 @@ class TaskGroup:
         self, host: Task, body: BaseException | None, stopped: BaseException | None
     ) -> bool:
         """Raise what has to leave the group; return whether the body's exception ends here."""
-        enclosed = host.in_cancelled_scope()
+        enclosed = host.effective_deadline() == -inf
         errors = self._errors
         if errors and self.cancel_scope.cancelled and not enclosed:
             errors = self._without_cancellations(host, errors)
@@ -273,7 +274,7 @@ class TaskGroup:
             self._start_interrupted(handle, exc)
             # As in Trio: where the child returned nobody was interrupted, so that it is its return
             # that counts, and the cancellation comes at the next checkpoint.
-            if handle._state is not FINISHED or not current_task().in_cancelled_scope():
+            if handle._state is not FINISHED or current_task().effective_deadline() > -inf:
                 raise
         finally:
             coro = None

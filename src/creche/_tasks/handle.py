@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .._exceptions import TaskCancelled, TaskFailed, TaskNotFinished
 from .._kernel import current_task
+from .._kernel.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Nursery, Waiter
+    from .._kernel.contract import Nursery
     from .scope import CancelScope
 
 T_co = TypeVar("T_co", covariant=True)
@@ -66,7 +67,7 @@ class TaskHandle(Generic[T_co]):
         "_scope",
         "_starting",
         "_state",
-        "_waiters",
+        "_queue",
         "key",
     )
 
@@ -87,7 +88,7 @@ class TaskHandle(Generic[T_co]):
         self._nursery: Nursery | None = None
         self._starting: Any = None
         self._outcome: Any = None
-        self._waiters: list[Waiter] | None = None
+        self._queue: WaitQueue[None] | None = None
 
     @property
     def status(self) -> _Status:
@@ -160,22 +161,12 @@ class TaskHandle(Generic[T_co]):
     async def wait(self) -> None:
         """Wait until the task has ended, however it ended. A checkpoint."""
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         if self._state is PENDING or self._state is CANCELLING:
-            waiter = task.make_waiter()
-            waiters = self._waiters
-            if waiters is None:
-                waiters = self._waiters = []
-            waiters.append(waiter)
-            try:
-                await task.park(waiter)
-            except BaseException as exc:
-                if not task.granted(waiter, exc):
-                    waiters.remove(waiter)
-                    raise
+            queue = self._queue
+            if queue is None:
+                queue = self._queue = WaitQueue()
+            await queue.wait(task, None)
 
     def __await__(self) -> Generator[Any, Any, T_co]:
         yield from self.wait().__await__()
@@ -188,11 +179,10 @@ class TaskHandle(Generic[T_co]):
         """Note how the task ended, and wake whoever waits for that."""
         self._state = state
         self._outcome = outcome
-        waiters, self._waiters = self._waiters, None
-        if waiters is not None:
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            for waiter, _ in queue:
+                waiter.set_result(None)
 
     def _failure(self) -> BaseException:
         """Return what the task raised; only of one that failed or was cancelled."""

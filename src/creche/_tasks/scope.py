@@ -88,7 +88,7 @@ class CancelScope(Scope):
             self.cancelled = True
             self.reason = reason
             if self.host is not None:
-                self.host.kernel.cancel_scope(self)
+                self.host.kernel.update_scope(self)
 
     @property
     def deadline(self) -> float:
@@ -99,9 +99,10 @@ class CancelScope(Scope):
     def deadline(self, value: float) -> None:
         if value != value:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
+        called = self.cancel_called  # The old deadline may have passed.
         self.deadline_ = float(value)
-        if self.host is not None and not self.cancelled:
-            self.host.kernel.rearm_scope(self)
+        if self.host is not None and not called:
+            self.host.kernel.update_scope(self)
 
     @property
     def shield(self) -> bool:
@@ -113,13 +114,19 @@ class CancelScope(Scope):
         if self.shield_ != value:
             self.shield_ = value
             if self.host is not None:
-                self.host.kernel.rearm_scope(self)
+                self.host.kernel.update_scope(self)
 
     @property
     def cancel_called(self) -> bool:
         """Whether the scope was cancelled, or its deadline has passed while it was active."""
-        if not self.cancelled and self.host is not None and self.deadline_ != inf:
-            return self.host.kernel.scope_cancel_called(self)
+        host = self.host
+        if (
+            not self.cancelled
+            and host is not None
+            and self.deadline_ != inf
+            and self.deadline_ <= host.kernel.now()
+        ):
+            host.kernel.update_scope(self)
         return self.cancelled
 
     @property

@@ -25,14 +25,14 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from .._kernel import current_kernel, current_task
 from .._sync.limiter import CapacityLimiter
 from .pool import Pool
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Kernel, Task
+    from .._kernel.contract import FirmWaiter, Kernel, Task
     from .._tasks.group import TaskGroup
     from .loop_calls import LoopCall
 
@@ -176,7 +176,8 @@ async def run_sync(
     if abandon_on_cancel:
         await _wait_or_leave(call, workers.pool.withdraw)
     else:
-        first = await task.park_shielded(call.waiter)
+        firm = cast("FirmWaiter", call.waiter)
+        first = await firm.wait()
         if first is not None:
             from .loop_calls import receive
 
@@ -197,16 +198,14 @@ def _warn_of_cancellable() -> None:
 
 
 async def _wait_or_leave(call: Call, withdraw: Callable[[Call], bool]) -> None:
-    task, waiter = call.task, call.waiter
     try:
-        await task.park(waiter)
-    except BaseException as exc:
-        if not task.granted(waiter, exc):
-            if call.loop_call is not None:
-                call.loop_call.cancel()
-            if withdraw(call):
-                call.limiter.release_on_behalf_of(call)
-            raise
+        await call.task.wait(call.waiter)
+    except BaseException:
+        if call.loop_call is not None:
+            call.loop_call.cancel()
+        if withdraw(call):
+            call.limiter.release_on_behalf_of(call)
+        raise
 
 
 def current_default_thread_limiter() -> CapacityLimiter:

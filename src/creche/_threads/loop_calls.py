@@ -229,7 +229,7 @@ async def receive(call: Call, first: tuple[LoopCall, Context]) -> None:
         waiter = call.waiter = task.make_firm_waiter(group.cancel_scope.cancel)
         loop_call, context = first
         context.run(_spawn, loop_call, group)
-        await task.park_shielded(waiter)
+        await waiter.wait()
         call.group = None
 
 

@@ -184,20 +184,16 @@ class BlockingPortal:
         :raises RuntimeError: the portal is not running, or this is the thread of its event loop
         """
         task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await task.ready_checkpoint()
         cross_call = CrossLoopCall(self.kernel, func, args, task)
         self._send(cross_call)
         try:
-            await task.park(cross_call.waiter)
-        except BaseException as exc:
-            if not task.granted(cross_call.waiter, exc):
-                cross_call.cancel_from_outside()
-                if not abandon_on_cancel:
-                    await _see_off(cross_call, task)
-                raise
+            await task.wait(cross_call.waiter)
+        except BaseException:
+            cross_call.cancel_from_outside()
+            if not abandon_on_cancel:
+                await _see_off(cross_call, task)
+            raise
         return cross_call.outcome()
 
     @overload
@@ -289,8 +285,8 @@ class BlockingPortal:
 async def _see_off(cross_call: CrossLoopCall, task: Task) -> None:
     """Wait for what was cancelled, and raise what its clean-up raised."""
     if not cross_call.delivered:
-        cross_call.waiter = task.make_firm_waiter()
-        await task.park_shielded(cross_call.waiter)
+        cross_call.waiter = waiter = task.make_firm_waiter()
+        await waiter.wait()
     if cross_call.error is not None and not isinstance(cross_call.error, CancelledError):
         cross_call.outcome()
 

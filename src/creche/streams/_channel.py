@@ -27,8 +27,8 @@ from collections import deque
 from typing import Any, Final, NamedTuple
 
 from .._exceptions import BrokenResourceError, ClosedResourceError, EndOfStream
+from .._kernel.wait_queue import WaitQueue
 from .._labels import Place
-from .._sync.wait_queue import WaitQueue
 
 NOTHING: Final = object()
 """What `Channel.take` returns when there is no item yet."""

@@ -84,11 +84,7 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
         """
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         self._check()
         taken = self.take_some(max_bytes)
         if taken:
@@ -111,11 +107,7 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
         :raises ClosedResourceError: this stream was closed
         :raises BusyResourceError: another task is receiving from it
         """
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         start = self._start
         end = start + nbytes
         if start < end <= self._end:
@@ -136,11 +128,7 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
         :raises ClosedResourceError: this stream was closed
         :raises BusyResourceError: another task is receiving from it
         """
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         if max_bytes > 0 and delimiter:
             start = self._start
             at = self._data.find(delimiter, start, start + max_bytes)

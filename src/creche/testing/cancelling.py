@@ -185,7 +185,8 @@ class _Stepped:
         resume: Callable[[Any], Any] = self._coro.send
         value: Any = None
         while True:
-            current_task().use_up()
+            task = current_task()
+            task.kernel.test_probe.use_up(task)
             try:
                 wanted = resume(value)
             except StopIteration as stop:

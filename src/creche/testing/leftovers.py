@@ -78,7 +78,7 @@ def open_descriptors() -> set[str]:
 
     Without those that the kernel keeps for itself, which may be opened at any time.
     """
-    own = {str(fd) for fd in current_kernel().own_descriptors()}
+    own = {str(fd) for fd in current_kernel().test_probe.own_descriptors()}
     folder = next((place for place in ("/proc/self/fd", "/dev/fd") if os.path.isdir(place)), None)
     found = set[str]()
     for number in set(os.listdir(folder)) - own if folder is not None else ():

@@ -1,7 +1,7 @@
 """`assert_checkpoints`, `assert_no_checkpoints`: is this block a checkpoint?
 
 Owns the question. What a checkpoint is on a loop, and how it is seen, is the kernel's business
-(`Task.probe`).
+(`TestProbe`).
 
 A checkpoint has two halves: the task asks whether it is cancelled, and it lets others run. An
 operation that does not have to wait pays for the second half out of its budget: it counts as whole.
@@ -31,7 +31,8 @@ def assert_checkpoints() -> Generator[None]:
     :raises AssertionError: the block was left without an exception and without a checkpoint
     :raises NoEventLoopError: no task runs in this thread
     """
-    probe = current_task().probe()
+    task = current_task()
+    probe = task.kernel.test_probe.watch(task)
     try:
         yield
     except BaseException:
@@ -55,7 +56,8 @@ def assert_no_checkpoints() -> Generator[None]:
     :raises AssertionError: the block came to a checkpoint
     :raises NoEventLoopError: no task runs in this thread
     """
-    probe = current_task().probe()
+    task = current_task()
+    probe = task.kernel.test_probe.watch(task)
     try:
         yield
     finally:

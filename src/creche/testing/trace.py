@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MOST = 60
 """Lines that are shown: of a longer run the last ones, where it went wrong."""
 
-_GIVING_WAY = frozenset(("checkpoint", "cancel_shielded_checkpoint", "give_way"))
+_GIVING_WAY = frozenset(("checkpoint", "cancel_shielded_checkpoint", "ready_checkpoint"))
 """What a library calls the functions that only let others run."""
 
 

@@ -16,9 +16,8 @@ import asyncio
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from ..contract import BUDGET
 from .delivery import Delivery
-from .probe import note, watched
+from .probe import note, refill
 from .reach import absorb, canceller, members, message
 
 if TYPE_CHECKING:
@@ -87,16 +86,14 @@ def interrupt(task: AnyTask, waiter: asyncio.Future[Any] | None) -> Generator[An
         if deferred is not None:
             if waiter is not None:
                 waiter.cancel()
-            if watched:
-                note(task)
+            note(task)
             yield from _raise_native(task, *deferred)
     scope = canceller(task.scope)
     if scope is None:
         return
     if waiter is not None:
         waiter.cancel()
-    if watched:
-        note(task)
+    note(task)
     delivery = Delivery.of(task)
     delivery.refusals += 1
     if delivery.stubborn:
@@ -137,5 +134,5 @@ def leave(scope: Scope, task: AnyTask, exc: BaseException | None) -> BaseExcepti
         if native and exc is not None:
             delivery.deferred = None  # It is on its way, in `exc`.
     if outside is None and not native and (delivery is None or delivery.deferred is None):
-        task.credit = BUDGET
+        refill(task)
     return exc if native else absorb(scope, exc)

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from types import coroutine
 from typing import Any
 
-from ..contract import TaskRecord
+from ..inspection import TaskRecord
 from .reach import canceller
 from .tasks import state_of
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..._exceptions import RunFinishedError
-from ..contract import TaskRecord
 from ..exits import Exits
+from ..inspection import TaskRecord
 from ..scope import Scope
 from . import cancellation, introspection
 from .nursery import Nursery
+from .probe import TestProbe
 from .readiness import Readiness, Watch
 from .signal_wakeup import SignalWakeup
 from .tasks import new_task, task_here
@@ -38,6 +39,7 @@ class AsyncioKernel:
         self.run_vars: dict[Any, Any] = {}
         self.exits = Exits()
         self._threadsafe_calls = ThreadsafeCalls(loop, self.exits)
+        self.test_probe = TestProbe(self._threadsafe_calls)
         self._detached: set[Task] = set()
         self.timers = Timers(self, loop)
         self._readiness: Readiness | None = None
@@ -75,11 +77,10 @@ class AsyncioKernel:
             waiter = task.make_waiter()
             entry = self.timers.add(deadline, waiter)
             try:
-                await task.park(waiter)
-            except BaseException as exc:
-                if not task.granted(waiter, exc):
-                    self.timers.drop(entry)
-                    raise
+                await task.wait(waiter)
+            except BaseException:
+                self.timers.drop(entry)
+                raise
 
     # The tasks are of this kernel, and the contract cannot say so: `Any`.
 
@@ -106,9 +107,6 @@ class AsyncioKernel:
             return cancellation.leave(scope, task, exc)
         return exc
 
-    def cancel_scope(self, scope: Scope) -> None:
-        cancellation.spread(scope)
-
     def cancel(self, scope: Scope) -> None:
         """Cancel a scope that may be cancelled already."""
         if not scope.cancelled:
@@ -122,22 +120,17 @@ class AsyncioKernel:
             scope.reason = scope.reason or "deadline exceeded"
             self.cancel(scope)
 
-    def rearm_scope(self, scope: Scope) -> None:
+    def update_scope(self, scope: Scope) -> None:
         if scope.native is not None:
             self.timers.drop(scope.native)
             scope.native = None
         if not scope.cancelled and scope.deadline_ != inf:
             if scope.deadline_ <= self.now():
                 self.expire(scope)
-            else:
-                scope.native = self.timers.add(scope.deadline_, scope)
-        if not scope.shield_:
+                return
+            scope.native = self.timers.add(scope.deadline_, scope)
+        if scope.cancelled or not scope.shield_:
             cancellation.spread(scope)
-
-    def scope_cancel_called(self, scope: Scope) -> bool:
-        if not scope.cancelled and scope.deadline_ <= self.now():
-            self.expire(scope)
-        return scope.cancelled
 
     def open_nursery(self, scope: Scope, task: Any) -> Nursery:
         self.enter_scope(scope, task)
@@ -176,9 +169,6 @@ class AsyncioKernel:
             if self.loop.is_closed():
                 raise RunFinishedError from None
             raise
-
-    def own_descriptors(self) -> Collection[int]:
-        return self._threadsafe_calls.descriptors()
 
     def wake_on_signals(self) -> Callable[[], None]:
         if self._signal_wakeup is None:

@@ -95,9 +95,9 @@ class Nursery:
             if task.nursery is room and not room.empty:
                 room.given_up = True
                 self.cancel_child(task, "the caller of start() was cancelled")
-                room.waiter = caller.make_waiter()
+                waiter = room.waiter = caller.make_firm_waiter()
                 # A generator, whatever `types.coroutine` makes of its type.
-                yield from caller.park_shielded(room.waiter)  # pyright: ignore[reportGeneralTypeIssues]
+                yield from waiter.wait()  # pyright: ignore[reportGeneralTypeIssues]
             raise
         finally:
             move.move = None

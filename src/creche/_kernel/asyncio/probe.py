@@ -5,7 +5,8 @@ empty dictionary where a cancellation is raised.
 
 What is a checkpoint is seen in three ways:
 
-* An operation that need not wait pays with credit: the task's is a `Figure` meanwhile.
+* The credit of a task that is watched stays 0, so a ready operation asks the task (`ready_checkpoint`). The
+  first of its probes keeps the credit meanwhile.
 * A task that waits lets the loop run: a callback of ours comes before its next step, for the loop
   keeps the order of callbacks. In a shielded wait that is half a checkpoint, so we look again after it.
 * A cancelled operation raises: `cancellation.py` makes a note of that.
@@ -14,13 +15,16 @@ What is a checkpoint is seen in three ways:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from ..contract import BUDGET, CheckpointsSeen
-from ..probing import Figure
+from ..contract import BUDGET
+from ..probing import CheckpointsSeen
+from .reach import canceller
 
 if TYPE_CHECKING:
     from .tasks import Verbs as AnyTask
+    from .threadsafe_calls import ThreadsafeCalls
 
 watched: dict[AnyTask, list[Probe]] = {}
 """The tasks that are watched, each by the probes that were made last first."""
@@ -33,17 +37,28 @@ def note(task: AnyTask, *, scheduled: bool = True) -> None:
         probe.scheduled = probe.scheduled or scheduled
 
 
+def refill(task: AnyTask) -> None:
+    """Fill the budget of a task that is not cancelled."""
+    if task in watched:
+        watched[task][0].credit = BUDGET
+        task.credit = 0
+    else:
+        task.credit = BUDGET
+
+
 class Probe:
     """The contract's `Probe`: `watching -> ended`, in the task that it was made in."""
 
     def __init__(self, task: AnyTask) -> None:
         self.asked = self.scheduled = False
+        self.credit = task.credit
         self._task = task
-        self._before = task.credit
-        self._figure = task.credit = Figure.of(task.credit, lambda: note(task))
         self._waiter: asyncio.Future[Any] | None = None
         self._look_next = task.kernel.loop.call_soon(self._look)
-        watched.setdefault(task, []).append(self)
+        if task not in watched:
+            watched[task] = []
+            task.credit = 0
+        watched[task].append(self)
 
     def end(self) -> CheckpointsSeen:
         task = self._task
@@ -53,12 +68,10 @@ class Probe:
         watched[task].remove(self)
         if not watched[task]:
             del watched[task]
-        if task.credit is self._figure:
-            task.credit = self._before
-        elif task.credit not in (0, BUDGET):
-            # A cancelled scope was entered and left, which fills the credit up, and then an
-            # operation spent of it.
-            self.asked = self.scheduled = True
+            delivery = task.delivery
+            cancelled = canceller(task.scope) is not None
+            if not cancelled and (delivery is None or delivery.deferred is None):
+                task.credit += self.credit
         return CheckpointsSeen(self.asked or self.scheduled, self.asked and self.scheduled)
 
     def _look(self, _: object = None) -> None:
@@ -73,3 +86,23 @@ class Probe:
         else:
             self._waiter = waiter
             waiter.add_done_callback(self._look)
+
+
+class TestProbe:
+    """The contract's `TestProbe`."""
+
+    def __init__(self, threadsafe_calls: ThreadsafeCalls) -> None:
+        self._threadsafe_calls = threadsafe_calls
+
+    # The task is of this kernel, and the contract cannot say so: `Any`.
+
+    def watch(self, task: Any) -> Probe:
+        return Probe(task)
+
+    def use_up(self, task: Any) -> None:
+        task.credit = min(task.credit, 0)
+        if task in watched:
+            watched[task][0].credit = 0
+
+    def own_descriptors(self) -> Collection[int]:
+        return self._threadsafe_calls.descriptors()

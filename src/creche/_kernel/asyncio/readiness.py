@@ -201,10 +201,7 @@ class Readiness:
         self._waiting[key] = waiter
         try:
             add(fd, _grant, waiter)
-            await task.park(waiter)
-        except BaseException as exc:
-            if not task.granted(waiter, exc):
-                raise
+            await task.wait(waiter)
         finally:
             if self._waiting.get(key) is waiter:
                 del self._waiting[key]

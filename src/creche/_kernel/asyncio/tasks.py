@@ -4,8 +4,8 @@
 A task that somebody else made is `foreign`: its state lives in a `ForeignTask` beside it, found
 by the task's identity, and it counts as outside every scope that it did not enter itself.
 
-What may suspend here: what `park` returns, `park_shielded` and the checkpoints. They are the loop's
-own future or generator-based coroutines, for each frame less in a wait is time and memory. `delivery` is None until the
+What may suspend here: the waits and the checkpoints. They are the loop's own future or
+generator-based coroutines, for each frame less in a wait is time and memory. `delivery` is None until the
 first cancellation; what happens then is in `cancellation.py`.
 """
 
@@ -18,10 +18,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..contract import BUDGET, TaskRecord
+from ..contract import BUDGET
+from ..inspection import TaskRecord
 from .cancellation import interrupt
 from .delivery import Delivery
-from .probe import Probe, note, watched
+from .probe import note, refill, watched
 from .reach import canceller, message
 
 if TYPE_CHECKING:
@@ -48,6 +49,17 @@ if TYPE_CHECKING:
     NativeTask: TypeAlias = asyncio.Task[None]
 else:
     NativeTask = asyncio.Task
+
+
+@coroutine
+def _nothing() -> Generator[Any, Any, None]:
+    return
+    yield
+
+
+NOTHING: Awaitable[None] = _nothing()
+"""What there is to await where there is nothing to do. It has ended, and so ends at once each time."""
+next(NOTHING, None)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # a generator too
 
 
 class Verbs:
@@ -77,6 +89,16 @@ class Verbs:
 
     # The waiters that come back are futures of this loop, and the contract cannot say so: `Any`.
 
+    @coroutine
+    def wait(self, waiter: Any, /) -> Generator[Any, Any, Any]:
+        parked: Any = self.park(waiter)  # A future or a generator.
+        try:
+            return (yield from parked)  # pyright: ignore[reportUnknownVariableType]
+        except BaseException as exc:
+            if not self.granted(waiter, exc):
+                raise
+            return waiter.result()
+
     def park(self, waiter: Any, /) -> Awaitable[Any]:
         if self.credit > 0:
             # Before the wait: a cancel that comes with the grant sets it back to nothing.
@@ -88,7 +110,7 @@ class Verbs:
     @coroutine
     def _park_if_not_cancelled(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
         yield from interrupt(self, waiter)
-        self.credit = BUDGET
+        refill(self)
         return (yield from waiter)
 
     def granted(self, waiter: Any, exc: BaseException, /) -> bool:
@@ -102,9 +124,10 @@ class Verbs:
         waiter.result()  # What it failed with says more than a cancellation.
         return True
 
-    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> Future[Any]:
+    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> FirmFuture:
         waiter = FirmFuture(loop=self.kernel.loop)
         waiter.heard = heard
+        waiter.task = self
         return waiter
 
     def check_parked(self, waiter: Any, /) -> None:
@@ -117,32 +140,6 @@ class Verbs:
             if getattr(self.native, "_must_cancel", False):
                 raise CancelledError
 
-    @coroutine
-    def park_shielded(self, waiter: Any, /) -> Generator[Any, Any, Any]:
-        self.shield_depth += 1
-        try:
-            if type(waiter) is FirmFuture:
-                try:
-                    yield from waiter
-                except CancelledError as exc:  # A native cancel, thrown at the end of the wait.
-                    Delivery.of(self).defer(exc.args, counted=True)
-            while not waiter.done():
-                # A native cancel would cancel what we await, so that is not the waiter itself.
-                step: Future[None] = self.make_waiter()
-                relay = _Relay(step)
-                waiter.add_done_callback(relay)
-                try:
-                    yield from step
-                except CancelledError as exc:
-                    Delivery.of(self).defer(exc.args, counted=True)
-                finally:
-                    waiter.remove_done_callback(relay)
-        finally:
-            self.shield_depth -= 1
-            if self.credit < 1:
-                self.shield_ended()
-        return waiter.result()
-
     def shield_ended(self) -> None:
         """A shielded wait has ended: what was cancelled meanwhile comes now."""
         if self.shield_depth == 0 and (
@@ -154,19 +151,39 @@ class Verbs:
     def checkpoint(self) -> Generator[Any, Any, None]:
         if self.credit < 1:
             yield from interrupt(self, None)
-        self.credit = BUDGET
+            refill(self)
+        else:
+            self.credit = BUDGET
         yield
         if self.credit < 1:
             yield from interrupt(self, None)
 
-    give_way = checkpoint
+    def ready_checkpoint(self, cost: int = 1, /) -> Awaitable[None]:
+        if self.credit > 0:
+            self.credit -= cost
+            return NOTHING
+        return self._ready_in_probe(cost) if self in watched else self.checkpoint()
 
     @coroutine
-    def checkpoint_if_cancelled(self) -> Generator[Any, Any, None]:
-        if self.credit < 1:
+    def _ready_in_probe(self, cost: int) -> Generator[Any, Any, None]:
+        keeper = watched[self][0]
+        if keeper.credit + self.credit > 0:
             yield from interrupt(self, None)
-        if watched:
-            note(self, scheduled=False)
+            note(self)
+            keeper.credit -= cost
+        else:
+            yield from self.checkpoint()  # pyright: ignore[reportGeneralTypeIssues]  # a generator
+
+    def spend(self, cost: int, /) -> None:
+        self.credit -= cost
+
+    def checkpoint_if_cancelled(self) -> Awaitable[None]:
+        return NOTHING if self.credit > 0 else self._checkpoint_if_cancelled()
+
+    @coroutine
+    def _checkpoint_if_cancelled(self) -> Generator[Any, Any, None]:
+        yield from interrupt(self, None)
+        note(self, scheduled=False)
 
     @coroutine
     def cancel_shielded_checkpoint(self) -> Generator[Any, Any, None]:
@@ -179,15 +196,6 @@ class Verbs:
             self.shield_depth -= 1
             if self.credit < 1:
                 self.shield_ended()
-
-    def use_up(self) -> None:
-        self.credit = min(self.credit, 0)
-
-    def probe(self) -> Probe:
-        return Probe(self)
-
-    def in_cancelled_scope(self) -> bool:
-        return canceller(self.scope) is not None
 
     def effective_deadline(self) -> float:
         deadline = float("inf")
@@ -215,27 +223,31 @@ class FirmFuture(AnyFuture):
     (`to-thread` in benchmarks).
     """
 
-    __slots__ = ("heard",)
+    __slots__ = ("heard", "task")
 
     heard: Callable[[], object] | None
+    task: Verbs
 
     def cancel(self, msg: Any = None) -> bool:
         if self.heard is not None and not self.done():
             self.heard()
         return False
 
-
-class _Relay:
-    """Passes the end of one future on to another that nobody else holds."""
-
-    __slots__ = ("_to",)
-
-    def __init__(self, to: Future[None]) -> None:
-        self._to = to
-
-    def __call__(self, _: object) -> None:
-        if not self._to.done():
-            self._to.set_result(None)
+    @coroutine
+    def wait(self) -> Generator[Any, Any, Any]:
+        task = self.task
+        task.shield_depth += 1
+        try:
+            while not self.done():
+                try:
+                    yield from self
+                except CancelledError as exc:  # A native cancel, thrown at the end of the wait.
+                    Delivery.of(task).defer(exc.args, counted=True)
+        finally:
+            task.shield_depth -= 1
+            if task.credit < 1:
+                task.shield_ended()
+        return self.result()
 
 
 class Task(Verbs, NativeTask):

@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from ..contract import TaskRecord
+from ..inspection import TaskRecord
 
 
 def record(task: trio.lowlevel.Task) -> TaskRecord:

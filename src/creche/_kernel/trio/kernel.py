@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,12 @@ import trio
 import trio.testing
 
 from ..._exceptions import RunFinishedError
-from ..contract import TaskRecord
 from ..exits import Exits
+from ..inspection import TaskRecord
 from ..scope import Scope
 from . import introspection, private, readiness, scopes
 from .nursery import Nursery
+from .probe import TestProbe
 from .tasks import task_here
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class TrioKernel:
         self._token = trio.lowlevel.current_trio_token()
         self.token: Any = self._token
         self.run_vars: dict[Any, Any] = {}
+        self.test_probe = TestProbe()
         self._exits = Exits()
         self._detached: set[trio.lowlevel.Task] = set()
         self.now: Callable[[], float] = trio.current_time
@@ -70,15 +72,8 @@ class TrioKernel:
     ) -> BaseException | None:
         return scopes.leave(scope, task, exc)
 
-    def cancel_scope(self, scope: Scope) -> None:
-        scope.native.cancel(scope.reason)
-
-    def rearm_scope(self, scope: Scope) -> None:
-        scopes.rearm(scope)
-
-    def scope_cancel_called(self, scope: Scope) -> bool:
-        called: bool = scope.native.cancel_called
-        return called
+    def update_scope(self, scope: Scope) -> None:
+        scopes.update(scope)
 
     def open_nursery(self, scope: Scope, task: Any) -> Nursery:
         return Nursery(self, scope, task)
@@ -110,9 +105,6 @@ class TrioKernel:
             self._token.run_sync_soon(run, func, *args)
         except trio.RunFinishedError:
             raise RunFinishedError from None
-
-    def own_descriptors(self) -> Collection[int]:
-        return ()
 
     def wake_on_signals(self) -> Callable[[], None]:
         return _nothing  # Trio does, for all of a run in the main thread

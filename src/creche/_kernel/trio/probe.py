@@ -1,18 +1,18 @@
 """Watching the running task for checkpoints, on Trio.
 
-Trio tells itself whether there was a checkpoint of its own. One of ours that did not wait is to
-Trio only a look at the cancellation; it spends budget, which is a `Figure` meanwhile.
+Trio tells itself whether there was a checkpoint of its own. A ready checkpoint of ours is to Trio only
+a look at the cancellation, so the task's probe is told of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio.testing
 
-from ..contract import CheckpointsSeen
-from ..probing import Figure
+from ..probing import CheckpointsSeen
 
 if TYPE_CHECKING:
     from .tasks import Task
@@ -23,25 +23,39 @@ class Probe:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._paid = False
-        self._before = task.budget
-        self._figure = task.budget = Figure.of(task.budget, self._pay)
+        self._ready = False
+        self._outer, task.probe = task.probe, self
         self._none = trio.testing.assert_no_checkpoints()
         self._some = trio.testing.assert_checkpoints()
         self._none.__enter__()
         self._some.__enter__()
 
+    def note(self) -> None:
+        """Hear that the task has come to a ready checkpoint."""
+        self._ready = True
+        if self._outer is not None:
+            self._outer.note()
+
     def end(self) -> CheckpointsSeen:
-        if self._task.budget is self._figure:
-            self._task.budget = self._before
+        self._task.probe = self._outer
         full = _holds(self._some)
         nothing = _holds(self._none)
-        return CheckpointsSeen(self._paid or not nothing, self._paid or full)
+        return CheckpointsSeen(self._ready or not nothing, self._ready or full)
 
-    def _pay(self) -> None:
-        self._paid = True
-        if isinstance(self._before, Figure):
-            self._before.paid()
+
+class TestProbe:
+    """The contract's `TestProbe`."""
+
+    # The task is of this kernel, and the contract cannot say so: `Any`.
+
+    def watch(self, task: Any) -> Probe:
+        return Probe(task)
+
+    def use_up(self, task: Any) -> None:
+        task.budget = min(task.budget, 0)
+
+    def own_descriptors(self) -> Collection[int]:
+        return ()
 
 
 def _holds(assertion: AbstractContextManager[None]) -> bool:

@@ -63,6 +63,14 @@ def settle(scope: Scope) -> None:
     scope.caught = scope.caught or native.cancelled_caught
 
 
-def rearm(scope: Scope) -> None:
-    scope.native.deadline = scope.deadline_
-    scope.native.shield = scope.shield_
+def update(scope: Scope) -> None:
+    """Tell Trio what has changed in a scope. Its setters are slow, also when nothing has."""
+    native = scope.native
+    if native.deadline != scope.deadline_:
+        native.deadline = scope.deadline_
+    if native.shield != scope.shield_:
+        native.shield = scope.shield_
+    if scope.cancelled:
+        native.cancel(scope.reason)
+    elif native.cancel_called:  # Trio has looked at the clock.
+        scope.cancelled = True

@@ -2,26 +2,26 @@
 
 Trio tasks have no room for us, so the state is found by the task's identity, and made when a task
 first uses Creche. Trio tells nobody when a task is cancelled, so `credit` stays 0 and every
-operation goes through `give_way`, which asks Trio and keeps the budget itself.
+operation goes through `ready_checkpoint`, which asks Trio and keeps the budget itself.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Awaitable, Callable
-from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import outcome
 import trio
 
-from ..contract import BUDGET, TaskRecord
+from ..contract import BUDGET
+from ..inspection import TaskRecord
 from .introspection import record
 
 if TYPE_CHECKING:
-    from ..contract import Probe
     from ..scope import Scope
     from .kernel import TrioKernel
+    from .probe import Probe
 
 _reschedule = trio.lowlevel.reschedule
 _park = trio.lowlevel.wait_task_rescheduled
@@ -60,12 +60,6 @@ class Waiter:
         self._parked = True
         return await _park(self._abort)
 
-    async def wait_firmly(self) -> Any:
-        if self._outcome is not None:
-            return self._outcome.unwrap()
-        self._parked = True
-        return await _park(self._hold_back)
-
     def _finish(self, result: outcome.Outcome[Any]) -> None:
         if self._done:
             raise RuntimeError(f"{self!r} is done already: ask done() before waking a task")
@@ -82,7 +76,13 @@ class Waiter:
         self.raise_cancel = raise_cancel
         return trio.lowlevel.Abort.SUCCEEDED
 
-    def _hold_back(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+
+class FirmWaiter(Waiter):
+    """A waiter that Trio's cancellation does not end."""
+
+    __slots__ = ()
+
+    def _abort(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
         self.raise_cancel = raise_cancel
         return trio.lowlevel.Abort.FAILED  # Trio raises at the next checkpoint instead.
 
@@ -90,7 +90,7 @@ class Waiter:
 class Task:
     """The kernel's state for one Trio task: the contract's `Task`."""
 
-    __slots__ = ("__weakref__", "budget", "_native", "credit", "kernel", "scope", "stack")
+    __slots__ = ("__weakref__", "budget", "_native", "credit", "kernel", "probe", "scope", "stack")
 
     def __init__(self, native: trio.lowlevel.Task, kernel: TrioKernel) -> None:
         key = id(native)
@@ -100,6 +100,7 @@ class Task:
         self.kernel = kernel
         self.scope: Scope | None = None
         self.credit = 0
+        self.probe: Probe | None = None
         self.stack: list[Scope] = []
         """Scopes whose Trio scope is entered, innermost last; more than the chain has after a
         scope was left in the wrong place."""
@@ -115,31 +116,36 @@ class Task:
 
     # The waiters that come back are those made above, and the contract cannot say so: `Any`.
 
-    def park(self, waiter: Any, /) -> Awaitable[Any]:
+    def wait(self, waiter: Any, /) -> Awaitable[Any]:
         self.budget = BUDGET
         waiting: Awaitable[Any] = waiter.wait()
         return waiting
 
+    park = wait
+
     def granted(self, waiter: Any, exc: BaseException, /) -> bool:
         return False  # Trio cancels no task that it has rescheduled.
 
-    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> Waiter:
-        return self.make_waiter()  # Trio cancels by scopes only.
-
-    async def park_shielded(self, waiter: Any, /) -> Any:
-        return await waiter.wait_firmly()
+    def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> FirmWaiter:
+        native = self._native()  # Trio cancels by scopes only, so `heard` is never called.
+        assert native is not None, "a task that waits is alive"
+        return FirmWaiter(native)
 
     def check_parked(self, waiter: Any, /) -> None:
         if waiter.raise_cancel is not None:
             waiter.raise_cancel()
 
-    async def give_way(self) -> None:
-        self.budget -= 1
-        if self.budget >= 0:
-            await trio.lowlevel.checkpoint_if_cancelled()
-        else:
-            self.budget = BUDGET
-            await trio.lowlevel.checkpoint()
+    def ready_checkpoint(self, cost: int = 1, /) -> Awaitable[None]:
+        if self.probe is not None:
+            self.probe.note()
+        if self.budget > 0:
+            self.budget -= cost
+            return trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC105  # the caller awaits it
+        self.budget = BUDGET
+        return trio.lowlevel.checkpoint()  # noqa: ASYNC105
+
+    def spend(self, cost: int, /) -> None:
+        self.budget -= cost
 
     async def checkpoint(self) -> None:
         self.budget = BUDGET
@@ -151,19 +157,8 @@ class Task:
     async def cancel_shielded_checkpoint(self) -> None:
         await trio.lowlevel.cancel_shielded_checkpoint()
 
-    def in_cancelled_scope(self) -> bool:
-        return trio.current_effective_deadline() == -inf
-
     def effective_deadline(self) -> float:
         return trio.current_effective_deadline()
-
-    def use_up(self) -> None:
-        self.budget = 0
-
-    def probe(self) -> Probe:
-        from .probe import Probe as TrioProbe
-
-        return TrioProbe(self)
 
     def info(self) -> TaskRecord:
         native = self._native()

@@ -120,11 +120,7 @@ class TLSStream(TLSCarrier, ByteStream):
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
         records = self._records
         if records.incoming.pending or records.more:  # else the transport is the checkpoint
-            task = current_task()
-            if task.credit > 0:
-                task.credit -= 1
-            else:
-                await task.give_way()
+            await current_task().ready_checkpoint()
         if self._receiving:
             raise BusyResourceError("reading from")
         if not self._readable:
@@ -163,11 +159,7 @@ class TLSStream(TLSCarrier, ByteStream):
         :raises BusyResourceError: another task is sending to it
         :raises BrokenResourceError: the connection is gone, or an earlier send was interrupted
         """
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
         if not self._writable:
@@ -204,11 +196,7 @@ class TLSStream(TLSCarrier, ByteStream):
         :raises BusyResourceError: another task is sending to it
         :raises BrokenResourceError: the connection is gone
         """
-        task = current_task()
-        if task.credit > 0:
-            task.credit -= 1
-        else:
-            await task.give_way()
+        await current_task().ready_checkpoint()
         version = self._records.ssl_object.version()
         if version != "TLSv1.3":
             raise NotImplementedError(

@@ -202,7 +202,8 @@ async def close_both(one: AsyncResource, other: AsyncResource) -> None:
 @contextmanager
 def checkpoint_in(what: str) -> Generator[None]:
     """Raise if a call is no checkpoint."""
-    probe = current_task().probe()
+    task = current_task()
+    probe = task.kernel.test_probe.watch(task)
     try:
         yield
     finally:
@@ -213,7 +214,8 @@ def checkpoint_in(what: str) -> Generator[None]:
 @contextmanager
 def no_checkpoint_in(what: str) -> Generator[None]:
     """Raise if a call is a checkpoint, or half of one."""
-    probe = current_task().probe()
+    task = current_task()
+    probe = task.kernel.test_probe.watch(task)
     try:
         yield
     finally:

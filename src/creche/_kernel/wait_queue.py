@@ -1,16 +1,18 @@
 """`WaitQueue`: the first-in-first-out queue of parked tasks that every primitive shares.
 
 Owns the order of the waiters, and the clean-up after those that were cancelled. Does not know
-what is waited for, nor any event loop: it calls nothing but `Waiter.done`.
+what is waited for, nor any event loop.
 
 The rules
 ---------
 * An entry is a waiter and a payload, whatever the waker has to know about it. It is `live` until
   its waiter is done, then `dead`; a dead entry is never seen again from outside.
-* Who wakes takes the entry out first: `pop`, then `set_result`. Who iterates and wakes all
-  calls `clear` after it, and lets nothing else run in between.
-* Who got an exception from `park` calls `discard`. It takes what is dead off both ends, and packs
+* A waker removes the entry before it sets the result: `pop`, then `set_result`. One that iterates and
+  wakes all calls `clear` after it, and lets nothing else run in between.
+* `wait` removes the entry of a wait that raises. `discard` takes what is dead off both ends, and packs
   the rest when half of it may be dead, so that any order of cancels costs O(1) each.
+* A waiter may stand in several queues: once it is done it is dead in all of them, and a caller of `add`
+  then calls `discard` on each.
 * Waiters and payloads lie side by side in one deque, made at the first wait: a blocked task
   costs 16 bytes here and no object, and an unused primitive costs nothing.
 """
@@ -22,7 +24,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Waiter
+    from .contract import Task, Waiter
 
 P = TypeVar("P")
 
@@ -38,6 +40,22 @@ class WaitQueue(Generic[P]):
     def __init__(self) -> None:
         self._cells = None
         self._discards = 0
+
+    async def wait(self, task: Task, payload: P) -> Any:
+        """Block `task`, the running one, until a waker takes its entry out and grants its waiter.
+
+        Returns what was granted. Raises what the waiter failed with, or the task's cancellation;
+        then the entry is gone.
+        """
+        waiter = task.make_waiter()
+        self.add(waiter, payload)
+        try:
+            return await task.park(waiter)
+        except BaseException as exc:
+            if not task.granted(waiter, exc):
+                self.discard(waiter)
+                raise
+            return waiter.result()
 
     def add(self, waiter: Waiter, payload: P) -> None:
         """Put a waiter at the end."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creche._sync.wait_queue import WaitQueue
+from creche._kernel.wait_queue import WaitQueue
 
 
 class FakeWaiter:

@@ -1,0 +1,38 @@
+"""Looking at the tasks of a loop: what the kernel contract says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
+
+
+class TaskRecord(NamedTuple):
+    """A task as `TaskInfo` shows it. `native` is the loop's own task object."""
+
+    id: int
+    parent_id: int | None
+    name: str
+    coro: Any
+    native: Any
+    label: Any = None
+    """The `Label` of a child of a group, None of any other task."""
+
+
+class Inspection(Protocol):
+    """The part of a kernel that tells of tasks."""
+
+    def tasks(self) -> Iterable[TaskRecord]:
+        """Describe every task that has not ended."""
+        ...
+
+    def record(self, native: Any) -> TaskRecord:
+        """Describe one task that has not ended, by the loop's own object for it."""
+        ...
+
+    def has_pending_cancellation(self, native: Any) -> bool:
+        """Tell whether a cancellation is on its way to a task, from a scope or natively."""
+        ...
+
+    async def wait_all_tasks_blocked(self) -> None:
+        """Return when every other task waits for something that has not come yet."""
+        ...
