@@ -63,7 +63,7 @@ class Careless(CancelScope):
     """A cancel before it is entered is forgotten."""
 
     def cancel(self, reason: str | None = None) -> None:
-        if self.host is not None:
+        if self._host is not None:
             super().cancel(reason)
 
     @property

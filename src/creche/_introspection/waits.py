@@ -253,8 +253,8 @@ def _circumstances(wait: Wait, frame: FrameType, parked: Any) -> None:
     task = variables.get("task") or variables.get("host")
     scope = getattr(task, "scope", None)
     while scope is not None:
-        wait.deadline = -inf if scope.cancelled else min(wait.deadline, scope.deadline_)
-        scope = None if scope.shield_ or scope.cancelled else scope.parent
+        wait.deadline = -inf if scope._cancelled else min(wait.deadline, scope._deadline)
+        scope = None if scope._shield or scope._cancelled else scope._parent
 
 
 # What each primitive has to say. They are asked for what is theirs: hence the private names.

@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .._exceptions import NoEventLoopError
+from .asyncio.here import kernel_here as _asyncio_kernel
+from .asyncio.here import task_here as _asyncio_task
+from .asyncio.state import native_task as _native_task
+from .asyncio.state import native_tasks as _native_tasks
+from .asyncio.state import running_loop as _running_loop
 from .asyncio.tasks import Task as _AsyncioTask
 from .asyncio.tasks import foreign_tasks as _foreign
-from .asyncio.tasks import kernel_here as _asyncio_kernel
-from .asyncio.tasks import native_task as _native_task
-from .asyncio.tasks import native_tasks as _native_tasks
-from .asyncio.tasks import running_loop as _running_loop
-from .asyncio.tasks import task_here as _asyncio_task
 
 if TYPE_CHECKING:
     from .contract import Kernel, Task
@@ -43,9 +43,9 @@ def _trio() -> Any:
     """Return the rooms of the Trio kernel, None while the process has not imported Trio."""
     global _trio_rooms  # noqa: PLW0603  # found once for the process
     if _trio_rooms is None and sys.modules.get("trio") is not None:
-        from .trio import tasks
+        from .trio import here
 
-        _trio_rooms = tasks
+        _trio_rooms = here
     return _trio_rooms
 
 

@@ -192,7 +192,7 @@ class Nursery(Protocol):
     def start(
         self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
     ) -> Awaitable[None]:
-        """Run `coro` in the caller's own scope until `move.move()` moves it into the nursery.
+        """Run `coro` in the caller's own scope until `move._move()` moves it into the nursery.
 
         Returns when it has moved, or has ended without. If the caller is cancelled first, the
         child is cancelled and awaited, and the cancellation raised.
@@ -232,7 +232,7 @@ class Nursery(Protocol):
 class Label(Protocol):
     """What a kernel may show of a child, and where it notes its own key for it."""
 
-    key: Any
+    _key: Any
 
     @property
     def name(self) -> str: ...
@@ -242,12 +242,12 @@ class Label(Protocol):
 
 
 class Starting(Protocol):
-    """Handed to `Nursery.start`: the kernel fills in `move`, the child's `started()` calls it.
+    """Handed to `Nursery.start`: the kernel fills in `_move`, the child's `started()` calls it.
 
-    `move()` answers False if the caller was cancelled, and nothing moves any more.
+    `_move()` answers False if the caller was cancelled, and nothing moves any more.
     """
 
-    move: Callable[[], bool] | None
+    _move: Callable[[], bool] | None
 
 
 class Kernel(Descriptors, Inspection, Protocol):
@@ -291,7 +291,7 @@ class Kernel(Descriptors, Inspection, Protocol):
         """Take `scope` off `task`. The chain is unlinked already.
 
         Returns what is left of `exc`: the same object if `scope` caught nothing, None if it was
-        all this scope's cancellation, else a group without it. Sets `scope.caught`.
+        all this scope's cancellation, else a group without it. Sets `scope._caught`.
         """
         ...
 

@@ -27,9 +27,9 @@ def name_of_main(func: Callable[..., Any]) -> str:
 class MainLabel:
     """What a kernel shows of the main task: the contract's `Label`."""
 
-    __slots__ = ("coro", "key", "name")
+    __slots__ = ("_key", "coro", "name")
 
     def __init__(self, func: Callable[..., Any], coro: Coroutine[Any, Any, Any]) -> None:
         self.name = name_of_main(func)
         self.coro = coro
-        self.key: Any = None
+        self._key: Any = None

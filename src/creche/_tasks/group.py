@@ -126,7 +126,7 @@ class TaskGroup:
         """Raise what has to leave the group; return whether the body's exception ends here."""
         enclosed = host.effective_deadline() == -inf
         errors = self._errors
-        if errors and self.cancel_scope.cancelled and not enclosed:
+        if errors and self.cancel_scope._cancelled and not enclosed:
             errors = self._without_cancellations(host, errors)
         try:
             if errors:
@@ -151,7 +151,7 @@ class TaskGroup:
             if isinstance(exc, BaseExceptionGroup):
                 caught, left = exc.split(host.kernel.cancelled_class)
                 if caught is not None:
-                    self.cancel_scope.caught = True
+                    self.cancel_scope._caught = True
             if left is not None:
                 rest.append(left)
         return rest
@@ -268,7 +268,7 @@ class TaskGroup:
         handle._starting = status
         try:
             await nursery.start(self._run(handle), handle, status)
-            if not status.started_ and handle._state is not FINISHED:
+            if not status._started and handle._state is not FINISHED:
                 await current_task().checkpoint_if_cancelled()
         except BaseException as exc:
             self._start_interrupted(handle, exc)
@@ -278,11 +278,11 @@ class TaskGroup:
                 raise
         finally:
             coro = None
-        if status.abandoned and handle._state is FINISHED:
-            status.started_ = True
-        if not status.started_:
+        if status._abandoned and handle._state is FINISHED:
+            status._started = True
+        if not status._started:
             _raise_unstarted(handle)
-        return handle if return_handle else status.value
+        return handle if return_handle else status._value
 
     def _start_interrupted(self, handle: TaskHandle[Any], exc: BaseException) -> None:
         """The caller of `start()` was cancelled. An error of the child says more, so it wins."""
@@ -299,7 +299,7 @@ class TaskGroup:
             handle._end(FINISHED, await handle._coro)
         except BaseException as exc:
             cancelled = self._ended_badly(handle, exc)
-        nursery, key = handle._nursery, handle.key
+        nursery, key = handle._nursery, handle._key
         assert nursery is not None, "set before the task was spawned"
         # The frames of the task's exception lead here, and the handle holds that exception.
         del handle, self
@@ -330,7 +330,7 @@ class TaskGroup:
             return None if alone else exc
         handle._end(FAILED, exc)
         starting = handle._starting
-        if starting is None or starting.started_:
+        if starting is None or starting._started:
             self._errors.append(exc)
             self.cancel_scope.cancel()
         return None

@@ -61,6 +61,7 @@ class TaskHandle(Generic[T_co]):
     __slots__ = (
         "__weakref__",
         "_coro",
+        "_key",
         "_nursery",
         "_origin",
         "_outcome",
@@ -68,12 +69,11 @@ class TaskHandle(Generic[T_co]):
         "_starting",
         "_state",
         "_queue",
-        "key",
     )
 
     Status: TypeAlias = _Status
 
-    key: Any  # The kernel's own name for the task: see the contract's `Label`.
+    _key: Any  # The kernel's own name for the task: see the contract's `Label`.
 
     def __init__(
         self,
@@ -142,9 +142,9 @@ class TaskHandle(Generic[T_co]):
         :raises RuntimeError: if it was not started with `TaskGroup.start()`
         """
         starting = self._starting
-        if starting is None or not starting.started_:
+        if starting is None or not starting._started:
             raise RuntimeError("the task was not started with TaskGroup.start()")
-        return starting.value
+        return starting._value
 
     def cancel(self) -> None:
         """Cancel this task alone: every checkpoint in it raises until it ends.
@@ -156,7 +156,7 @@ class TaskHandle(Generic[T_co]):
             if self._scope is not None:
                 self._scope.cancel()
             if self._nursery is not None:
-                self._nursery.cancel_child(self.key, None)
+                self._nursery.cancel_child(self._key, None)
 
     async def wait(self) -> None:
         """Wait until the task has ended, however it ended. A checkpoint."""

@@ -38,22 +38,22 @@ class CancelScope(Scope):
     def __init__(self, *, deadline: float = inf, shield: bool = False) -> None:
         if deadline != deadline:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
-        self.deadline_ = deadline  # As `Scope.__init__`, without the call.
-        self.shield_ = shield
-        self.cancelled = self.caught = self.left = False
-        self.host = self.parent = self.reason = self.tasks = self.native = None
+        self._deadline = deadline  # As `Scope.__init__`, without the call.
+        self._shield = shield
+        self._cancelled = self._caught = self._left = False
+        self._host = self._parent = self._reason = self._native = None
 
     def __enter__(self) -> Self:
         task = current_task()
-        if self.host is not None or self.left:
+        if self._host is not None or self._left:
             raise reentered(self)
         # `link`, without the call: this is half the cost of a scope that does nothing.
         frame = _getframe(1)
-        self.lost = False
-        self.code = frame.f_code
-        self.instruction = frame.f_lasti
-        self.host = task
-        self.parent = task.scope
+        self._lost = False
+        self._code = frame.f_code
+        self._instruction = frame.f_lasti
+        self._host = task
+        self._parent = task.scope
         task.scope = self
         task.kernel.enter_scope(self, task)
         return self
@@ -66,9 +66,9 @@ class CancelScope(Scope):
     ) -> bool:
         task = current_task()
         if task.scope is self:
-            task.scope = self.parent
-            self.host = None
-            self.left = True
+            task.scope = self._parent
+            self._host = None
+            self._left = True
         else:
             unlink(self, task)
         rest = task.kernel.leave_scope(self, task, exc_val)
@@ -84,55 +84,55 @@ class CancelScope(Scope):
 
         :param reason: a text for the message of the cancellation
         """
-        if not self.cancelled:
-            self.cancelled = True
-            self.reason = reason
-            if self.host is not None:
-                self.host.kernel.update_scope(self)
+        if not self._cancelled:
+            self._cancelled = True
+            self._reason = reason
+            if self._host is not None:
+                self._host.kernel.update_scope(self)
 
     @property
     def deadline(self) -> float:
         """The time at which the scope is cancelled, in seconds; `inf` for never. Settable."""
-        return self.deadline_
+        return self._deadline
 
     @deadline.setter
     def deadline(self, value: float) -> None:
         if value != value:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
         called = self.cancel_called  # The old deadline may have passed.
-        self.deadline_ = float(value)
-        if self.host is not None and not called:
-            self.host.kernel.update_scope(self)
+        self._deadline = float(value)
+        if self._host is not None and not called:
+            self._host.kernel.update_scope(self)
 
     @property
     def shield(self) -> bool:
         """Whether cancellation from outside is kept out. Settable, at once in effect."""
-        return self.shield_
+        return self._shield
 
     @shield.setter
     def shield(self, value: bool) -> None:
-        if self.shield_ != value:
-            self.shield_ = value
-            if self.host is not None:
-                self.host.kernel.update_scope(self)
+        if self._shield != value:
+            self._shield = value
+            if self._host is not None:
+                self._host.kernel.update_scope(self)
 
     @property
     def cancel_called(self) -> bool:
         """Whether the scope was cancelled, or its deadline has passed while it was active."""
-        host = self.host
+        host = self._host
         if (
-            not self.cancelled
+            not self._cancelled
             and host is not None
-            and self.deadline_ != inf
-            and self.deadline_ <= host.kernel.now()
+            and self._deadline != inf
+            and self._deadline <= host.kernel.now()
         ):
             host.kernel.update_scope(self)
-        return self.cancelled
+        return self._cancelled
 
     @property
     def cancelled_caught(self) -> bool:
         """Whether the scope, when it was left, swallowed a cancellation of its own."""
-        return self.caught
+        return self._caught
 
 
 def raise_as_is(exc: BaseException) -> None:
@@ -149,7 +149,7 @@ def raise_as_is(exc: BaseException) -> None:
 class _FailScope(CancelScope):
     """A scope that turns its own deadline into a TimeoutError."""
 
-    __slots__ = ("_called", "_delay", "_reason")
+    __slots__ = ("_called", "_delay", "_message")
 
     def __init__(self, delay: float | None, deadline: float, shield: bool, reason: str | None):
         super().__init__(deadline=deadline, shield=shield)
@@ -157,13 +157,13 @@ class _FailScope(CancelScope):
             raise ValueError("deadline must not be NaN: give a delay in seconds, or None")
         self._called = False
         self._delay = delay
-        self._reason = reason
+        self._message = reason
 
     def __enter__(self) -> Self:
         task = current_task()
         kernel = task.kernel
         if self._delay is not None:
-            self.deadline_ = kernel.now() + self._delay
+            self._deadline = kernel.now() + self._delay
         link(self, task, _getframe(1))
         kernel.enter_scope(self, task)
         return self
@@ -176,12 +176,12 @@ class _FailScope(CancelScope):
     ) -> bool:
         swallow = super().__exit__(exc_type, exc_val, exc_tb)
         # A loop with a coarse clock may fire a little early: then it was the deadline all the same.
-        if self.caught and (not self._called or self.deadline_ <= current_kernel().now()):
-            raise TimeoutError(self._reason) if self._reason is not None else TimeoutError
+        if self._caught and (not self._called or self._deadline <= current_kernel().now()):
+            raise TimeoutError(self._message) if self._message is not None else TimeoutError
         return swallow
 
     def cancel(self, reason: str | None = None) -> None:
-        self._called = self._called or not self.cancelled
+        self._called = self._called or not self._cancelled
         super().cancel(reason)
 
 

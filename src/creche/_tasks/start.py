@@ -51,25 +51,25 @@ class Starting:
     If it ends well all the same, `start()` has its value, as in Trio.
     """
 
-    __slots__ = ("abandoned", "move", "started_", "value")
+    __slots__ = ("_abandoned", "_move", "_started", "_value")
 
     def __init__(self) -> None:
-        self.move: Callable[[], bool] | None = None
-        self.value: Any = None
-        self.started_ = False
-        self.abandoned = False
+        self._move: Callable[[], bool] | None = None
+        self._value: Any = None
+        self._started = False
+        self._abandoned = False
 
     def started(self, value: Any = None) -> None:
-        if self.started_:
+        if self._started:
             raise RuntimeError(
                 "called 'started' twice on the same task status: call it once, when the task is "
                 "ready"
             )
-        if self.abandoned:
+        if self._abandoned:
             return
-        if self.move is not None and self.move():
-            self.started_ = True
-            self.value = value
+        if self._move is not None and self._move():
+            self._started = True
+            self._value = value
         else:
-            self.abandoned = True
-            self.value = value
+            self._abandoned = True
+            self._value = value

@@ -87,7 +87,7 @@ class LoopCall:
         """Do that in a task outside all scopes, which only `cancel` or the loop's end cancels."""
         with CancelScope() as self.scope:
             await self.run()
-        if isinstance(self.error, self.kernel.cancelled_class) and not self.scope.cancelled:
+        if isinstance(self.error, self.kernel.cancelled_class) and not self.scope.cancel_called:
             self.error = RunFinishedError()
 
     def cancel(self) -> None:

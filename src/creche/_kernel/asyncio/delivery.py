@@ -1,4 +1,4 @@
-"""`Delivery`: brings the cancellation of its scopes home to one task, and native ones that must wait.
+"""`Delivery`: brings a cancellation home to one task, of its scopes or a native one that must wait.
 
 asyncio's `Task.cancel()` fires once. So each cancelled task has a `Delivery`, which looks where the
 task is and acts at most once for each await of the task:
@@ -6,12 +6,17 @@ task is and acts at most once for each await of the task:
     the task ...                      what happens
     ------------------------------    -----------------------------------------------------------
     waits on a pending future         cancel() it, and look again when that future is done
-    is about to step                  look again after its step
+    is about to step, or in a step    look again after that step
     gave way (a bare yield)           cancel() it, and look again after its step
+    waits shielded                    nothing; `deliver` is called at the end of that wait
     reaches a wait of Creche's own    `interrupt` raises at once; nothing to deliver
     is done, or out of the scope      stop
 
-`look again` rides on the awaited future's own done-callbacks: ours runs right after the task's.
+`deliver` begins that, from anywhere; `look` goes on with it, from the loop, where no task is running.
+`defer` keeps a native cancel that met a grant or a shield for the next checkpoint; `settle` takes back
+what was asked of the task, on leaving the outermost cancelled scope. There are no more verbs.
+
+"Look again" rides on the awaited future's own done-callbacks: ours runs right after the task's.
 If the future never finishes, nothing runs, so a cancel that cannot land costs no CPU. A task that
 swallows cancellation again and again is struck less and less often (`_PATIENCE`, `_LONGEST`).
 """
@@ -26,14 +31,14 @@ from pathlib import PurePath
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from .probe import note
 from .reach import canceller, message
+from .state import TaskState, grant, native_cancel
 
 if TYPE_CHECKING:
     from ..scope import Scope
-    from .tasks import Verbs as AnyTask
 
 _log = logging.getLogger("creche")
-_native_cancel = asyncio.Task[Any].cancel
 
 _OURS = str(PurePath(__file__).parents[2])
 _PATIENCE = 10
@@ -49,7 +54,7 @@ class Delivery:
         "_level", "_timer", "deferred", "delivered", "loop", "own", "pending", "refusals", "task",
     )  # fmt: skip
 
-    def __init__(self, task: AnyTask) -> None:
+    def __init__(self, task: TaskState) -> None:
         self.task = task
         self.loop = task.kernel.loop
         self.delivered = 0
@@ -66,8 +71,8 @@ class Delivery:
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def of(cls, task: AnyTask) -> Delivery:
-        delivery = task.delivery
+    def of(cls, task: TaskState) -> Delivery:
+        delivery: Delivery | None = task.delivery
         if delivery is None:
             delivery = task.delivery = cls(task)
         return delivery
@@ -77,30 +82,24 @@ class Delivery:
         """Whether the task has swallowed more cancellations than we are patient with."""
         return self.refusals > _PATIENCE
 
-    def ensure(self, sweep: list[Delivery] | None = None) -> None:
+    def deliver(self, sweep: list[Delivery] | None = None) -> None:
         """Act now if the task waits, or have a look as soon as its step is over.
 
         What has to be looked at after the steps that are due goes into `sweep`, if there is one.
         """
-        if self.pending or self.task.shield_depth:
-            return
-        native = self.task.native
-        if native is None or native.done():
+        task = self.task
+        task.credit = 0
+        native = task.native
+        if self.pending or task.shield_depth or native is None or native.done():
             return
         waiter = getattr(native, "_fut_waiter", None)
-        scope = canceller(self.task.scope)
+        scope = canceller(task.scope)
         if waiter is None or waiter.done() or scope is None:
             # Without a waiter the task may be on the stack this moment: an eager task runs inside
             # the step of another. A look from the loop finds nobody there.
-            self._look_soon(sweep)
+            self._look_after(None, sweep)
         else:
             self._strike(native, waiter, scope, sweep)
-
-    def resume(self) -> None:
-        """Take up again what waited for the end of a shielded wait."""
-        if self.deferred is not None or canceller(self.task.scope) is not None:
-            self.task.credit = 0
-            self.ensure()
 
     def defer(self, args: tuple[Any, ...], *, counted: bool) -> None:
         """Keep a native cancel for the next checkpoint."""
@@ -109,7 +108,7 @@ class Delivery:
         self._level = native.cancelling() - self.delivered if native is not None else 0
         self.task.credit = 0
         if not self.pending and not self.task.shield_depth:
-            self._look_soon()
+            self._look_after(None)
 
     def take_deferred(self) -> tuple[tuple[Any, ...], bool] | None:
         """Return the deferred native cancel, unless somebody has uncancelled it since."""
@@ -144,14 +143,15 @@ class Delivery:
         task.credit = 0
         waiter = getattr(native, "_fut_waiter", None)
         if (waiter is None and not task.begun()) or (waiter is not None and waiter.done()):
-            self._look_soon()
+            self._look_after(None)
         elif self.deferred is not None:
-            self._strike_natively(native, waiter)
+            self._strike_natively(native)
+            self._look_after(waiter)
         else:
             assert scope is not None
             self._strike(native, waiter, scope)
 
-    def note_strike(self, waiter: Any) -> None:
+    def count_strike(self, waiter: Any) -> None:
         """Take over from `spread`, which has struck; `waiter` is what the task still waits on."""
         self.delivered += 1
         self.refusals += 1
@@ -164,26 +164,22 @@ class Delivery:
         """Hold a task that swallows every cancellation for a while, so that others get on."""
         self._warn(running=True)
         pause: asyncio.Future[None] = self.loop.create_future()
-        self.loop.call_later(self._delay(), _grant, pause)
+        self.loop.call_later(self._delay(), grant, pause)
         self.task.shield_depth += 1
         try:
             yield from pause
         finally:
             self.task.shield_depth -= 1
 
-    def _look_soon(self, sweep: list[Delivery] | None = None) -> None:
+    def _look_after(self, waiter: Any, sweep: list[Delivery] | None = None) -> None:
+        """Look again when `waiter` is done, or after the task's step if it waits on nothing."""
         self.pending = True
-        if sweep is None:
+        if waiter is not None and not waiter.done():
+            waiter.add_done_callback(self.look)
+        elif sweep is None:
             self.loop.call_soon(self.look)
         else:
             sweep.append(self)
-
-    def _look_after(self, waiter: Any, sweep: list[Delivery] | None = None) -> None:
-        if waiter is None or waiter.done():
-            self._look_soon(sweep)
-        else:
-            self.pending = True
-            waiter.add_done_callback(self.look)
 
     def _strike(
         self,
@@ -195,7 +191,7 @@ class Delivery:
         self.refusals += 1
         if self.refusals <= _PATIENCE:
             self.delivered += 1
-            _native_cancel(native, message(scope))
+            native_cancel(native, message(scope))
             self._look_after(waiter, sweep)
             return
         self._look_after(waiter)
@@ -211,16 +207,15 @@ class Delivery:
             return
         if getattr(native, "_fut_waiter", None) is waiter and not (waiter and waiter.done()):
             self.delivered += 1
-            _native_cancel(native, message(scope))
+            native_cancel(native, message(scope))
 
-    def _strike_natively(self, native: asyncio.Task[Any], waiter: Any) -> None:
+    def _strike_natively(self, native: asyncio.Task[Any]) -> None:
         deferred = self.take_deferred()
         if deferred is not None:
             args, counted = deferred
-            _native_cancel(native, *args)
+            native_cancel(native, *args)
             if counted:
                 native.uncancel()
-        self._look_after(waiter)
 
     def _delay(self) -> float:
         return min(_SHORTEST * 2.0 ** min(self.refusals - _PATIENCE - 1, 30), _LONGEST)
@@ -236,9 +231,35 @@ class Delivery:
             )
 
 
-def _grant(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+def interrupt(task: TaskState, waiter: asyncio.Future[Any] | None) -> Generator[Any, Any, None]:
+    """Raise in the running task if it is cancelled. `waiter` is what it was about to wait on."""
+    if task.shield_depth or (waiter is not None and waiter.done()):
+        return
+    delivery: Delivery | None = task.delivery
+    deferred = delivery.take_deferred() if delivery is not None else None
+    scope = canceller(task.scope)
+    if deferred is None and scope is None:
+        return
+    if waiter is not None:
+        waiter.cancel()
+    note(task)
+    if deferred is not None:
+        yield from _raise_natively(task, *deferred)
+    assert scope is not None, "asked above"
+    delivery = Delivery.of(task)
+    delivery.refusals += 1
+    if delivery.stubborn:
+        yield from delivery.linger()
+    raise asyncio.CancelledError(message(scope))
+
+
+def _raise_natively(
+    task: TaskState, args: tuple[Any, ...], counted: bool
+) -> Generator[Any, Any, None]:
+    if not counted and task.native is not None:
+        native_cancel(task.native, *args)
+        yield  # asyncio throws here.
+    raise asyncio.CancelledError(*args)
 
 
 def _users_line() -> str:

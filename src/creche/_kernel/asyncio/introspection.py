@@ -9,7 +9,7 @@ from typing import Any
 
 from ..inspection import TaskRecord
 from .reach import canceller
-from .tasks import state_of
+from .tasks import task_of
 
 _QUIET_PASSES = 3
 """Passes of the loop in which no task may move: data that is there already shows up in them."""
@@ -23,7 +23,7 @@ def tasks(loop: asyncio.AbstractEventLoop) -> Iterator[TaskRecord]:
 
 def record(native: asyncio.Task[Any]) -> TaskRecord:
     """Describe a task that has not ended."""
-    state = state_of(native)
+    state = task_of(native)
     if state is not None:
         return state.info()
     return TaskRecord(id(native), None, native.get_name(), native.get_coro(), native)
@@ -35,7 +35,7 @@ def has_pending_cancellation(native: Any) -> bool:
         return False
     if getattr(native, "_must_cancel", False):
         return True
-    state = state_of(native)
+    state = task_of(native)
     if state is not None:
         delivery = state.delivery
         if delivery is not None and delivery.deferred is not None:

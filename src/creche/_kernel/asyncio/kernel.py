@@ -12,12 +12,12 @@ from ..._exceptions import RunFinishedError
 from ..exits import Exits
 from ..inspection import TaskRecord
 from ..scope import Scope
-from . import cancellation, introspection
+from . import introspection, scopes
 from .nursery import Nursery
 from .probe import TestProbe
 from .readiness import Readiness, Watch
 from .signal_wakeup import SignalWakeup
-from .tasks import new_task, task_here
+from .tasks import new_task, running_task
 from .threadsafe_calls import ThreadsafeCalls
 from .timers import Timers
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class AsyncioKernel:
-    """What Creche knows of one loop. `tasks.kernel_of` makes it; the loop keeps it."""
+    """What Creche knows of one loop. `here.kernel_of` makes it; the loop keeps it."""
 
     name = "asyncio"
     cancelled_class = asyncio.CancelledError
@@ -41,7 +41,7 @@ class AsyncioKernel:
         self._threadsafe_calls = ThreadsafeCalls(loop, self.exits)
         self.test_probe = TestProbe(self._threadsafe_calls)
         self._detached: set[Task] = set()
-        self.timers = Timers(self, loop)
+        self.timers = Timers(loop, scopes.expire)
         self._readiness: Readiness | None = None
         self._signal_wakeup: SignalWakeup | None = None
         self._watchers: set[Any] = set()
@@ -60,15 +60,12 @@ class AsyncioKernel:
 
     async def wait_all_tasks_blocked(self) -> None:
         if self.simulation is not None:
-            task = task_here()
-            assert task is not None, "awaited in a task"
-            await self.simulation.settle(task)
+            await self.simulation.settle(running_task(self))
         else:
             await introspection.wait_all_tasks_blocked(self.loop, self._watchers)
 
     async def sleep_until(self, deadline: float) -> None:
-        task = task_here()
-        assert task is not None, "awaited in a task"
+        task = running_task(self)
         if deadline == inf:
             await task.park(task.make_waiter())  # Nobody else has it: it is never granted.
         elif deadline <= self.now():
@@ -82,65 +79,21 @@ class AsyncioKernel:
                 self.timers.drop(entry)
                 raise
 
-    # The tasks are of this kernel, and the contract cannot say so: `Any`.
+    # As they are: a call in between would cost each scope (`empty-scope` in benchmarks).
+    enter_scope = staticmethod(scopes.enter)
+    leave_scope = staticmethod(scopes.leave)
+    update_scope = staticmethod(scopes.update)
 
-    def enter_scope(self, scope: Scope, task: Any) -> None:
-        deadline = scope.deadline_
-        if deadline != inf and not scope.cancelled:
-            if deadline <= self.now():
-                scope.cancelled = True
-            else:
-                scope.native = self.timers.add(deadline, scope)
-        if scope.cancelled or task.delivery is not None:
-            cancellation.enter(scope, task)
-        else:
-            scope.base = task.cancelling()
-
-    def leave_scope(
-        self, scope: Scope, task: Any, exc: BaseException | None
-    ) -> BaseException | None:
-        timer = scope.native
-        if timer is not None:
-            self.timers.drop(timer)
-            scope.native = None
-        if scope.cancelled or scope.shield_:
-            return cancellation.leave(scope, task, exc)
-        return exc
-
-    def cancel(self, scope: Scope) -> None:
-        """Cancel a scope that may be cancelled already."""
-        if not scope.cancelled:
-            scope.cancelled = True
-            cancellation.spread(scope)
-
-    def expire(self, scope: Scope) -> None:
-        """The deadline of an entered scope has come."""
-        scope.native = None
-        if scope.host is not None:
-            scope.reason = scope.reason or "deadline exceeded"
-            self.cancel(scope)
-
-    def update_scope(self, scope: Scope) -> None:
-        if scope.native is not None:
-            self.timers.drop(scope.native)
-            scope.native = None
-        if not scope.cancelled and scope.deadline_ != inf:
-            if scope.deadline_ <= self.now():
-                self.expire(scope)
-                return
-            scope.native = self.timers.add(scope.deadline_, scope)
-        if scope.cancelled or not scope.shield_:
-            cancellation.spread(scope)
-
+    # The task is of this kernel, and the contract cannot say so: `Any`.
     def open_nursery(self, scope: Scope, task: Any) -> Nursery:
-        self.enter_scope(scope, task)
+        scopes.enter(scope, task)
         return Nursery(self, scope, task)
 
     @property
     def readiness(self) -> Readiness:
         if self._readiness is None:
             self._check_inside("a socket")
-            self._readiness = Readiness(self.loop)
+            self._readiness = Readiness(self)
         return self._readiness
 
     def watch(self, sock: Any) -> Watch:

@@ -3,9 +3,11 @@
     open -> closing (the host waits for the last child) -> closed
 
 A child is a `Task` whose chain of scopes begins with the nursery's scope. During `start()` it begins
-with the caller's scope instead (its antechamber), and moves when the child says that it is ready.
-There are no done-callbacks: a child's last step calls `retire`, and the last one wakes the host.
+with the caller's scope instead (`PendingStart`), and moves when the child says that it is ready. There
+are no done-callbacks: a child's last step calls `retire`, and the last one wakes the host.
 """
+
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
@@ -15,103 +17,102 @@ from contextvars import Context
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from ..contract import BUDGET, Label, Starting
+from ..contract import Label, Starting
 from ..scope import Scope, unlink
-from .cancellation import deliver, interrupt, spread
-from .delivery import Delivery
+from . import scopes
+from .delivery import Delivery, interrupt
 from .reach import canceller
-from .tasks import Task, task_here
+from .state import LoopKernel, ScopeState, state_of
+from .tasks import Task, new_task, running_task
 
 if TYPE_CHECKING:
-    from .kernel import AsyncioKernel
     from .tasks import ForeignTask
 
 
-class Nursery:
-    """The children of one group."""
+class Nursery(ScopeState):
+    """The children of one group: what the kernel keeps of the group's scope, and more."""
 
     __slots__ = ("_cancelled", "_idle", "_stopped", "host", "kernel", "scope", "starting")
 
-    def __init__(self, kernel: AsyncioKernel, scope: Scope, host: Task | ForeignTask) -> None:
+    def __init__(self, kernel: LoopKernel, scope: Scope, host: Task | ForeignTask) -> None:
+        kept = scope._native
+        if kept is None:
+            self.base = 0
+            self.timer = None
+        else:
+            kept = state_of(scope)
+            self.base = kept.base
+            self.timer = kept.timer
+        self.tasks = {}
+        scope._native = self
         self.kernel = kernel
         self.scope = scope
         self.host = host
         self.starting = 0
+        """Children that `start()` waits for."""
         self._idle: asyncio.Future[Any] | None = None
         self._cancelled: BaseException | None = None
         self._stopped: BaseException | None = None
-        scope.tasks = {}
 
     def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None) -> None:
-        kernel = self.kernel
-        task = label.key = Task(coro, loop=kernel.loop, context=context)
         scope = self.scope
-        task.kernel = kernel
-        task.label = label
-        task.nursery = self
-        task.scope = scope
-        task.shield_depth = 0
-        task.delivery = None
-        task.credit = BUDGET
-        scope.tasks[task] = None
-        if scope.cancelled or (scope.parent is not None and canceller(scope) is not None):
-            deliver(task)
+        task = label._key = new_task(self.kernel, coro, label, self, scope, context)
+        self.tasks[task] = None
+        if scope._cancelled or (scope._parent is not None and canceller(scope) is not None):
+            Delivery.of(task).deliver()
 
     def retire(self, task: Task, cancelled: BaseException | None) -> None:
-        tasks = self.scope.tasks
         if task.nursery is self:
             if cancelled is not None and canceller(self.scope) is not None:
                 # A scope did it, no native cancel. As in Trio, the group is then cancelled as well.
                 self._cancelled = self._cancelled or cancelled
-                self.kernel.cancel(self.scope)
-            tasks.pop(task, None)
+                scopes.cancel(self.scope)
+            self.tasks.pop(task, None)
         else:
             self.starting -= 1
-            task.nursery.ended(task)
+            task.nursery.ended()
         # Nothing of the task leads to its handle now, so the frames of its exception can die.
-        task.label.key = None
+        task.label._key = None
         task.label = task.delivery = None
         idle = self._idle
-        if idle is not None and not tasks and not self.starting and not idle.done():
+        if idle is not None and not self.tasks and not self.starting and not idle.done():
             idle.set_result(None)
 
     @coroutine
     def start(
         self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
     ) -> Generator[Any, Any, None]:
-        caller = task_here()
-        assert caller is not None, "start() is awaited in a task"
-        room = Antechamber(self, caller.scope)
-        task = room.admit(coro, label)
-        move.move = room.leave
+        caller = running_task(self.kernel)
+        pending = PendingStart(self, caller, coro, label)
+        move._move = pending.move
         self.starting += 1
         try:
             if caller.credit < 1:
-                yield from interrupt(caller, room.waiter)
-            yield from room.waiter
+                yield from interrupt(caller, pending.waiter)
+            yield from pending.waiter
         except asyncio.CancelledError as exc:
-            if caller.granted(room.waiter, exc):
+            if caller.granted(pending.waiter, exc):
                 return
-            if task.nursery is room and not room.empty:
-                room.given_up = True
-                self.cancel_child(task, "the caller of start() was cancelled")
-                waiter = room.waiter = caller.make_firm_waiter()
+            if pending.task.nursery is pending and not pending.over:
+                pending.given_up = True
+                self.cancel_child(pending.task, "the caller of start() was cancelled")
+                pending.waiter = waiter = caller.make_firm_waiter()
                 # A generator, whatever `types.coroutine` makes of its type.
                 yield from waiter.wait()  # pyright: ignore[reportGeneralTypeIssues]
             raise
         finally:
-            move.move = None
+            move._move = None
 
     def adopt(self, task: Task, scope: Scope | None) -> None:
         """Take in a child that lived in `scope` until now."""
         ours = self.scope
-        ours.tasks[task] = None
+        self.tasks[task] = None
         if task.scope is scope:
             task.scope = ours
         else:
-            hang(task, ours)
-        if ours.cancelled or (ours.parent is not None and canceller(ours) is not None):
-            spread_from(task)
+            _hang(task, ours)
+        if canceller(ours) is not None:
+            _spread_from(task)
 
     def cancel_child(self, task: Task, reason: str | None) -> None:
         if task.done():
@@ -120,30 +121,28 @@ class Nursery:
         own = delivery.own
         if own is None:
             own = delivery.own = Scope()
-            own.host = task
-            own.base = task.cancelling() - delivery.delivered
-            hang(task, own)
-        if not own.cancelled:
-            own.cancelled = True
-            own.reason = reason
-            spread(own)
+            own._host = task
+            _hang(task, own)
+        if not own._cancelled:
+            own._reason = reason
+            scopes.cancel(own)
 
     def cancelled(self) -> bool:
         return canceller(self.scope) is not None
 
     def children(self) -> list[Any]:
-        return list(self.scope.tasks)
+        return list(self.tasks)
 
     @coroutine
     def close(self, cancelled: BaseException | None) -> Generator[Any, Any, BaseException | None]:
         host, scope = self.host, self.scope
         try:
-            if scope.tasks or self.starting:
+            if self.tasks or self.starting:
                 yield from self._wait()
             if cancelled is None:
                 cancelled = self._stopped or self._cancelled
             unlink(scope, host)
-            return self.kernel.leave_scope(scope, host, cancelled)
+            return scopes.leave(scope, host, cancelled)
         finally:
             self._cancelled = self._stopped = None
             del cancelled
@@ -157,13 +156,13 @@ class Nursery:
         host = self.host
         host.shield_depth += 1
         try:
-            while self.scope.tasks or self.starting:
+            while self.tasks or self.starting:
                 idle = self._idle = asyncio.Future(loop=self.kernel.loop)
                 try:
                     yield from idle
-                except asyncio.CancelledError as exc:  # Native, for the host is shield_depth.
+                except asyncio.CancelledError as exc:  # Native, for the host waits shielded.
                     self._stopped = self._stopped or exc
-                    self.kernel.cancel(self.scope)
+                    scopes.cancel(self.scope)
         finally:
             self._idle = None
             host.shield_depth -= 1
@@ -171,76 +170,42 @@ class Nursery:
                 host.shield_ended()
 
 
-def hang(task: Task, scope: Scope | None) -> None:
-    """Make `scope` what the task's own chain of scopes hangs on; or its first own link."""
-    first = None
-    link = task.scope
-    while link is not None and link.host is task:
-        first, link = link, link.parent
-    if scope is not None and scope.host is task:
-        scope.parent = link
-    if first is None:
-        task.scope = scope
-    else:
-        first.parent = scope
+class PendingStart:
+    """A child that is not started yet, and so lives in the scope of the caller of `start()`.
 
+    pending -> moved (by `started()`) | ended | given up (the caller was cancelled) -> ended
+    """
 
-def spread_from(task: Task) -> None:
-    """Deliver to a child that came into a cancelled scope, and to all that is inside it."""
-    if task.scope is not None and task.scope.host is task:
-        link = task.scope
-        while link.parent is not None and link.parent.host is task:
-            link = link.parent
-        spread(link)
-    elif canceller(task.scope) is not None:
-        deliver(task)
+    __slots__ = ("_nursery", "_scope", "given_up", "over", "task", "waiter")
 
-
-class Antechamber:
-    """Where a child lives until it is started: in the scope of the caller of `start()`."""
-
-    __slots__ = ("_nursery", "_scope", "_task", "empty", "given_up", "waiter")
-
-    def __init__(self, nursery: Nursery, scope: Scope | None) -> None:
+    def __init__(
+        self,
+        nursery: Nursery,
+        caller: Task | ForeignTask,
+        coro: Coroutine[Any, Any, None],
+        label: Label,
+    ) -> None:
         self._nursery = nursery
-        self._scope = scope
-        self.empty = self.given_up = False
+        scope = self._scope = caller.scope
+        self.over = self.given_up = False
         self.waiter: asyncio.Future[Any] = asyncio.Future(loop=nursery.kernel.loop)
+        task = self.task = label._key = new_task(nursery.kernel, coro, label, self, scope)
+        if scope is not None:
+            state_of(scope).tasks[task] = None
+            if canceller(scope) is not None:
+                Delivery.of(task).deliver()
 
     @property
     def host(self) -> Task | ForeignTask:
         return self._nursery.host
 
-    def admit(self, coro: Coroutine[Any, Any, None], label: Label) -> Task:
-        kernel = self._nursery.kernel
-        scope = self._scope
-        task = self._task = label.key = Task(coro, loop=kernel.loop)
-        task.kernel = kernel
-        task.label = label
-        task.nursery = self
-        task.scope = scope
-        task.shield_depth = 0
-        task.delivery = None
-        task.credit = BUDGET
-        if scope is not None:
-            if scope.tasks is None:
-                scope.tasks = {}
-            scope.tasks[task] = None
-            if scope.cancelled or (scope.parent is not None and canceller(scope) is not None):
-                deliver(task)
-        return task
-
-    def leave(self) -> bool:
-        """Move into the nursery: what the child's `started()` does."""
-        task, scope, nursery = self._task, self._scope, self._nursery
-        if self.given_up or (
-            scope is not None
-            and (scope.cancelled or (scope.parent is not None and canceller(scope) is not None))
-        ):
+    def move(self) -> bool:
+        """Move the child into the nursery: what its `started()` does."""
+        task, scope, nursery = self.task, self._scope, self._nursery
+        if self.given_up or canceller(scope) is not None:
             return False  # The caller is cancelled, so the child is, and will hear of it.
         if scope is not nursery.scope:
-            if scope is not None:
-                scope.tasks.pop(task, None)
+            self._forget_task()
             nursery.adopt(task, scope)
         nursery.starting -= 1
         task.nursery = nursery
@@ -248,10 +213,39 @@ class Antechamber:
             self.waiter.set_result(None)
         return True
 
-    def ended(self, task: Task) -> None:
+    def ended(self) -> None:
         """The child has ended without having been started."""
-        self.empty = True
-        if self._scope is not None:
-            self._scope.tasks.pop(task, None)
+        self.over = True
+        self._forget_task()
         if not self.waiter.done():
             self.waiter.set_result(None)
+
+    def _forget_task(self) -> None:
+        state = self._scope._native if self._scope is not None else None
+        if isinstance(state, ScopeState):
+            state.tasks.pop(self.task, None)
+
+
+def _hang(task: Task, scope: Scope) -> None:
+    """Make `scope` what the task's own chain of scopes hangs on; or its first own link."""
+    first = None
+    link = task.scope
+    while link is not None and link._host is task:
+        first, link = link, link._parent
+    if scope._host is task:
+        scope._parent = link
+    if first is None:
+        task.scope = scope
+    else:
+        first._parent = scope
+
+
+def _spread_from(task: Task) -> None:
+    """Deliver to a child that came into a cancelled scope, and to all that is inside it."""
+    if task.scope is not None and task.scope._host is task:
+        link = task.scope
+        while link._parent is not None and link._parent._host is task:
+            link = link._parent
+        scopes.spread(link)
+    elif canceller(task.scope) is not None:
+        Delivery.of(task).deliver()

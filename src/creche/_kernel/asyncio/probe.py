@@ -9,7 +9,7 @@ What is a checkpoint is seen in three ways:
   first of its probes keeps the credit meanwhile.
 * A task that waits lets the loop run: a callback of ours comes before its next step, for the loop
   keeps the order of callbacks. In a shielded wait that is half a checkpoint, so we look again after it.
-* A cancelled operation raises: `cancellation.py` makes a note of that.
+* A cancelled operation raises: `interrupt` makes a note of that.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from typing import TYPE_CHECKING, Any
 from ..contract import BUDGET
 from ..probing import CheckpointsSeen
 from .reach import canceller
+from .state import TaskState
 
 if TYPE_CHECKING:
-    from .tasks import Verbs as AnyTask
     from .threadsafe_calls import ThreadsafeCalls
 
-watched: dict[AnyTask, list[Probe]] = {}
+watched: dict[TaskState, list[Probe]] = {}
 """The tasks that are watched, each by the probes that were made last first."""
 
 
-def note(task: AnyTask, *, scheduled: bool = True) -> None:
+def note(task: TaskState, *, scheduled: bool = True) -> None:
     """Tell the probes of a task that it has asked whether it is cancelled, and let others run."""
     for probe in watched.get(task, ()):
         probe.asked = True
         probe.scheduled = probe.scheduled or scheduled
 
 
-def refill(task: AnyTask) -> None:
+def refill(task: TaskState) -> None:
     """Fill the budget of a task that is not cancelled."""
     if task in watched:
         watched[task][0].credit = BUDGET
@@ -49,7 +49,7 @@ def refill(task: AnyTask) -> None:
 class Probe:
     """The contract's `Probe`: `watching -> ended`, in the task that it was made in."""
 
-    def __init__(self, task: AnyTask) -> None:
+    def __init__(self, task: TaskState) -> None:
         self.asked = self.scheduled = False
         self.credit = task.credit
         self._task = task

@@ -23,7 +23,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 from ..._exceptions import BusyResourceError, ClosedResourceError
-from .tasks import native_task, task_here
+from .state import LoopKernel, grant, native_task
+from .tasks import running_task
 
 T = TypeVar("T")
 Key: TypeAlias = tuple[int, bool]
@@ -46,8 +47,7 @@ class _Side:
         self.broken: Callable[[int], list[Any]] | None = None
 
     async def wait(self, attempt: Callable[[], T], task: Any = None, /) -> T:
-        task = task or task_here()
-        assert task is not None, "awaited in a task"
+        task = task or running_task(self.readiness.kernel)
         if self.registered and self.broken is not None:
             if self.broken is _unmade:
                 self.broken = _ask_for_errors(self.key[0])
@@ -59,7 +59,7 @@ class _Side:
         waiter = self.waiter = task.make_waiter()
         self.attempt = attempt
         try:
-            result: T = await task.park(waiter)
+            result: T = await task.park(waiter)  # Inlined: a frame less for each idle connection.
         except BaseException as exc:
             if not task.granted(waiter, exc):
                 if self.waiter is waiter:
@@ -145,13 +145,16 @@ class Readiness:
         "_waiting",
         "add_reader",
         "add_writer",
+        "kernel",
         "loop",
         "remove_reader",
         "remove_writer",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, kernel: LoopKernel) -> None:
+        loop = kernel.loop
         source: Any = loop
+        self.kernel = kernel
         self.loop = loop
         self._selector: Any = None
         if _lacks_readers(loop):
@@ -181,8 +184,7 @@ class Readiness:
         (self.remove_writer if key[1] else self.remove_reader)(key[0])
 
     async def wait(self, obj: Any, *, writing: bool) -> None:
-        task = task_here()
-        assert task is not None, "awaited in a task"
+        task = running_task(self.kernel)
         fd = obj if isinstance(obj, int) else obj.fileno()
         if fd < 0:
             raise ValueError(f"{obj!r} is closed: there is nothing to wait for")
@@ -200,7 +202,7 @@ class Readiness:
         )
         self._waiting[key] = waiter
         try:
-            add(fd, _grant, waiter)
+            add(fd, grant, waiter)
             await task.wait(waiter)
         finally:
             if self._waiting.get(key) is waiter:
@@ -223,11 +225,6 @@ class Readiness:
 
 def _busy(key: Key) -> BusyResourceError:
     return BusyResourceError("writing to" if key[1] else "reading from")
-
-
-def _grant(waiter: asyncio.Future[Any]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def _unmade(_timeout: int) -> list[Any]:

@@ -17,7 +17,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..main import MainLabel, start
-from .tasks import Task, kernel_of, new_task
+from .here import kernel_of
+from .tasks import Task, new_task
 
 if TYPE_CHECKING:
     from .kernel import AsyncioKernel
@@ -171,8 +172,9 @@ def adopt_next_task(loop: asyncio.AbstractEventLoop, label: MainLabel) -> None:
         loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any
     ) -> Task:
         loop.set_task_factory(previous)
-        options.pop("eager_start", None)
-        return new_task(kernel_of(loop), coro, label, **options)
+        task = new_task(kernel_of(loop), coro, label, context=options.get("context"))
+        task.set_name(options.get("name"))
+        return task
 
     # typeshed wants a wider signature.
     loop.set_task_factory(make)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

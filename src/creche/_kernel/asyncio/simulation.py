@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..main import MainLabel, start
 from ..simulation import Simulation, after, escaped
+from .here import kernel_of
 from .runner import adopt_next_task
-from .tasks import kernel_of
 
 if TYPE_CHECKING:
     BaseTimer = asyncio.TimerHandle

@@ -6,44 +6,32 @@ by the task's identity, and it counts as outside every scope that it did not ent
 
 What may suspend here: the waits and the checkpoints. They are the loop's own future or
 generator-based coroutines, for each frame less in a wait is time and memory. `delivery` is None until the
-first cancellation; what happens then is in `cancellation.py`.
+first cancellation; what happens then is in `delivery.py`.
 """
+
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..contract import BUDGET
 from ..inspection import TaskRecord
-from .cancellation import interrupt
-from .delivery import Delivery
+from .delivery import Delivery, interrupt
 from .probe import note, refill, watched
 from .reach import canceller, message
+from .state import LoopKernel, TaskState, native_cancel, native_task
 
 if TYPE_CHECKING:
     from ..scope import Scope
-    from .kernel import AsyncioKernel
 
 Future = asyncio.Future
 CancelledError = asyncio.CancelledError
-
-running_loop = asyncio._get_running_loop
-_native_cancel = asyncio.Task[Any].cancel
-
-if sys.version_info >= (3, 12):
-    native_task = asyncio.current_task
-    native_tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[Any]] = {}
-else:
-    # asyncio.current_task is written in Python there, at several times the price.
-    native_tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[Any]]
-    native_tasks = vars(asyncio.tasks)["_current_tasks"]
-    native_task = native_tasks.get
-
 
 if TYPE_CHECKING:
     NativeTask: TypeAlias = asyncio.Task[None]
@@ -62,27 +50,10 @@ NOTHING: Awaitable[None] = _nothing()
 next(NOTHING, None)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # a generator too
 
 
-class Verbs:
+class Verbs(TaskState):
     """What both kinds of task can do: the contract's `Task`."""
 
-    # The slots are in the subclasses, for asyncio.Task has a layout of its own. Type checkers would
-    # insist on them here if they could read this.
     __slots__ = tuple[str, ...]()
-
-    kernel: AsyncioKernel
-    scope: Scope | None
-    credit: int
-    shield_depth: int
-    """Above 0 while the task waits shielded: nothing is delivered."""
-    delivery: Delivery | None
-
-    if TYPE_CHECKING:  # What each kind has of its own.
-
-        @property
-        def native(self) -> asyncio.Task[Any] | None: ...
-        def begun(self) -> bool: ...
-        def cancelling(self) -> int: ...
-        def info(self) -> TaskRecord: ...
 
     def make_waiter(self) -> Future[Any]:
         return Future(loop=self.kernel.loop)
@@ -142,10 +113,12 @@ class Verbs:
 
     def shield_ended(self) -> None:
         """A shielded wait has ended: what was cancelled meanwhile comes now."""
+        delivery = self.delivery
         if self.shield_depth == 0 and (
-            self.delivery is not None or canceller(self.scope) is not None
+            (delivery is not None and delivery.deferred is not None)
+            or canceller(self.scope) is not None
         ):
-            Delivery.of(self).resume()
+            Delivery.of(self).deliver()
 
     @coroutine
     def checkpoint(self) -> Generator[Any, Any, None]:
@@ -201,12 +174,12 @@ class Verbs:
         deadline = float("inf")
         scope = self.scope
         while scope is not None:
-            if scope.cancelled:
+            if scope._cancelled:
                 return float("-inf")
-            deadline = min(deadline, scope.deadline_)
-            if scope.shield_:
+            deadline = min(deadline, scope._deadline)
+            if scope._shield:
                 break
-            scope = scope.parent
+            scope = scope._parent
         return deadline
 
 
@@ -273,7 +246,7 @@ class Task(Verbs, NativeTask):
 
     def cancel(self, msg: Any = None) -> bool:
         if self.begun() or self.done():
-            return _native_cancel(self, msg)
+            return native_cancel(self, msg)
         # asyncio would throw into a coroutine that never ran, and none of its code would see it.
         Delivery.of(self).defer(() if msg is None else (msg,), counted=False)
         return True
@@ -298,17 +271,22 @@ class Task(Verbs, NativeTask):
 
 
 def new_task(
-    kernel: AsyncioKernel, coro: Coroutine[Any, Any, Any], label: Any, **options: Any
+    kernel: LoopKernel,
+    coro: Coroutine[Any, Any, Any],
+    label: Any,
+    nursery: Any = None,
+    scope: Scope | None = None,
+    context: Context | None = None,
 ) -> Task:
-    """Make a task of ours that is in no nursery."""
-    task = Task(coro, loop=kernel.loop, **options)
+    """Make a task of ours: a child of `nursery` that begins in `scope`, or one outside of all."""
+    task = Task(coro, loop=kernel.loop, context=context)
     task.kernel = kernel
-    task.scope = None
-    task.credit = BUDGET
     task.label = label
-    task.nursery = None
+    task.nursery = nursery
+    task.scope = scope
     task.shield_depth = 0
     task.delivery = None
+    task.credit = BUDGET
     return task
 
 
@@ -317,7 +295,7 @@ class ForeignTask(Verbs):
 
     __slots__ = ("__weakref__", "_native", "credit", "kernel", "shield_depth", "scope", "delivery")
 
-    def __init__(self, native: asyncio.Task[Any], kernel: AsyncioKernel) -> None:
+    def __init__(self, native: asyncio.Task[Any], kernel: LoopKernel) -> None:
         key = id(native)
         self._native = weakref.ref(native, lambda _: foreign_tasks.pop(key, None))
         self.kernel = kernel
@@ -349,48 +327,21 @@ class ForeignTask(Verbs):
 foreign_tasks: dict[int, ForeignTask] = {}
 
 
-def state_of(native: asyncio.Task[Any]) -> Task | ForeignTask | None:
+def task_of(native: asyncio.Task[Any]) -> Task | ForeignTask | None:
     """Return the kernel's state for a task, None for one that never used Creche."""
     return native if isinstance(native, Task) else foreign_tasks.get(id(native))
 
 
-_unkept: dict[int, AsyncioKernel] = {}
-
-
-def kernel_of(loop: asyncio.AbstractEventLoop) -> AsyncioKernel:
-    """Return the kernel of a loop; the loop keeps it, so that it lives just as long."""
-    keeper: Any = loop
-    try:
-        kernel: AsyncioKernel = keeper._creche_kernel
-    except AttributeError:
-        from .kernel import AsyncioKernel
-
-        known = _unkept.get(id(loop))
-        kernel = known if known is not None and known.loop is loop else AsyncioKernel(loop)
-        try:
-            keeper._creche_kernel = kernel
-        except AttributeError:  # A loop that takes no attributes: it cannot keep its kernel itself.
-            _unkept[id(loop)] = kernel
-    return kernel
-
-
-def kernel_here() -> AsyncioKernel | None:
-    """Return the kernel of the asyncio loop that runs in this thread."""
-    loop = running_loop()
-    return None if loop is None else kernel_of(loop)
-
-
-def task_here() -> Task | ForeignTask | None:
-    """Return the asyncio task that runs in this thread."""
-    loop = running_loop()
-    if loop is None:
-        return None
-    native = native_task(loop)
+def running_task(kernel: LoopKernel) -> Task | ForeignTask:
+    """Return the task that runs in the loop of `kernel`, this thread's."""
+    native = native_task(kernel.loop)
     if type(native) is Task:
         return native
-    if native is None:
-        return None
-    state = foreign_tasks.get(id(native))
-    if state is None:
-        state = foreign_tasks[id(native)] = ForeignTask(native, kernel_of(loop))
+    assert native is not None, "called in a task"
+    return foreign_tasks.get(id(native)) or foreign_task(native, kernel)
+
+
+def foreign_task(native: asyncio.Task[Any], kernel: LoopKernel) -> ForeignTask:
+    """Begin to keep the state of a foreign task."""
+    state = foreign_tasks[id(native)] = ForeignTask(native, kernel)
     return state

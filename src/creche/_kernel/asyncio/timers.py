@@ -9,6 +9,7 @@ stays where it is until it reaches the top, or until such entries are most of th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextvars import Context
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -23,10 +24,11 @@ _SLACK = 64
 class Timers:
     """The deadlines of one loop."""
 
-    __slots__ = ("_armed", "_context", "_dropped", "_handle", "_heap", "_kernel", "_loop", "_order")
+    __slots__ = ("_armed", "_context", "_dropped", "_expire", "_handle", "_heap", "_loop", "_order")
 
-    def __init__(self, kernel: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self._kernel = kernel
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Any], object]) -> None:
+        """:param expire: what tells a scope that its deadline has come"""
+        self._expire = expire
         self._loop = loop
         self._heap: list[Entry] = []
         self._order = 0
@@ -88,6 +90,6 @@ class Timers:
                 if not fired.done():
                     fired.set_result(None)  # pyright: ignore[reportUnknownMemberType]  # of what
             else:
-                self._kernel.expire(fired)
+                self._expire(fired)
         if heap is self._heap and heap and heap[0][0] < self._armed:
             self._arm(heap[0][0])

@@ -17,14 +17,14 @@ from ..scope import Scope
 from . import introspection, private, readiness, scopes
 from .nursery import Nursery
 from .probe import TestProbe
-from .tasks import task_here
+from .tasks import known_task, new_state
 
 if TYPE_CHECKING:
     from ..simulation import Simulation
 
 
 class TrioKernel:
-    """What Creche knows of one Trio run. `tasks.kernel_of_run` makes it; the run keeps it."""
+    """What Creche knows of one Trio run. `here.kernel_of_run` makes it; the run keeps it."""
 
     name = "trio"
     cancelled_class = trio.Cancelled
@@ -50,9 +50,7 @@ class TrioKernel:
 
     async def wait_all_tasks_blocked(self) -> None:
         if self.simulation is not None:
-            task = task_here()
-            assert task is not None, "awaited in a task"
-            await self.simulation.settle(task)
+            await self.simulation.settle(known_task() or new_state(self))
         else:
             await trio.testing.wait_all_tasks_blocked()
 

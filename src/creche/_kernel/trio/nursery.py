@@ -5,6 +5,8 @@
 Of what children raise the nursery sees cancellations only; errors are the group's.
 """
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
@@ -21,7 +23,7 @@ from .scopes import settle, unwind
 from .tasks import known_task
 
 if TYPE_CHECKING:
-    from .kernel import TrioKernel
+    from ..contract import Kernel
     from .tasks import Task
 
 Run = Coroutine[Any, Any, None]
@@ -32,7 +34,7 @@ class Nursery:
 
     __slots__ = ("_found", "_manager", "_nursery", "_scopes", "host", "kernel", "scope")
 
-    def __init__(self, kernel: TrioKernel, scope: Scope, host: Task) -> None:
+    def __init__(self, kernel: Kernel, scope: Scope, host: Task) -> None:
         self.kernel = kernel
         self.scope = scope
         self.host = host
@@ -40,17 +42,17 @@ class Nursery:
         self._nursery: trio.Nursery = _open(self._manager)
         self._found: dict[Run, trio.lowlevel.Task] = {}
         self._scopes: dict[Run, trio.CancelScope] | None = None
-        native = scope.native = self._nursery.cancel_scope
-        if scope.deadline_ != inf:  # Trio takes its time over each of the two, also for nothing.
-            native.deadline = scope.deadline_
-        if scope.shield_:
+        native = scope._native = self._nursery.cancel_scope
+        if scope._deadline != inf:  # Trio takes its time over each of the two, also for nothing.
+            native.deadline = scope._deadline
+        if scope._shield:
             native.shield = True
-        if scope.cancelled:
-            native.cancel(scope.reason)
+        if scope._cancelled:
+            native.cancel(scope._reason)
         host.stack.append(scope)
 
     def spawn(self, coro: Run, label: Label, context: Context | None) -> None:
-        label.key = coro
+        label._key = coro
         if context is None:
             self._nursery.start_soon(_itself, coro, name=label.name)
         else:
@@ -71,10 +73,10 @@ class Nursery:
             del cancelled
 
     async def start(self, coro: Run, label: Label, move: Starting) -> None:
-        label.key = coro
+        label._key = coro
 
         def begin(*, task_status: trio.TaskStatus[None]) -> Run:
-            move.move = _mover(self._nursery, task_status)
+            move._move = _mover(self._nursery, task_status)
             return coro
 
         try:
@@ -83,7 +85,7 @@ class Nursery:
             # "child exited without calling task_status.started()": the group says it better.
             pass
         finally:
-            move.move = None
+            move._move = None
             body: Any = coro
             if body.cr_frame is not None and not body.cr_suspended:
                 coro.close()

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio.testing
 
 from ..probing import CheckpointsSeen
 
-if TYPE_CHECKING:
-    from .tasks import Task
-
 
 class Probe:
     """The contract's `Probe`: `watching -> ended`, in the task that it was made in."""
 
-    def __init__(self, task: Task) -> None:
+    # `task` is the state of a Trio task, which refers to this: `Any`.
+    def __init__(self, task: Any) -> None:
         self._task = task
         self._ready = False
-        self._outer, task.probe = task.probe, self
+        self._outer: Probe | None = task.probe
+        task.probe = self
         self._none = trio.testing.assert_no_checkpoints()
         self._some = trio.testing.assert_checkpoints()
         self._none.__enter__()

@@ -6,6 +6,8 @@ reported) leaves its Trio scope entered, without effect, in `Task.stack`: it is 
 is the innermost one in its own task.
 """
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from math import inf
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def enter(scope: Scope, task: Task) -> None:
-    native = trio.CancelScope(deadline=scope.deadline_, shield=scope.shield_)
-    if scope.cancelled:
-        native.cancel(scope.reason)
-    scope.native = native
+    native = trio.CancelScope(deadline=scope._deadline, shield=scope._shield)
+    if scope._cancelled:
+        native.cancel(scope._reason)
+    scope._native = native
     native.__enter__()
     task.stack.append(scope)
 
@@ -31,7 +33,7 @@ def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException 
     """Leave a scope that is off the chain already; return what is left of `exc`."""
     unwind(task, scope)
     task.stack.pop()
-    rest = exit_native(scope.native, exc)
+    rest = exit_native(scope._native, exc)
     settle(scope)
     unwind(task, None)
     return rest
@@ -40,8 +42,8 @@ def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException 
 def unwind(task: Task, until: Scope | None) -> None:
     """Leave the innermost Trio scopes whose own scope was left in the wrong place."""
     stack = task.stack
-    while stack and stack[-1] is not until and (stack[-1].left or stack[-1].lost):
-        abandoned = stack.pop().native
+    while stack and stack[-1] is not until and (stack[-1]._left or stack[-1]._lost):
+        abandoned = stack.pop()._native
         abandoned.deadline, abandoned.shield = inf, False
         exit_native(abandoned, None)
 
@@ -58,19 +60,19 @@ def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseExce
 
 def settle(scope: Scope) -> None:
     """Note in the scope what Trio knows of it, now that it is left."""
-    native = scope.native
-    scope.cancelled = scope.cancelled or native.cancel_called
-    scope.caught = scope.caught or native.cancelled_caught
+    native = scope._native
+    scope._cancelled = scope._cancelled or native.cancel_called
+    scope._caught = scope._caught or native.cancelled_caught
 
 
 def update(scope: Scope) -> None:
     """Tell Trio what has changed in a scope. Its setters are slow, also when nothing has."""
-    native = scope.native
-    if native.deadline != scope.deadline_:
-        native.deadline = scope.deadline_
-    if native.shield != scope.shield_:
-        native.shield = scope.shield_
-    if scope.cancelled:
-        native.cancel(scope.reason)
+    native = scope._native
+    if native.deadline != scope._deadline:
+        native.deadline = scope._deadline
+    if native.shield != scope._shield:
+        native.shield = scope._shield
+    if scope._cancelled:
+        native.cancel(scope._reason)
     elif native.cancel_called:  # Trio has looked at the clock.
-        scope.cancelled = True
+        scope._cancelled = True

@@ -27,7 +27,7 @@ import trio.lowlevel
 from ..main import name_of_main, start
 from ..simulation import Simulation, escaped_by
 from . import private
-from .tasks import kernel_of_run
+from .here import kernel_of_run
 
 if TYPE_CHECKING:
     from .kernel import TrioKernel

@@ -19,13 +19,13 @@ from ..inspection import TaskRecord
 from .introspection import record
 
 if TYPE_CHECKING:
+    from ..contract import Kernel
     from ..scope import Scope
-    from .kernel import TrioKernel
     from .probe import Probe
 
 _reschedule = trio.lowlevel.reschedule
 _park = trio.lowlevel.wait_task_rescheduled
-_native_task = trio.lowlevel.current_task
+native_task = trio.lowlevel.current_task
 
 
 class Waiter:
@@ -92,9 +92,9 @@ class Task:
 
     __slots__ = ("__weakref__", "budget", "_native", "credit", "kernel", "probe", "scope", "stack")
 
-    def __init__(self, native: trio.lowlevel.Task, kernel: TrioKernel) -> None:
+    def __init__(self, native: trio.lowlevel.Task, kernel: Kernel) -> None:
         key = id(native)
-        self._native = weakref.ref(native, lambda _: _states.pop(key, None))
+        self._native = weakref.ref(native, lambda _: states.pop(key, None))
         self.budget = BUDGET
         """Checkpoints that need not wait until others get their turn: what `credit` is elsewhere."""
         self.kernel = kernel
@@ -167,39 +167,16 @@ class Task:
         return record(native)
 
 
-_states: dict[int, Task] = {}
-_kernel: trio.lowlevel.RunVar[TrioKernel] = trio.lowlevel.RunVar("creche")
-
-
-def kernel_of_run() -> TrioKernel:
-    """Return the kernel of the Trio run in this thread; made when first asked for."""
-    try:
-        return _kernel.get()
-    except LookupError:
-        from .kernel import TrioKernel
-
-        kernel = TrioKernel()
-        _kernel.set(kernel)
-        return kernel
-
-
-def kernel_here() -> TrioKernel | None:
-    """Return the kernel of the Trio run in this thread, None if there is none."""
-    return kernel_of_run() if trio.lowlevel.in_trio_run() else None
+states: dict[int, Task] = {}
 
 
 def known_task() -> Task | None:
     """Return the state of the running Trio task, None if it never used Creche."""
-    return _states.get(id(_native_task()))
+    return states.get(id(native_task()))
 
 
-def task_here() -> Task | None:
-    """Return the Trio task that runs in this thread, None if there is none."""
-    try:
-        native = _native_task()
-    except RuntimeError:
-        return None
-    state = _states.get(id(native))
-    if state is None:
-        state = _states[id(native)] = Task(native, kernel_of_run())
+def new_state(kernel: Kernel) -> Task:
+    """Begin to keep the state of the running Trio task, which never used Creche."""
+    native = native_task()
+    state = states[id(native)] = Task(native, kernel)
     return state

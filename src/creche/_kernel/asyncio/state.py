@@ -1,0 +1,106 @@
+"""What the kernel keeps of each task and scope, and the few things of asyncio that all parts use.
+
+Owns no behaviour. Everything else in this package imports this, and this imports none of it.
+"""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..contract import Kernel
+from ..inspection import TaskRecord
+
+if TYPE_CHECKING:
+    from ..scope import Scope
+
+native_cancel = asyncio.Task[Any].cancel
+"""asyncio's own `Task.cancel`, whatever a subclass makes of it."""
+running_loop = asyncio._get_running_loop
+
+if sys.version_info >= (3, 12):
+    native_task = asyncio.current_task
+    native_tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[Any]] = {}
+else:
+    # asyncio.current_task is written in Python there, at several times the price.
+    native_tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[Any]]
+    native_tasks = vars(asyncio.tasks)["_current_tasks"]
+    native_task = native_tasks.get
+
+
+def grant(waiter: asyncio.Future[Any], value: Any = None) -> None:
+    """Grant a waiter, unless it is done: what a callback of the loop does."""
+    if not waiter.done():
+        waiter.set_result(value)
+
+
+class Timers(Protocol):
+    """The deadlines of one loop: see `timers.py`."""
+
+    def add(self, when: float, target: Any) -> Any: ...
+    def drop(self, entry: Any) -> None: ...
+
+
+class LoopKernel(Kernel, Protocol):
+    """What the parts of this kernel ask of the whole."""
+
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def timers(self) -> Timers: ...
+
+
+class TaskState:
+    """The kernel's state of one task, Creche's own or a foreign one."""
+
+    # The slots are in the subclasses, for asyncio.Task has a layout of its own. Type checkers would
+    # insist on them here if they could read this.
+    __slots__ = tuple[str, ...]()
+
+    kernel: LoopKernel
+    scope: Scope | None
+    credit: int
+    shield_depth: int
+    """Above 0 while the task waits shielded: nothing is delivered."""
+    delivery: Any
+    """The task's `Delivery`, None until its first cancellation."""
+
+    if TYPE_CHECKING:  # What each kind has of its own.
+
+        @property
+        def native(self) -> asyncio.Task[Any] | None: ...
+        def begun(self) -> bool: ...
+        def cancelling(self) -> int: ...
+        def info(self) -> TaskRecord: ...
+
+
+class ScopeState:
+    """What the kernel keeps of an entered scope, in `Scope._native`, where there is something to keep.
+
+    Nothing is kept of most scopes: then it is None, or the bare entry of the scope's deadline.
+    """
+
+    __slots__ = ("base", "tasks", "timer")
+
+    base: int
+    """Native `Task.cancel()` requests on the host when the scope was entered."""
+    tasks: dict[Any, None]
+    """The tasks that began life in the scope, in that order."""
+    timer: list[Any] | None
+    """The entry of the deadline in the timers."""
+
+    def __init__(self, base: int = 0, timer: list[Any] | None = None) -> None:
+        self.base = base
+        self.timer = timer
+        self.tasks = {}
+
+
+def state_of(scope: Scope) -> ScopeState:
+    """Return what is kept of an entered scope, from now on if there was nothing."""
+    state = scope._native
+    if not isinstance(state, ScopeState):
+        state = scope._native = ScopeState(timer=state)
+    return state
