@@ -12,6 +12,7 @@ from ._checkpoints import cancel_at_each_checkpoint as cancel_at_each_checkpoint
 from ._checkpoints import open_descriptors as open_descriptors
 from ._measures import Laggard as Laggard
 from ._measures import Measured as Measured
+from ._measures import counting as counting
 from ._measures import cpu_time as cpu_time
 from ._measures import leaves as leaves
 from ._resources import Resource as Resource

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import coroutine
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -41,3 +43,20 @@ class Laggard(asyncio.Future[None]):
 
     def cancel(self, msg: object = None) -> bool:
         return False
+
+
+@coroutine
+def counting(coro: Any, suspended: Callable[[], object]) -> Generator[Any, Any, Any]:
+    """Await a coroutine, and tell of each time that it suspends."""
+    resume, value = coro.send, None
+    while True:
+        try:
+            wanted = resume(value)
+        except StopIteration as stop:
+            return stop.value
+        suspended()
+        try:
+            value = yield wanted
+            resume = coro.send
+        except BaseException as exc:
+            resume, value = coro.throw, exc

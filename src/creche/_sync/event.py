@@ -62,7 +62,7 @@ class Event:
             else:
                 await task.ready_checkpoint()
             return
-        # As `WaitQueue.wait`. Inlined: `memory` in benchmarks.
+        # As `WaitQueue.wait`. Inlined: `memory-tracemalloc` in benchmarks.
         waiter = task.make_waiter()
         self._queue.add(waiter, None)
         try:

@@ -335,6 +335,17 @@ class TaskGroup:
             self.cancel_scope.cancel()
         return None
 
+    def __repr__(self) -> str:
+        nursery = self._nursery
+        if nursery is None:
+            state = "not entered"
+        elif self._open:
+            count = len(nursery.children())
+            state = f"active, {count} task{'s' * (count != 1)}"
+        else:
+            state = "closed"
+        return f"<{type(self).__name__} {state}{self.cancel_scope._conditions()}>"
+
     def _inactive(self) -> RuntimeError:
         return RuntimeError(
             "This task group is not active; no new tasks can be started: start them inside its "

@@ -134,6 +134,27 @@ class CancelScope(Scope):
         """Whether the scope, when it was left, swallowed a cancellation of its own."""
         return self._caught
 
+    def __repr__(self) -> str:
+        host = self._host
+        if host is not None:
+            state = f"active in task {host.info().name!r}"
+        else:
+            state = "left" if self._left else "not entered"
+        return f"<CancelScope {state}{self._conditions()}>"
+
+    def _conditions(self) -> str:
+        """Say what may end the block, for `repr`."""
+        host, deadline, text = self._host, self._deadline, ""
+        if deadline != inf:
+            text = f", deadline={deadline:g}"
+            if host is not None and not self._cancelled:
+                text += f" ({deadline - host.kernel.now():.3g} s from now)"
+        if self._shield:
+            text += ", shielded"
+        if self._cancelled:
+            text += ", cancelled" if self._reason is None else f", cancelled: {self._reason}"
+        return text
+
 
 def raise_as_is(exc: BaseException) -> None:
     """Raise a group that was split off, with the context that it came with."""

@@ -1,14 +1,16 @@
-"""The kernel on Trio. Trio's own scopes and nurseries do the work; these rooms fit them in.
+"""The kernel on Trio. Trio's own scopes and nurseries do the work; these parts fit them in.
 
-What each room is for:
+The parts, each over those below it (`pyproject.toml` holds them to that):
 
-    tasks.py         the running task: parking, checkpoints, and its stack of scopes
-    scopes.py        entering, leaving and cancelling a scope through `trio.CancelScope`
-    nursery.py          where the children of a task group live: a nursery
-    readiness.py     descriptors
-    introspection.py listing tasks
-    simulation.py    a run whose time and order a test decides
-    private.py       the little that Trio does not publish and we need, tested when first used
-    kernel.py        the run: puts the rooms together
-    runner.py        starting a run
+    simulation.py       a run whose time and order a test decides
+    runner.py           starting a run
+    here.py             the run and the task of this thread
+    kernel.py           the run: puts the parts together
+    nursery.py          where the children of a task group live: a nursery of Trio's
+    scopes.py           entering, leaving and changing a scope through `trio.CancelScope`
+    readiness.py        descriptors
+    tasks.py            the running task: waiting, checkpoints, and its stack of scopes
+    introspection.py    listing tasks
+    probe.py            watching a task for checkpoints, for tests
+    private.py          the little that Trio does not publish and we need, tested when first used
 """
