@@ -28,7 +28,7 @@ INLINED = {
     "_net/stream.py DirectSocketStream.send": {"credit"},
     "_sync/event.py Event.wait": {"credit", "park", "granted"},
     "_sync/limiter.py CapacityLimiter.acquire": {"credit"},
-    "_sync/lock.py Lock.acquire": {"credit"},
+    "_sync/lock.py Lock.acquire": {"credit", "park", "granted"},
     "_sync/semaphore.py Semaphore.__aenter__": {"credit"},
     "streams/memory.py MemoryObjectReceiveStream.__anext__": {"credit"},
     "streams/memory.py MemoryObjectReceiveStream.receive": {"credit", "park", "granted"},
@@ -215,12 +215,25 @@ async def waiting_to_send() -> tuple[Block, Callable[[], object], Callable[[], i
 
 
 async def waiting_for_a_lock() -> tuple[Block, Callable[[], object], Callable[[], int]]:
-    lock = creche.Semaphore(0)
+    lock = creche.Lock()
+    await lock.acquire()
     return lock.acquire, lock.release, lambda: lock.statistics().tasks_waiting
 
 
+async def waiting_in_a_queue() -> tuple[Block, Callable[[], object], Callable[[], int]]:
+    semaphore = creche.Semaphore(0)
+    return semaphore.acquire, semaphore.release, lambda: semaphore.statistics().tasks_waiting
+
+
 each_wait = pytest.mark.parametrize(
-    "make", [waiting_for_event, waiting_to_receive, waiting_to_send, waiting_for_a_lock]
+    "make",
+    [
+        waiting_for_event,
+        waiting_to_receive,
+        waiting_to_send,
+        waiting_for_a_lock,
+        waiting_in_a_queue,
+    ],
 )
 
 

@@ -191,8 +191,9 @@ class PendingStart:
         self.waiter: asyncio.Future[Any] = asyncio.Future(loop=nursery.kernel.loop)
         task = self.task = label._key = new_task(nursery.kernel, coro, label, self, scope)
         if scope is not None:
-            state_of(scope).tasks[task] = None
-            if canceller(scope) is not None:
+            home = nursery if scope is nursery.scope else state_of(scope)
+            home.tasks[task] = None
+            if scope._cancelled or (scope._parent is not None and canceller(scope) is not None):
                 Delivery.of(task).deliver()
 
     @property
@@ -202,7 +203,10 @@ class PendingStart:
     def move(self) -> bool:
         """Move the child into the nursery: what its `started()` does."""
         task, scope, nursery = self.task, self._scope, self._nursery
-        if self.given_up or canceller(scope) is not None:
+        if self.given_up or (
+            scope is not None
+            and (scope._cancelled or (scope._parent is not None and canceller(scope) is not None))
+        ):
             return False  # The caller is cancelled, so the child is, and will hear of it.
         if scope is not nursery.scope:
             self._forget_task()
