@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ._exceptions import BusyResourceError, RunFinishedError
 from ._kernel import current_kernel, current_task
+from ._wait_description import WaitDescription
 
 if TYPE_CHECKING:
     from ._kernel.contract import Kernel, Waiter
@@ -116,9 +117,8 @@ class SignalReceiver:
         self._waiter: Waiter | None = None
 
     def __repr__(self) -> str:
-        names = ", ".join(getattr(signum, "name", str(signum)) for signum in self.signals)
         state = "closed" if self._kernel is None else "open"
-        return f"<{type(self).__name__} {state}, for {names}>"
+        return f"<{type(self).__name__} {state}, for {self._names()}>"
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
@@ -128,8 +128,11 @@ class SignalReceiver:
             )
         if self._kernel is not None:
             raise RuntimeError(f"{self!r} has already been entered: open another one")
-        self._kernel = current_kernel()
-        self._stop_hearing = self._kernel.wake_on_signals()
+        kernel = current_kernel()
+        if kernel.simulation is not None:
+            raise kernel.simulation.refuse("creche.open_signal_receiver()")
+        self._kernel = kernel
+        self._stop_hearing = kernel.wake_on_signals()
         _open.append(self)
         try:
             for signum in self.signals:
@@ -192,6 +195,12 @@ class SignalReceiver:
         signum = next(iter(self._arrived))
         del self._arrived[signum]
         return signum
+
+    def _describe_wait(self, task: object, inner: WaitDescription | None) -> WaitDescription | None:
+        return inner or WaitDescription(f"a signal: {self._names()}", "the signal")
+
+    def _names(self) -> str:
+        return ", ".join(getattr(signum, "name", str(signum)) for signum in self.signals)
 
     def _not_open(self) -> RuntimeError:
         return RuntimeError(f"{self!r} is not open: iterate inside the `with` block")

@@ -200,6 +200,24 @@ async def test_find_deadlocks_does_not_count_what_a_deadline_will_free() -> None
         group.cancel_scope.cancel()
 
 
+async def test_find_deadlocks_does_not_count_what_a_deadline_around_the_group_will_free() -> None:
+    one, other = creche.Lock(), creche.Lock()
+
+    async def take(first: creche.Lock, second: creche.Lock) -> None:
+        async with first:
+            await creche.wait_all_tasks_blocked()
+            await second.acquire()
+
+    with creche.move_on_after(3600):
+        async with creche.create_task_group() as group:
+            group.start_soon(take, one, other)
+            group.start_soon(take, other, one)
+            await creche.wait_all_tasks_blocked()
+            await creche.wait_all_tasks_blocked()
+            assert debug.find_deadlocks() == []
+            group.cancel_scope.cancel()
+
+
 async def test_a_server_that_waits_for_connections_is_no_deadlock() -> None:
     gate, log = creche.Lock(), creche.Lock()
 

@@ -33,6 +33,8 @@ class WaitingTask(NamedTuple):
     """Who holds what it waits for, as far as that is known."""
     place: str
     """Where it waits: file and line of the program's own code."""
+    takes: str = ""
+    """What would end the wait, such as `release()`, as far as that is known."""
 
 
 class Deadlock(NamedTuple):
@@ -52,6 +54,7 @@ def rows(waits: Waits, chosen: Sequence[Wait]) -> tuple[WaitingTask, ...]:
             wait.what,
             tuple(map(waits.name, wait.holders)) if wait.kind != "tasks" else (),
             wait.place,
+            wait.takes,
         )
         for wait in chosen
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from .contract import Task
 
 
 class TaskRecord(NamedTuple):
@@ -27,6 +30,18 @@ class Inspection(Protocol):
 
     def record(self, native: Any) -> TaskRecord:
         """Describe one task that has not ended, by the loop's own object for it."""
+        ...
+
+    def task_of(self, native: Any) -> Task | None:
+        """Return the state of a task, by the loop's own object for it; None if it never used Creche."""
+        ...
+
+    def is_blocked(self, native: Any) -> bool:
+        """Tell whether a task that has not ended waits for something that has not come yet."""
+        ...
+
+    def deadline_of(self, native: Any) -> float:
+        """Return the earliest deadline that applies to a task: -inf if cancelled, inf if none."""
         ...
 
     def has_pending_cancellation(self, native: Any) -> bool:

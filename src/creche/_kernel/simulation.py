@@ -3,7 +3,7 @@
 In a simulated run nothing comes from outside. So the kernel owns time and order: it steps one task
 after the other, jumps to the next deadline when all are blocked, and knows at once when nothing can
 ever run again. `asyncio/simulation.py` and `trio/simulation.py` are the loops for it; what is to be
-decided is asked of a `Director`, which is `creche.testing`'s.
+decided is asked of a `Director`, whoever runs the simulation.
 
     running --abort(exc)--> stopping (the main scope is cancelled) --> over
        `--------------------the main function ends------------------> over
@@ -27,7 +27,7 @@ from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from .contract import Task, Waiter
 
@@ -226,7 +226,12 @@ class Simulation:
             raise escaped("a call into the event loop from a worker thread")
 
     def escape(self, call: str) -> EscapedSimulationError:
+        """Make the error for a call that would leave the run, named as the user knows it."""
         return escaped(call)
+
+    def refuse(self, call: str) -> EscapedSimulationError:
+        """Make the error for a call that would leave the run, from who knows what it is called."""
+        return escaped_by(call)
 
     def pool(self) -> InlinePool:
         """Return what takes the place of the worker threads."""
@@ -244,8 +249,9 @@ class InlinePool:
 
     def submit(self, job: Any) -> None:
         self._pending.append(job)
-        call = _called(sys._getframe(1)) or "to_thread.run_sync()"  # pyright: ignore[reportPrivateUsage]  # as below
-        self._simulation.start_step(self._step(job, call), "to_thread.run_sync")
+        call = _called(sys._getframe(1)) or "a call in a worker thread"  # pyright: ignore[reportPrivateUsage]  # as below
+        name = call.removesuffix("()").partition(".")[2] or call
+        self._simulation.start_step(self._step(job, call), name)
 
     async def _step(self, job: Job, call: str) -> None:
         if self.withdraw(job):
@@ -265,18 +271,13 @@ class InlinePool:
 
 
 _LIBRARIES = frozenset(
-    ("_thread", "asyncio", "concurrent", "creche", "multiprocessing", "os", "signal", "socket",
-     "subprocess", "threading", "trio")
+    ("_thread", "asyncio", "concurrent", __name__.partition(".")[0], "multiprocessing", "os",
+     "signal", "socket", "subprocess", "threading", "trio")
 )  # fmt: skip
-_LOOPS = frozenset(("asyncio.events", "trio._core._run"))
-"""The modules that step tasks: who called those has nothing to do with it."""
-_PUBLIC = {
-    "creche._signals.SignalReceiver.__enter__": "creche.open_signal_receiver",
-    "creche._remote.processes.run_sync": "creche.to_process.run_sync",
-    "creche._threads.calls.run_sync": "creche.to_thread.run_sync",
-    "trio._threads.to_thread_run_sync": "trio.to_thread.run_sync",
-}
-"""Where the name in the code is not that of the documentation."""
+stepping: set[str] = set()
+"""The modules that step tasks: who called those has nothing to do with it. The kernels add theirs."""
+passed_over: set[str] = {__name__.rpartition(".")[0]}
+"""The packages whose functions no user has called: this one, and whoever runs simulations."""
 
 
 def escaped(what: str) -> EscapedSimulationError:
@@ -302,20 +303,33 @@ def _called(frame: FrameType | None) -> str | None:
         code = frame.f_code
         if module == __name__ and code is _STEP:
             return str(frame.f_locals["call"])  # whoever asked for a worker thread
-        if module.partition(".")[0] not in _LIBRARIES or module in _LOOPS:
+        if module.partition(".")[0] not in _LIBRARIES or module in stepping:
             return name
-        if not module.startswith(("creche._kernel", "creche.testing")):
-            name = _public_name(module, code.co_qualname)
+        if not any(f"{module}.".startswith(f"{package}.") for package in passed_over):
+            name = _public_name(module, code)
         frame = frame.f_back
     return None
 
 
-def _public_name(module: str, function: str) -> str:
+def _public_name(module: str, code: CodeType) -> str:
     """Name a function of a library as its documentation does."""
-    top, path = module.partition(".")[0], function.removesuffix(".__init__").removeprefix("_")
-    hidden = "._" in module or path in vars(sys.modules.get(top, sys))
-    name = _PUBLIC.get(f"{module}.{path}") or f"{top if hidden else module}.{path}"
-    return f"{name}()"
+    top, path = module.partition(".")[0], code.co_qualname.removesuffix(".__init__")
+    path = path.removeprefix("_")
+    if path in vars(sys.modules.get(top, sys)):
+        return f"{top}.{path}()"
+    if "._" in module:
+        return _published(top, code) or f"{top}.{path}()"
+    return f"{module}.{path}()"
+
+
+def _published(top: str, code: CodeType) -> str | None:
+    """Name a function by the public module of a package that has it, None if none does."""
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith(f"{top}.") and "._" not in name:
+            for variable, value in list(vars(module).items()):
+                if getattr(value, "__code__", None) is code:
+                    return f"{name}.{variable}()"
+    return None
 
 
 _STEP = InlinePool._step.__code__  # pyright: ignore[reportPrivateUsage]  # it is this module's

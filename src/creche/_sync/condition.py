@@ -11,6 +11,9 @@ Its rules, beside those of the room:
   before it has the lock again. So none is lost.
 """
 
+# A condition and its lock are one thing in two files.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -20,10 +23,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from .. import _labels
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._wait_description import WaitDescription
 from .lock import Lock, LockStatistics
 
 if TYPE_CHECKING:
     from .._kernel.contract import FirmWaiter, Task
+    from .._tasks.info import TaskInfo
 
 T = TypeVar("T")
 
@@ -105,7 +110,7 @@ class Condition:
         try:
             turn = await self._queue.wait(task, task)
         finally:
-            await (turn or self._lock.queue_up(task)).wait()
+            await self._lock._reacquire(task, turn)
 
     async def wait_for(self, predicate: Callable[[], T]) -> T:
         """Wait until `predicate()` is true, asking now and after each notification.
@@ -143,6 +148,13 @@ class Condition:
     def statistics(self) -> ConditionStatistics:
         """Return how many tasks wait for a notification, and the state of the lock."""
         return ConditionStatistics(len(self._queue), self._lock.statistics())
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        if inner is not None:  # The task waits in the lock: at first, or to take it again.
+            return inner._replace(what=("the lock of ", self))
+        return WaitDescription(("a notify of ", self), "notify()")
 
     def __repr__(self) -> str:
         return f"<{_labels.shown(self)} {len(self._queue)} waiting, with {self._lock!r}>"

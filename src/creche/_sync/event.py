@@ -10,11 +10,15 @@ one blocked task for each connection, and `benchmarks/` weighs them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import _labels
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._wait_description import WaitDescription
+
+if TYPE_CHECKING:
+    from .._tasks.info import TaskInfo
 
 
 class EventStatistics(NamedTuple):
@@ -75,6 +79,11 @@ class Event:
     def statistics(self) -> EventStatistics:
         """Return how many tasks wait now."""
         return EventStatistics(len(self._queue))
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        return inner or WaitDescription((self,), "set()")
 
     def __repr__(self) -> str:
         state = "set" if self._set else f"clear, {len(self._queue)} waiting"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .. import _labels
 from .._exceptions import (
@@ -25,7 +25,11 @@ from .._exceptions import (
     FutureFailed,
     FutureNotFinished,
 )
+from .._wait_description import WaitDescription
 from . import Event
+
+if TYPE_CHECKING:
+    from .._tasks.info import TaskInfo
 
 T = TypeVar("T")
 
@@ -134,6 +138,11 @@ class Future(Generic[T]):
         if self._status is Future.Status.CANCELLED:
             return FutureCancelled("the future was cancelled")
         return FutureFailed("the future raised an exception")
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        return WaitDescription((self,), "an outcome")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._status.name.lower()} name={_labels.given(self)!r}>"

@@ -23,9 +23,11 @@ from .. import _labels
 from .._exceptions import WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._wait_description import WaitDescription
 
 if TYPE_CHECKING:
     from .._kernel.contract import Task
+    from .._tasks.info import TaskInfo
 
 
 class CapacityLimiterStatistics(NamedTuple):
@@ -185,6 +187,13 @@ class CapacityLimiter:
             for borrower, task in self._borrowers.items()
         )
         return CapacityLimiterStatistics(len(borrowers), self._total, borrowers, len(self._queue))
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        holders = [holder for holder in self._borrowers.values() if holder is not None]
+        complete = len(holders) == len(self._borrowers)
+        return inner or WaitDescription((self,), "release()", holders, complete=complete)
 
     def __repr__(self) -> str:
         lent, waiting = len(self._borrowers), len(self._queue)

@@ -5,7 +5,7 @@ Owns who holds the lock and who is next. The holder is a task of the kernel cont
     free --acquire--> held --release--> free, or held by the first that waits
 
 Its rules, beside those of the room: only the holder releases, and the holder cannot acquire
-again. `Condition` is the one friend that reaches into `_owner`, through `held_by` and `reacquire`.
+again. `Condition` is the one friend that reaches into `_owner`, through `held_by`, `queue_up` and `_reacquire`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .. import _labels
 from .._exceptions import WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._wait_description import WaitDescription
 
 if TYPE_CHECKING:
     from .._kernel.contract import FirmWaiter, Task
@@ -126,6 +127,10 @@ class Lock:
         owner = None if self._owner is None else TaskInfo.of(self._owner.info())
         return LockStatistics(owner is not None, owner, len(self._queue))
 
+    async def _reacquire(self, task: Task, turn: FirmWaiter | None) -> None:
+        """Take the lock whatever is cancelled, at a place in the queue if `turn`. For Condition."""
+        await (turn or self.queue_up(task)).wait()
+
     def held_by(self, task: Task) -> bool:
         """Tell whether `task` is the holder. For Condition."""
         return self._owner is task
@@ -139,6 +144,12 @@ class Lock:
         else:
             self._queue.add(waiter, task)
         return waiter
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        holders = () if self._owner is None else (self._owner,)
+        return inner or WaitDescription((self,), "release()", holders)
 
     def _not_held(self) -> RuntimeError:
         holder = "no task" if self._owner is None else f"task {self._owner.info().name!r}"

@@ -8,12 +8,16 @@ Owns the count and who is next. Does not know who holds what: any task may relea
 from __future__ import annotations
 
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from .. import _labels
 from .._exceptions import WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._wait_description import WaitDescription
+
+if TYPE_CHECKING:
+    from .._tasks.info import TaskInfo
 
 
 class SemaphoreStatistics(NamedTuple):
@@ -119,6 +123,11 @@ class Semaphore:
     def statistics(self) -> SemaphoreStatistics:
         """Return how many tasks wait now."""
         return SemaphoreStatistics(len(self._queue))
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        return inner or WaitDescription((self,), "release()")
 
     def __repr__(self) -> str:
         waiting = len(self._queue)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 from .._kernel import current_task
 from .._kernel.scope import link
+from .._wait_description import WaitDescription
 from .handle import (
     CANCELLED,
     CANCELLING,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from .._kernel.contract import Nursery, Task
+    from .info import TaskInfo
 
 T_co = TypeVar("T_co", covariant=True)
 PosArgsT = TypeVarTuple("PosArgsT")
@@ -61,6 +63,7 @@ class TaskGroup:
         "_host",
         "_nursery",
         "_open",
+        "_starts",
         "cancel_scope",
     )
 
@@ -73,6 +76,8 @@ class TaskGroup:
         self._nursery: Nursery | None = None
         self._open = False
         self._errors: list[BaseException] = []
+        self._starts: dict[Task, TaskHandle[Any]] | None = None
+        """The tasks that wait in `start()`, each with the child that it waits for."""
 
     async def __aenter__(self) -> Self:
         if self._nursery is not None:
@@ -266,18 +271,24 @@ class TaskGroup:
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
         handle._starting = status
+        caller = current_task()
+        if self._starts is None:
+            self._starts = {}
+        self._starts[caller] = handle
         try:
             await nursery.start(self._run(handle), handle, status)
             if not status._started and handle._state is not FINISHED:
-                await current_task().checkpoint_if_cancelled()
+                await caller.checkpoint_if_cancelled()
         except BaseException as exc:
             self._start_interrupted(handle, exc)
             # As in Trio: where the child returned nobody was interrupted, so that it is its return
             # that counts, and the cancellation comes at the next checkpoint.
-            if handle._state is not FINISHED or current_task().effective_deadline() > -inf:
+            if handle._state is not FINISHED or caller.effective_deadline() > -inf:
                 raise
         finally:
             coro = None
+            self._starts.pop(caller, None)
+            del caller
         if status._abandoned and handle._state is FINISHED:
             status._started = True
         if not status._started:
@@ -345,6 +356,20 @@ class TaskGroup:
         else:
             state = "closed"
         return f"<{type(self).__name__} {state}{self.cancel_scope._conditions()}>"
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        if inner is not None or self._nursery is None:
+            return inner
+        starts, kernel = self._starts, task._kernel
+        caller = None if kernel is None else kernel.task_of(task._native)
+        child = None if caller is None or starts is None else starts.get(caller)
+        if child is not None:
+            return WaitDescription("started() from", "started()", tasks=(child,))
+        children = self._nursery.children()
+        what = "the end of" if children else "the end of its task group"
+        return WaitDescription(what, "the end of all", tasks=children, needs_all=True)
 
     def _inactive(self) -> RuntimeError:
         return RuntimeError(

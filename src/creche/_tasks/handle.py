@@ -27,9 +27,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from .._exceptions import TaskCancelled, TaskFailed, TaskNotFinished
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._wait_description import WaitDescription
 
 if TYPE_CHECKING:
     from .._kernel.contract import Nursery
+    from .info import TaskInfo
     from .scope import CancelScope
 
 T_co = TypeVar("T_co", covariant=True)
@@ -200,6 +202,11 @@ class TaskHandle(Generic[T_co]):
             error.__cause__ = self._outcome
             return error
         return TaskNotFinished("the task has not finished yet")
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        return inner or WaitDescription("the end of", "its end", tasks=(self,))
 
     def __repr__(self) -> str:
         return (

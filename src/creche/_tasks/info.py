@@ -44,10 +44,10 @@ class TaskInfo:
         self._native: Any = None
 
     @classmethod
-    def of(cls, record: TaskRecord) -> Self:
-        """Make the public picture of a task of the running loop."""
+    def of(cls, record: TaskRecord, kernel: Kernel | None = None) -> Self:
+        """Make the public picture of a task of a loop, the running one if `kernel` is None."""
         info = cls(record.id, record.parent_id, record.name, record.coro)
-        info._kernel = current_kernel()
+        info._kernel = current_kernel() if kernel is None else kernel
         info._native = record.native
         return info
 

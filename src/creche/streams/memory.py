@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import warnings
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._abc.streams import ObjectReceiveStream, ObjectSendStream
 from .._exceptions import ClosedResourceError, EndOfStream, WouldBlock
 from .._kernel import current_task
+from .._wait_description import WaitDescription
 from ._channel import NOTHING, Channel
 from ._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
+
+if TYPE_CHECKING:
+    from .._tasks.info import TaskInfo
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -132,6 +136,13 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         """Return how full the stream is and who waits on it, all clones taken together."""
         return self._state.statistics()
 
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        senders = self.statistics().open_send_streams
+        empty = f", which is empty and has {senders} open senders"
+        return inner or WaitDescription(("an item from ", self, empty), "send()")
+
     def __enter__(self) -> MemoryObjectReceiveStream[T_co]:
         return self
 
@@ -232,6 +243,13 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
     def statistics(self) -> MemoryObjectStreamStatistics:
         """Return how full the stream is and who waits on it, all clones taken together."""
         return self._state.statistics()
+
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        figures = self.statistics()
+        full = f", which has {figures.current_buffer_used} of {figures.max_buffer_size:g} items"
+        return inner or WaitDescription(("room in ", self, full), "receive()")
 
     def __enter__(self) -> MemoryObjectSendStream[T_contra]:
         return self

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._introspection.waits import frames_of, place_of
+from .._introspection.frames import frames_of, place_of
 from .._kernel import current_kernel, current_task
 from .._loop.time import sleep
 from .._sync import Event

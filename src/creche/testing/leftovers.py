@@ -13,7 +13,7 @@ from collections.abc import Callable
 from sys import _current_frames  # pyright: ignore[reportPrivateUsage]  # nothing public has them
 from typing import NamedTuple
 
-from .._introspection.waits import short
+from .._introspection.naming import short
 from .._kernel import current_kernel
 from .._loop.time import sleep
 from .._threads import pool

@@ -13,11 +13,10 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 from zlib import crc32
 
 from .. import _kernel
-from .._introspection.waits import in_library
 from .._kernel import current_task
 from .._kernel.main import start
-from .._kernel.simulation import Simulation
-from .._labels import places_noted
+from .._kernel.simulation import Simulation, passed_over
+from .._labels import in_library, places_noted
 from .._tasks.scope import CancelScope
 from . import boundary
 from .schedules import Fifo, Schedule, make
@@ -26,6 +25,8 @@ from .trace import Trace
 T = TypeVar("T")
 P = ParamSpec("P")
 PosArgsT = TypeVarTuple("PosArgsT")
+
+passed_over.add(__name__.rpartition(".")[0])
 
 LIMIT = 1_000_000
 """Steps that a run may take without time going on, before it counts as one that never ends."""

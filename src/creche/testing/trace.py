@@ -14,9 +14,11 @@ has one name from its first step to its last, which other texts of the run use a
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._introspection.waits import Waits, frames_of, place_of, wait_of
+from .._introspection.frames import frames_of, place_of
+from .._introspection.waits import Waits, wait_of
 from .._kernel import current_task
 from .._labels import in_library, short_path
 from .._tasks.handle import TaskHandle
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 
 _MOST = 60
 """Lines that are shown: of a longer run the last ones, where it went wrong."""
-
-_GIVING_WAY = frozenset(("checkpoint", "cancel_shielded_checkpoint", "ready_checkpoint"))
-"""What a library calls the functions that only let others run."""
 
 
 class Line(NamedTuple):
@@ -111,7 +110,8 @@ class Trace:
 def _next(record: TaskRecord, frames: list[FrameType], waits: Waits) -> str:
     """Say what a task does after a step with which it has not ended."""
     wait = wait_of(record, frames, waits)
-    if wait.granted or any(in_library(f) and f.f_code.co_name in _GIVING_WAY for f in frames):
+    interrupted = not wait.kind and wait.deadline == -inf  # a sleep, by a cancelled scope
+    if wait.granted and not interrupted:
         return "gives way"
     held = "" if wait.kind != "lock" else ", ".join(map(waits.name, wait.holders))
     return f"waits for {wait.what}" + (f", which {held} holds" if held else "")

@@ -46,7 +46,8 @@ def has_pending_cancellation(native: Any) -> bool:
     return bool(waiter is not None and waiter.cancelled())
 
 
-def _blocked(native: Any) -> bool:
+def is_blocked(native: Any) -> bool:
+    """Tell whether a task waits for something that has not come yet."""
     waiter = getattr(native, "_fut_waiter", None)
     return waiter is not None and not waiter.done()
 
@@ -69,7 +70,9 @@ async def wait_all_tasks_blocked(loop: asyncio.AbstractEventLoop, watchers: set[
         while quiet < _QUIET_PASSES:
             await _pass()
             moving = any(
-                not _blocked(native) for native in asyncio.all_tasks(loop) if native not in watchers
+                not is_blocked(native)
+                for native in asyncio.all_tasks(loop)
+                if native not in watchers
             )
             quiet = 0 if moving else quiet + 1
     finally:

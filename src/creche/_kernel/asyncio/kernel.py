@@ -17,13 +17,13 @@ from .nursery import Nursery
 from .probe import TestProbe
 from .readiness import Readiness, Watch
 from .signal_wakeup import SignalWakeup
-from .tasks import new_task, running_task
+from .tasks import new_task, running_task, task_of
 from .threadsafe_calls import ThreadsafeCalls
 from .timers import Timers
 
 if TYPE_CHECKING:
     from ..simulation import Simulation
-    from .tasks import Task
+    from .tasks import ForeignTask, Task
 
 
 class AsyncioKernel:
@@ -58,6 +58,16 @@ class AsyncioKernel:
 
     def record(self, native: Any) -> TaskRecord:
         return introspection.record(native)
+
+    def task_of(self, native: Any) -> Task | ForeignTask | None:
+        return task_of(native)
+
+    def is_blocked(self, native: Any) -> bool:
+        return introspection.is_blocked(native)
+
+    def deadline_of(self, native: Any) -> float:
+        state = task_of(native)
+        return inf if state is None else state.effective_deadline()
 
     def has_pending_cancellation(self, native: Any) -> bool:
         return introspection.has_pending_cancellation(native)

@@ -23,9 +23,11 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from ..main import MainLabel, start
-from ..simulation import Simulation, after, escaped
+from ..simulation import Simulation, after, escaped, stepping
 from .here import kernel_of
 from .runner import adopt_next_task
+
+stepping.add("asyncio.events")
 
 if TYPE_CHECKING:
     BaseTimer = asyncio.TimerHandle

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import trio
 
+from ..contract import Kernel, Label
 from ..inspection import TaskRecord
 
+# The labels of children, as groups have told them, by what each of them runs.
+Labels: TypeAlias = Mapping[Coroutine[Any, Any, None], Label]
 
-def record(task: trio.lowlevel.Task) -> TaskRecord:
+
+class RunKernel(Kernel, Protocol):
+    """What the parts of this kernel ask of the whole."""
+
+    labels: dict[Coroutine[Any, Any, None], Label]
+    """The labels of the children of groups, by what each of them runs."""
+
+
+def record(task: trio.lowlevel.Task, labels: Labels) -> TaskRecord:
     """Describe a Trio task. A child of a group shows the coroutine that the user gave."""
     nursery = task.parent_nursery
     parent = None if nursery is None else id(nursery.parent_task)
-    label = _label(task.coro)
+    label = labels.get(task.coro)
     coro = task.coro if label is None else label.coro
     return TaskRecord(id(task), parent, task.name, coro, task, label)
 
 
-def _label(coro: Any) -> Any:
-    """Return the handle of a child of a group, where its coroutine is around the user's."""
-    frame = getattr(coro, "cr_frame", None)
-    if frame is not None and coro.__qualname__ == "TaskGroup._run":
-        return frame.f_locals.get("handle")
-    return None
-
-
-def tasks(strays: Iterable[trio.lowlevel.Task]) -> Iterator[TaskRecord]:
-    """Describe the main task of the run, our strays, and all below, not Trio's own system tasks."""
+def tasks(detached: Iterable[trio.lowlevel.Task], labels: Labels) -> Iterator[TaskRecord]:
+    """Describe the main task of the run, detached tasks, and all below, not Trio's own system tasks."""
     root = trio.lowlevel.current_root_task()
     if root is None:
         return
     main = _main_nursery(root)
-    pending = [*(main.child_tasks if main is not None else ()), *strays]
+    pending = [*(main.child_tasks if main is not None else ()), *detached]
     while pending:
         task = pending.pop(0)
-        yield record(task)
+        yield record(task, labels)
         for nursery in task.child_nurseries:
             pending.extend(nursery.child_tasks)
 

@@ -11,13 +11,14 @@ import trio
 import trio.testing
 
 from ..._exceptions import RunFinishedError
+from ..contract import Label
 from ..exits import Exits
 from ..inspection import TaskRecord
 from ..scope import Scope
 from . import introspection, private, readiness, scopes
 from .nursery import Nursery
 from .probe import TestProbe
-from .tasks import known_task, new_state
+from .tasks import Task, known_task, new_state, state_of
 
 if TYPE_CHECKING:
     from ..simulation import Simulation
@@ -36,14 +37,25 @@ class TrioKernel:
         self.run_vars: dict[Any, Any] = {}
         self.test_probe = TestProbe()
         self._exits = Exits()
+        self.labels: dict[Coroutine[Any, Any, None], Label] = {}
+        """The labels of the children of groups, by what each of them runs."""
         self._detached: set[trio.lowlevel.Task] = set()
         self.now: Callable[[], float] = trio.current_time
 
     def tasks(self) -> Iterable[TaskRecord]:
-        return introspection.tasks(self._detached)
+        return introspection.tasks(self._detached, self.labels)
 
     def record(self, native: Any) -> TaskRecord:
-        return introspection.record(native)
+        return introspection.record(native, self.labels)
+
+    def task_of(self, native: Any) -> Task | None:
+        return state_of(native)
+
+    def is_blocked(self, native: Any) -> bool:
+        return private.is_blocked(native)
+
+    def deadline_of(self, native: Any) -> float:
+        return private.deadline_of(native)
 
     def has_pending_cancellation(self, native: Any) -> bool:
         return native is not None and private.is_cancelled(native)

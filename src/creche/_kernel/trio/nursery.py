@@ -23,7 +23,7 @@ from .scopes import settle, unwind
 from .tasks import known_task
 
 if TYPE_CHECKING:
-    from ..contract import Kernel
+    from .introspection import RunKernel
     from .tasks import Task
 
 Run = Coroutine[Any, Any, None]
@@ -34,7 +34,7 @@ class Nursery:
 
     __slots__ = ("_found", "_manager", "_nursery", "_scopes", "host", "kernel", "scope")
 
-    def __init__(self, kernel: Kernel, scope: Scope, host: Task) -> None:
+    def __init__(self, kernel: RunKernel, scope: Scope, host: Task) -> None:
         self.kernel = kernel
         self.scope = scope
         self.host = host
@@ -61,8 +61,10 @@ class Nursery:
             task = self._find(coro)
             if task is not None:
                 task.context = context  # Trio made a copy: the child's changes are to be seen.
+        self.kernel.labels[coro] = label
 
     def retire(self, key: Run, cancelled: BaseException | None) -> None:
+        self.kernel.labels.pop(key, None)
         me = known_task()
         if me is not None and me.stack:
             unwind(me, None)
@@ -77,6 +79,7 @@ class Nursery:
 
         def begin(*, task_status: trio.TaskStatus[None]) -> Run:
             move._move = _mover(self._nursery, task_status)
+            self.kernel.labels[coro] = label
             return coro
 
         try:
@@ -89,6 +92,7 @@ class Nursery:
             body: Any = coro
             if body.cr_frame is not None and not body.cr_suspended:
                 coro.close()
+                self.kernel.labels.pop(coro, None)
 
     def cancel_child(self, key: Run, reason: str | None) -> None:
         task = self._find(key)

@@ -2,7 +2,7 @@
 
 * To cancel one child of a nursery, without having paid for a scope around each child, a scope is
   put around the task afterwards: between the nursery's cancel status and the task's first own.
-* Whether a task that is not the running one is cancelled.
+* Whether a task that is not the running one is cancelled, when it will be, and whether it waits.
 * For simulated runs: the queue of the tasks that are ready, the order of their birth, and the one
   place where calls are given to threads.
 
@@ -52,6 +52,25 @@ def is_cancelled(task_or_nursery: Any) -> bool:
         return status is not None and bool(status.effectively_cancelled)
     except AttributeError as exc:
         raise _unsupported() from exc
+
+
+def deadline_of(task: Any) -> float:
+    """Return the earliest deadline that applies to a task: -inf if it is cancelled, inf if none."""
+    try:
+        return float(task._cancel_status.effective_deadline())
+    except (AttributeError, TypeError) as exc:
+        raise _unsupported() from exc
+
+
+def is_blocked(task: Any) -> bool:
+    """Tell whether a task waits: it neither runs nor is in the queue of those that are ready."""
+    try:
+        return task._next_send_fn is None and not getattr(task.coro, "cr_running", False)
+    except AttributeError as exc:
+        raise RuntimeError(
+            f"creche does not know how Trio {trio.__version__} keeps its tasks, so it cannot tell "
+            f"which of them wait: use an older Trio, or a newer creche"
+        ) from exc
 
 
 THREADS = ("trio._core._thread_cache", "ThreadCache.start_thread_soon")

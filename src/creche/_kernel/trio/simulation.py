@@ -25,12 +25,14 @@ import trio
 import trio.lowlevel
 
 from ..main import name_of_main, start
-from ..simulation import Simulation, escaped_by
+from ..simulation import Simulation, escaped_by, stepping
 from . import private
 from .here import kernel_of_run
 
 if TYPE_CHECKING:
     from .kernel import TrioKernel
+
+stepping.add("trio._core._run")
 
 _PATIENCE = 100
 """How often all may be blocked once the main function has ended, before the run counts as stuck."""

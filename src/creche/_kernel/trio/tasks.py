@@ -16,10 +16,9 @@ import trio
 
 from ..contract import BUDGET
 from ..inspection import TaskRecord
-from .introspection import record
+from .introspection import RunKernel, record
 
 if TYPE_CHECKING:
-    from ..contract import Kernel
     from ..scope import Scope
     from .probe import Probe
 
@@ -92,7 +91,7 @@ class Task:
 
     __slots__ = ("__weakref__", "budget", "_native", "credit", "kernel", "probe", "scope", "stack")
 
-    def __init__(self, native: trio.lowlevel.Task, kernel: Kernel) -> None:
+    def __init__(self, native: trio.lowlevel.Task, kernel: RunKernel) -> None:
         key = id(native)
         self._native = weakref.ref(native, lambda _: states.pop(key, None))
         self.budget = BUDGET
@@ -164,10 +163,15 @@ class Task:
         native = self._native()
         if native is None:
             return TaskRecord(id(self), None, "a task that has ended", None, None)
-        return record(native)
+        return record(native, self.kernel.labels)
 
 
 states: dict[int, Task] = {}
+
+
+def state_of(native: trio.lowlevel.Task) -> Task | None:
+    """Return the state of a Trio task, None if it never used Creche."""
+    return states.get(id(native))
 
 
 def known_task() -> Task | None:
@@ -175,7 +179,7 @@ def known_task() -> Task | None:
     return states.get(id(native_task()))
 
 
-def new_state(kernel: Kernel) -> Task:
+def new_state(kernel: RunKernel) -> Task:
     """Begin to keep the state of the running Trio task, which never used Creche."""
     native = native_task()
     state = states[id(native)] = Task(native, kernel)
