@@ -206,6 +206,21 @@ async def test_a_native_timeout_reaches_what_the_function_runs_in_the_loop() -> 
     await checkpoint()
 
 
+@on_asyncio
+async def test_a_native_timeout_before_the_function_calls_reaches_its_call() -> None:
+    passed = threading.Event()
+
+    def work() -> None:
+        passed.wait()
+        from_thread.run(sleep_forever)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            asyncio.get_running_loop().call_later(0.03, passed.set)
+            await run_sync(work)
+    await checkpoint()
+
+
 async def test_leaving_a_function_cancels_what_it_runs_in_the_loop() -> None:
     entered, ended = Event(), Event()
 

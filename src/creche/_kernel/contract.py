@@ -131,7 +131,8 @@ class Task(Protocol):
     def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> FirmWaiter:
         """Make a waiter that this task will wait on shielded.
 
-        `heard()` is called when the task is cancelled natively, around all scopes, as it waits.
+        `heard()` is called when the task is cancelled natively, around all scopes, as it waits, or
+        was in a shielded wait just before.
         """
         ...
 

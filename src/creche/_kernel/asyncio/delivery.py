@@ -14,7 +14,7 @@ task is and acts at most once for each await of the task:
 
 `deliver` begins that, from anywhere; `look` goes on with it, from the loop, where no task is running.
 `defer` keeps a native cancel that met a grant or a shield for the next checkpoint; `settle` takes back
-what was asked of the task, on leaving the outermost cancelled scope. There are no more verbs.
+what was asked of the task, on leaving the outermost cancelled scope. What scopes do is in `scopes.py`.
 
 "Look again" rides on the awaited future's own done-callbacks: ours runs right after the task's.
 If the future never finishes, nothing runs, so a cancel that cannot land costs no CPU. A task that

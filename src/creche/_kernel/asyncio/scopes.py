@@ -61,7 +61,7 @@ def leave(scope: Scope, task: Any, exc: BaseException | None) -> BaseException |
     state = scope._native
     if state is not None:
         timer = state
-        if isinstance(state, ScopeState):
+        if type(state) is not list:
             base, timer = state.base, state.timer
         if timer is not None:
             task.kernel.timers.drop(timer)

@@ -209,6 +209,8 @@ class FirmFuture(AnyFuture):
     @coroutine
     def wait(self) -> Generator[Any, Any, Any]:
         task = self.task
+        if self.heard is not None and task.delivery is not None and task.delivery.deferred:
+            self.heard()  # The cancel came in a wait before this one, and was put off.
         task.shield_depth += 1
         try:
             while not self.done():
