@@ -60,11 +60,14 @@ class Semaphore:
 
     async def __aenter__(self) -> Self:
         task = current_task()
-        if task.credit > 0 and self._value:  # Inlined: `semaphore` in benchmarks.
+        if task.credit > 0:  # Inlined: `semaphore` in benchmarks.
             task.credit -= 1
+        elif self._value:
+            await (task.checkpoint_if_cancelled() if self._fast else task.ready_checkpoint())
+        if self._value:
             self._value -= 1
         else:
-            await self.acquire()
+            await self._queue.wait(task, None)
         return self
 
     async def __aexit__(
