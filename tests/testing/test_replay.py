@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing.replay import Token
 
@@ -111,7 +112,7 @@ def test_a_replay_is_exact_a_hundred_times_of_a_hundred(tmp_path: Path) -> None:
     replays_are_exact(tmp_path, 100)
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 def test_a_run_that_never_ends_is_had_again(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (explore, replay_module):
         monkeypatch.setattr(module, "EXPLORED_LIMIT", 500)
@@ -147,7 +148,7 @@ def test_a_run_with_a_seed_prints_a_token_for_its_failure() -> None:
         testing.replay(main, token)
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 def test_a_replay_that_diverges_is_an_error(loop: str) -> None:
     tasks = 3
 

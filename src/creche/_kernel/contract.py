@@ -3,7 +3,8 @@
 Two kernels implement it, `_kernel/asyncio/` and `_kernel/trio/`; everything above is written
 once against these names. Nothing here imports an event loop. What only some callers need has an
 interface of its own: `descriptors.py` (sockets), `inspection.py` (looking at tasks), `running.py`
-(starting a loop), `probing.py` (tests), `simulation.py` (simulated runs).
+(starting a loop), `probing.py` (tests), `simulation.py` (simulated runs). "Adding a kernel" in
+`docs/architecture.md` tells how a third one comes in.
 
 The rules
 ---------
@@ -256,7 +257,7 @@ class Kernel(Descriptors, Inspection, Protocol):
 
     @property
     def name(self) -> str:
-        """`"asyncio"` or `"trio"`."""
+        """The kernel's name in the registry."""
         ...
 
     @property

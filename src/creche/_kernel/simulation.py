@@ -21,10 +21,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Callable, Coroutine, Sequence
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, Protocol
+
+from .._registry import KERNELS, LIBRARIES
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -265,16 +267,14 @@ class InlinePool:
 
 
 _LIBRARIES = frozenset(
-    ("_thread", "asyncio", "concurrent", "creche", "multiprocessing", "os", "signal", "socket",
-     "subprocess", "threading", "trio")
+    ("_thread", "concurrent", "creche", "multiprocessing", "os", "signal", "socket", "subprocess",
+     "threading")
 )  # fmt: skip
-_LOOPS = frozenset(("asyncio.events", "trio._core._run"))
-"""The modules that step tasks: who called those has nothing to do with it."""
+"""Packages that are not the program's own, beside those of the loops."""
 _PUBLIC = {
     "creche._signals.SignalReceiver.__enter__": "creche.open_signal_receiver",
     "creche._remote.processes.run_sync": "creche.to_process.run_sync",
     "creche._threads.calls.run_sync": "creche.to_thread.run_sync",
-    "trio._threads.to_thread_run_sync": "trio.to_thread.run_sync",
 }
 """Where the name in the code is not that of the documentation."""
 
@@ -297,12 +297,15 @@ def escaped_by(call: str) -> EscapedSimulationError:
 def _called(frame: FrameType | None) -> str | None:
     """Name the outermost library function between the user's code and `frame`."""
     name = None
+    loops = [record.simulated for record in KERNELS.values() if record.simulated is not None]
+    libraries = _LIBRARIES | LIBRARIES
+    steppers = frozenset[str]().union(*(loop.steppers for loop in loops))
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         code = frame.f_code
         if module == __name__ and code is _STEP:
             return str(frame.f_locals["call"])  # whoever asked for a worker thread
-        if module.partition(".")[0] not in _LIBRARIES or module in _LOOPS:
+        if module.partition(".")[0] not in libraries or module in steppers:
             return name
         if not module.startswith(("creche._kernel", "creche.testing")):
             name = _public_name(module, code.co_qualname)
@@ -314,7 +317,9 @@ def _public_name(module: str, function: str) -> str:
     """Name a function of a library as its documentation does."""
     top, path = module.partition(".")[0], function.removesuffix(".__init__").removeprefix("_")
     hidden = "._" in module or path in vars(sys.modules.get(top, sys))
-    name = _PUBLIC.get(f"{module}.{path}") or f"{top if hidden else module}.{path}"
+    loops = (record.simulated for record in KERNELS.values() if record.simulated is not None)
+    public = ChainMap(_PUBLIC, *(dict(loop.public_names) for loop in loops))
+    name = public.get(f"{module}.{path}") or f"{top if hidden else module}.{path}"
     return f"{name}()"
 
 

@@ -208,6 +208,10 @@ for _name in _OUTSIDE:
     setattr(SimulatedLoop, _name, _refusing(_name))
 
 
+DOORS = ()
+"""The loop is one of ours, and refuses by itself."""
+
+
 def run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation) -> Any:
     """Run `func(*args)` in a new simulated loop, and leave nothing behind."""
     loop = SimulatedLoop(simulation)
