@@ -16,7 +16,7 @@ import faulthandler
 import functools
 import os
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from inspect import iscoroutinefunction
 from itertools import count
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from _harness import BACKENDS, Backend
+from _harness import BACKENDS, EVERY, Backend
 from _harness._leaks import LoopReports, Snapshot, other_tasks, settle, sweep, tasks_left_since
 
 SAFETY_TIMEOUT = 60.0
@@ -38,7 +38,7 @@ stderr_key = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--backend", choices=list(BACKENDS), help="run the tests on this backend only")
+    parser.addoption("--backend", choices=list(EVERY), help="run the tests on this backend only")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,8 +83,14 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("backends")
-        names = marker.args if marker else BACKENDS
-        metafunc.parametrize("backend", [pytest.param(BACKENDS[name], id=name) for name in names])
+        names = marker.args if marker else _ordinary_backends(metafunc)
+        metafunc.parametrize("backend", [pytest.param(EVERY[name], id=name) for name in names])
+
+
+def _ordinary_backends(metafunc: pytest.Metafunc) -> list[str]:
+    """Return the backends of a test that names none: one that is no ordinary one only if chosen."""
+    chosen = metafunc.config.getoption("--backend")
+    return [*BACKENDS, *([chosen] if chosen in EVERY.keys() - BACKENDS.keys() else [])]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -118,7 +124,9 @@ def loop_reports(request: pytest.FixtureRequest) -> LoopReports:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
-    with _limited_in_time(pyfuncitem), _left_clean(pyfuncitem):
+    backend = _backend_of(pyfuncitem)
+    registered = backend.present() if backend is not None else nullcontext()
+    with _limited_in_time(pyfuncitem), _left_clean(pyfuncitem), registered:
         names = pyfuncitem._fixtureinfo.argnames
         result = _runnable(pyfuncitem)(**{name: pyfuncitem.funcargs[name] for name in names})
         assert result is None, "a test that returns something may have meant to assert it"

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
 
 import creche
+import toy_kernel
 from creche import _registry
+from creche._registry import KernelRecord
 
 T = TypeVar("T")
 
@@ -29,6 +32,12 @@ class Backend:
     kernel: str
     options: Mapping[str, Any] = field(default_factory=dict)
     installed: bool = True
+    record: KernelRecord | None = None
+    """Of a kernel that is only registered while a test runs on it."""
+
+    def present(self) -> AbstractContextManager[None]:
+        """Have the kernel registered, in a block."""
+        return nullcontext() if self.record is None else _registry.registered(self.record)
 
     def run(self, func: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run ``func(*args)`` to its end on this backend and return its result."""
@@ -65,6 +74,12 @@ def made_of_the_registry() -> Iterator[Backend]:
 
 
 BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in made_of_the_registry()}
+OTHERS = (
+    Backend("asyncio+debug", "asyncio", {"debug": True}),
+    Backend("toy", "toy", record=toy_kernel.RECORD),
+)
+EVERY: Mapping[str, Backend] = {**BACKENDS, **{backend.name: backend for backend in OTHERS}}
+"""Those and two more, for what says how a kernel has to be."""
 FAMILIES = {
     kernel: tuple(name for name, backend in BACKENDS.items() if backend.kernel == kernel)
     for kernel in _registry.names()
@@ -80,6 +95,8 @@ def command_line_of(loop: _registry.Variant) -> list[str]:
 
 on_asyncio = pytest.mark.backends(*FAMILIES["asyncio"])
 on_trio = pytest.mark.backends(*FAMILIES["trio"])
+on_every_backend = pytest.mark.backends(*EVERY)
+"""For tests of the kernel contract: also on what is registered for the test alone."""
 on_each_kernel = pytest.mark.backends(*_registry.names())
 on_each_simulated_loop = pytest.mark.parametrize("loop", _registry.simulating())
 """Gives a test the name of each kernel that has simulated runs, as `loop`."""
