@@ -1,0 +1,146 @@
+"""What the tests of the kernel contract stand on: the least that a task group and a scope have to do.
+
+Knows the contract and nothing above it, so a test that fails says that a kernel does not keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from contextvars import Context
+from math import inf
+from sys import _getframe
+from typing import Any
+
+from creche._kernel import current_task
+from creche._kernel.contract import Kernel, Nursery, Task, Waiter
+from creche._kernel.scope import Scope, link, unlink
+
+Func = Callable[..., Coroutine[Any, Any, object]]
+
+
+class Label:
+    """The contract's `Label`, with what its child came to."""
+
+    def __init__(self, coro: Coroutine[Any, Any, object]) -> None:
+        self.coro = coro
+        self.name = "a child"
+        self.key: Any = None
+        self.ended = False
+        self.cancelled = False
+        self.error: BaseException | None = None
+
+
+class Starting:
+    """The contract's `Starting`."""
+
+    move: Callable[[], bool] | None = None
+
+
+class Group:
+    """A nursery, and children that do at their end what the contract asks of them."""
+
+    def __init__(self, deadline: float = inf, shield: bool = False) -> None:
+        self.task = current_task()
+        self.kernel: Kernel = self.task.kernel
+        self.scope = Scope(deadline, shield)
+        link(self.scope, self.task, _getframe(1))
+        self.nursery: Nursery = self.kernel.open_nursery(self.scope, self.task)
+
+    def spawn(self, func: Func, *args: object, context: Context | None = None) -> Label:
+        label = Label(func(*args))
+        self.nursery.spawn(self._run(label), label, context)
+        return label
+
+    async def start(self, func: Callable[[Starting], Coroutine[Any, Any, object]]) -> Label:
+        """Run `func(starting)` by the nursery's `start`. The child is to call `starting.move()`."""
+        starting = Starting()
+        label = Label(func(starting))
+        await self.nursery.start(self._run(label), label, starting)
+        return label
+
+    async def _run(self, label: Label) -> None:
+        cancelled: BaseException | None = None
+        try:
+            await label.coro
+        except self.kernel.cancelled_class as exc:
+            cancelled = exc
+            label.cancelled = True
+        except BaseException as exc:
+            label.error = exc
+        label.ended = True
+        self.nursery.retire(label.key, cancelled)
+
+    def cancel(self) -> None:
+        cancel(self.scope)
+
+    async def close(self, cancelled: BaseException | None = None) -> BaseException | None:
+        return await self.nursery.close(cancelled)
+
+
+@contextmanager
+def entered(deadline: float = inf, shield: bool = False) -> Generator[Scope]:
+    """Have a scope around a block, by the kernel's verbs."""
+    task = current_task()
+    scope = Scope(deadline, shield)
+    link(scope, task, _getframe(1))
+    task.kernel.enter_scope(scope, task)
+    raised: BaseException | None = None
+    try:
+        yield scope
+    except BaseException as exc:
+        raised = exc
+    unlink(scope, task)
+    rest = task.kernel.leave_scope(scope, task, raised)
+    try:
+        if rest is not None:
+            raise rest
+    finally:
+        del raised, rest
+
+
+def cancel(scope: Scope) -> None:
+    """Cancel an entered scope."""
+    scope.cancelled = True
+    current_task().kernel.update_scope(scope)
+
+
+class Parked:
+    """A child that waits, seen from outside."""
+
+    def __init__(self, group: Group, *, firm: bool = False) -> None:
+        self.firm = firm
+        self.steps: list[object] = []
+        self.task: Task
+        self.waiter: Waiter
+        self.scope: Scope
+        self.label = group.spawn(self._wait)
+
+    async def _wait(self) -> None:
+        self.task = task = current_task()
+        with entered() as self.scope:
+            try:
+                if self.firm:
+                    self.waiter = firm = task.make_firm_waiter()
+                    self.steps.append(await firm.wait())
+                else:
+                    self.waiter = task.make_waiter()
+                    self.steps.append(await task.wait(self.waiter))
+            except task.kernel.cancelled_class:
+                self.steps.append("cancelled")
+                raise
+            except Exception as exc:
+                self.steps.append(exc)
+                return
+            try:
+                await task.checkpoint_if_cancelled()
+            except task.kernel.cancelled_class:
+                self.steps.append("cancelled at the next checkpoint")
+                raise
+
+
+async def let_run(passes: int = 10) -> None:
+    """Let the other tasks run, some times over, whatever is cancelled."""
+    task = current_task()
+    for _ in range(passes):
+        await task.cancel_shielded_checkpoint()
