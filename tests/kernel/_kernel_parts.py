@@ -25,16 +25,16 @@ class Label:
     def __init__(self, coro: Coroutine[Any, Any, object]) -> None:
         self.coro = coro
         self.name = "a child"
-        self.key: Any = None
+        self._key: Any = None
         self.ended = False
-        self.cancelled = False
+        self.cancelled = self.cancelled_alone = False
         self.error: BaseException | None = None
 
 
 class Starting:
     """The contract's `Starting`."""
 
-    move: Callable[[], bool] | None = None
+    _move: Callable[[], bool] | None = None
 
 
 class Group:
@@ -53,7 +53,7 @@ class Group:
         return label
 
     async def start(self, func: Callable[[Starting], Coroutine[Any, Any, object]]) -> Label:
-        """Run `func(starting)` by the nursery's `start`. The child is to call `starting.move()`."""
+        """Run `func(starting)` by the nursery's `start`. The child is to call `starting._move()`."""
         starting = Starting()
         label = Label(func(starting))
         await self.nursery.start(self._run(label), label, starting)
@@ -64,12 +64,17 @@ class Group:
         try:
             await label.coro
         except self.kernel.cancelled_class as exc:
-            cancelled = exc
+            if not label.cancelled_alone or self.nursery.cancelled():
+                cancelled = exc
             label.cancelled = True
         except BaseException as exc:
             label.error = exc
         label.ended = True
-        self.nursery.retire(label.key, cancelled)
+        self.nursery.retire(label._key, cancelled)
+
+    def cancel_child(self, label: Label, reason: str | None = None) -> None:
+        label.cancelled_alone = True
+        self.nursery.cancel_child(label._key, reason)
 
     def cancel(self) -> None:
         cancel(self.scope)
@@ -101,7 +106,7 @@ def entered(deadline: float = inf, shield: bool = False) -> Generator[Scope]:
 
 def cancel(scope: Scope) -> None:
     """Cancel an entered scope."""
-    scope.cancelled = True
+    scope._cancelled = True
     current_task().kernel.update_scope(scope)
 
 

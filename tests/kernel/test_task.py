@@ -80,13 +80,14 @@ async def test_a_task_is_hashable_and_itself() -> None:
 
 async def test_the_scope_of_a_task_is_its_innermost_and_none_outside_all_of_them() -> None:
     task = current_task()
-    assert task.scope is None
+    seen = [task.scope]
     with entered() as outer:
-        assert task.scope is outer
+        seen.append(task.scope)
         with entered() as inner:
-            assert task.scope is inner
-        assert task.scope is outer
-    assert task.scope is None
+            seen.append(task.scope)
+        seen.append(task.scope)
+    seen.append(task.scope)
+    assert seen == [None, outer, inner, outer, None]
 
 
 async def test_the_kernel_of_a_task_is_that_of_the_loop_it_runs_in() -> None:

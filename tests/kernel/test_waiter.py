@@ -55,7 +55,7 @@ async def test_a_waiter_is_done_once(fails: bool) -> None:
     parked = Parked(group)
     await let_run()
     parked.waiter.set_result("first")
-    with pytest.raises(Exception):  # noqa: PT011  # each loop has its own
+    with pytest.raises(Exception):  # each loop has its own
         if fails:
             parked.waiter.set_exception(LookupError())
         else:

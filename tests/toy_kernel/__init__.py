@@ -4,6 +4,7 @@ It is here to show that the kernel contract is all there is to know: a package, 
 anywhere else. Tests register it for themselves. Clarity comes before speed in each of its modules:
 
     loop.py        the loop: a deque, a heap, and a selector to sleep in
+    here.py        what runs in this thread
     tasks.py       the running task: waits and checkpoints
     probe.py       what a test may ask
     scopes.py      what a cancelled scope reaches

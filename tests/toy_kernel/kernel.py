@@ -19,12 +19,13 @@ from creche._kernel.inspection import TaskRecord
 from creche._kernel.scope import Scope
 from creche._kernel.simulation import Simulation
 
+from .here import set_here, task_here
 from .loop import Loop
 from .nursery import Nursery
 from .probe import TestProbe
 from .readiness import READ, WRITE, Readiness, Watch
 from .scopes import Cancelled, absorb, canceller
-from .tasks import Task, set_here, task_here
+from .tasks import Task
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Name:
 
     name: str
     coro: Any
-    key: Any = None
+    _key: Any = None
 
 
 class ToyKernel:
@@ -84,7 +85,7 @@ class ToyKernel:
         self, scope: Scope, task: object, exc: BaseException | None
     ) -> BaseException | None:
         self._disarm(scope)
-        if not scope.cancelled or (not scope.shield_ and canceller(scope.parent) is not None):
+        if not scope._cancelled or (not scope._shield and canceller(scope._parent) is not None):
             return exc
         return absorb(scope, exc)
 
@@ -95,20 +96,20 @@ class ToyKernel:
             task.strike()
 
     def cancel(self, scope: Scope) -> None:
-        scope.cancelled = True
+        scope._cancelled = True
         self.update_scope(scope)
 
     def _arm(self, scope: Scope) -> None:
-        if not scope.cancelled and scope.deadline_ <= self.now():
-            scope.cancelled = True
-            scope.reason = scope.reason or "deadline exceeded"
-        elif not scope.cancelled and scope.deadline_ != inf:
-            scope.native = self.loop.call_at(scope.deadline_, lambda: self.update_scope(scope))
+        if not scope._cancelled and scope._deadline <= self.now():
+            scope._cancelled = True
+            scope._reason = scope._reason or "deadline exceeded"
+        elif not scope._cancelled and scope._deadline != inf:
+            scope._native = self.loop.call_at(scope._deadline, lambda: self.update_scope(scope))
 
     def _disarm(self, scope: Scope) -> None:
-        if scope.native is not None:
-            scope.native.cancel()
-            scope.native = None
+        if scope._native is not None:
+            scope._native.cancel()
+            scope._native = None
 
     def open_nursery(self, scope: Scope, task: Any) -> Nursery:
         self.enter_scope(scope, task)

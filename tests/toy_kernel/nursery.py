@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from creche._kernel.contract import Label, Starting
 from creche._kernel.scope import Scope, unlink
 
+from .here import task_here
 from .scopes import Cancelled, canceller, hang
-from .tasks import FirmWaiter, Task, Waiter, task_here
+from .tasks import FirmWaiter, Task, Waiter
 
 if TYPE_CHECKING:
     from .kernel import ToyKernel
@@ -43,7 +44,7 @@ class Nursery:
         self._cancelled: BaseException | None = None
 
     def spawn(self, coro: Run, label: Label, context: Context | None) -> None:
-        task = label.key = Task(
+        task = label._key = Task(
             self.kernel, coro, label, scope=self.scope, home=self, context=context
         )
         self.tasks[task] = None
@@ -52,7 +53,7 @@ class Nursery:
         caller = task_here()
         assert caller is not None, "start() is awaited in a task"
         pending = PendingStart(self, caller, coro, label)
-        move.move = pending.move
+        move._move = pending.move
         try:
             await caller.wait(pending.waiter)
         except Cancelled:
@@ -63,13 +64,13 @@ class Nursery:
                 await firm.wait()
             raise
         finally:
-            move.move = None
+            move._move = None
 
     def retire(self, key: Task, cancelled: BaseException | None) -> None:
         if key.home is not None:
             key.home.left(key, cancelled)
         if key.label is not None:
-            key.label.key = None
+            key.label._key = None
         self.look()
 
     def left(self, task: Task, cancelled: BaseException | None) -> None:
@@ -115,7 +116,7 @@ class PendingStart:
         self.given_up = False
         self.waiter: Waiter = caller.make_waiter()
         nursery.starting += 1
-        self.task = label.key = Task(nursery.kernel, coro, label, scope=self._scope, home=self)
+        self.task = label._key = Task(nursery.kernel, coro, label, scope=self._scope, home=self)
 
     def move(self) -> bool:
         if self.given_up or canceller(self._scope) is not None:

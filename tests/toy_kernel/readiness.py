@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from creche import BusyResourceError, ClosedResourceError
 
+from .here import task_here
 from .loop import Loop
-from .tasks import Waiter, task_here
+from .tasks import Waiter
 
 T = TypeVar("T")
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE

@@ -17,23 +17,23 @@ class Cancelled(BaseException):
 def canceller(scope: Scope | None) -> Scope | None:
     """Return the cancelled scope that reaches down to `scope`, None if a shield is before it."""
     while scope is not None:
-        if scope.cancelled:
+        if scope._cancelled:
             return scope
-        if scope.shield_:
+        if scope._shield:
             return None
-        scope = scope.parent
+        scope = scope._parent
     return None
 
 
 def absorb(scope: Scope, exc: BaseException | None) -> BaseException | None:
     """Take the cancellations out of `exc`, and note in the scope that there were some."""
     if isinstance(exc, Cancelled):
-        scope.caught = True
+        scope._caught = True
         return None
     if isinstance(exc, BaseExceptionGroup):
         caught, rest = exc.split(Cancelled)
         if caught is not None:
-            scope.caught = True
+            scope._caught = True
             return rest
     return exc
 
@@ -41,11 +41,11 @@ def absorb(scope: Scope, exc: BaseException | None) -> BaseException | None:
 def hang(task: Task, scope: Scope | None) -> None:
     """Make `scope` what the task's own chain of scopes hangs on; or its first own link."""
     first, link = None, task.scope
-    while link is not None and link.host is task:
-        first, link = link, link.parent
-    if scope is not None and scope.host is task:
-        scope.parent = link
+    while link is not None and link._host is task:
+        first, link = link, link._parent
+    if scope is not None and scope._host is task:
+        scope._parent = link
     if first is None:
         task.scope = scope
     else:
-        first.parent = scope
+        first._parent = scope

@@ -9,7 +9,6 @@ is in, if that has not been granted. Everything else asks for itself: `credit` i
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from math import inf
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from .kernel import ToyKernel
     from .nursery import Home
     from .probe import Probe
-
-_here = threading.local()
-"""`kernel`: the one whose loop runs in this thread."""
 
 
 class Waiter:
@@ -183,9 +179,9 @@ class Task:
             return
         if self.own is None:
             self.own = Scope()
-            self.own.host = self
+            self.own._host = self
             hang(self, self.own)
-        self.own.reason = self.own.reason or reason
+        self.own._reason = self.own._reason or reason
         self.kernel.cancel(self.own)
 
     def strike(self) -> None:
@@ -193,7 +189,7 @@ class Task:
         if self.parked is not None and not self.parked.firm:
             by = canceller(self.scope)
             if by is not None:
-                self.parked.cancel(by.reason)
+                self.parked.cancel(by._reason)
 
     async def _suspended(self) -> None:
         await _suspend()
@@ -215,7 +211,7 @@ class Task:
     async def wait(self, waiter: Any, /) -> Any:
         by = canceller(self.scope)
         if by is not None:
-            waiter.cancel(by.reason)
+            waiter.cancel(by._reason)
         self.note(asked=True)
         return await self.block(waiter)
 
@@ -237,7 +233,7 @@ class Task:
     def check_parked(self, waiter: Any, /) -> None:
         by = canceller(self.scope)
         if waiter.cancelled or (waiter.firm and not waiter.done() and by is not None):
-            raise Cancelled(by.reason if by is not None else None)
+            raise Cancelled(by._reason if by is not None else None)
 
     async def ready_checkpoint(self, cost: int = 1, /) -> None:
         self.note(asked=True, scheduled=True)
@@ -270,7 +266,7 @@ class Task:
         by = canceller(self.scope)
         if by is not None:
             self.note(scheduled=True)  # Raising counts as a whole checkpoint.
-            raise Cancelled(by.reason)
+            raise Cancelled(by._reason)
 
     def note(self, *, asked: bool = False, scheduled: bool = False) -> None:
         for probe in self.probes:
@@ -280,12 +276,12 @@ class Task:
     def effective_deadline(self) -> float:
         deadline, scope = inf, self.scope
         while scope is not None:
-            if scope.cancelled:
+            if scope._cancelled:
                 return -inf
-            deadline = min(deadline, scope.deadline_)
-            if scope.shield_:
+            deadline = min(deadline, scope._deadline)
+            if scope._shield:
                 break
-            scope = scope.parent
+            scope = scope._parent
         return deadline
 
     def info(self) -> TaskRecord:
@@ -295,20 +291,3 @@ class Task:
         return TaskRecord(
             id(self), None if host is None else id(host), self.name, coro, self, label
         )
-
-
-# The contract's `Finder`
-
-
-def kernel_here() -> ToyKernel | None:
-    kernel: ToyKernel | None = getattr(_here, "kernel", None)
-    return kernel
-
-
-def task_here() -> Task | None:
-    kernel = kernel_here()
-    return None if kernel is None else kernel.current
-
-
-def set_here(kernel: ToyKernel | None) -> None:
-    _here.kernel = kernel

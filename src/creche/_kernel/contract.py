@@ -87,7 +87,10 @@ class Task(Protocol):
     """What a kernel knows of one running task. Hashable, compared by identity."""
 
     scope: Scope | None
-    """The innermost scope that the task is in, None outside all of them."""
+    """The innermost scope that the task has entered, and not left yet.
+
+    Then that of the nursery it was born in, or None on a loop that has scopes of its own: the chain is
+    for those who enter and leave scopes. What reaches a task is asked of `effective_deadline`."""
     credit: int
     """Ready operations left, or 0 if the kernel has to be asked. For inlined copies alone."""
 
