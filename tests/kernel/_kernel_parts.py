@@ -5,9 +5,9 @@ Knows the contract and nothing above it, so a test that fails says that a kernel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
+from functools import partial
 from math import inf
 from sys import _getframe
 from typing import Any
@@ -83,31 +83,32 @@ class Group:
         return await self.nursery.close(cancelled)
 
 
-@contextmanager
-def entered(deadline: float = inf, shield: bool = False) -> Generator[Scope]:
+class entered:
     """Have a scope around a block, by the kernel's verbs."""
-    task = current_task()
-    scope = Scope(deadline, shield)
-    link(scope, task, _getframe(1))
-    task.kernel.enter_scope(scope, task)
-    raised: BaseException | None = None
-    try:
-        yield scope
-    except BaseException as exc:
-        raised = exc
-    unlink(scope, task)
-    rest = task.kernel.leave_scope(scope, task, raised)
-    try:
-        if rest is not None:
+
+    def __init__(self, deadline: float = inf, shield: bool = False) -> None:
+        self._scope = Scope(deadline, shield)
+
+    def __enter__(self) -> Scope:
+        task = current_task()
+        link(self._scope, task, _getframe(1))
+        task.kernel.enter_scope(self._scope, task)
+        return self._scope
+
+    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> bool:
+        task = current_task()
+        unlink(self._scope, task)
+        rest = task.kernel.leave_scope(self._scope, task, exc)
+        if rest is not None and rest is not exc:
             raise rest
-    finally:
-        del raised, rest
+        return rest is None
 
 
 def cancel(scope: Scope) -> None:
-    """Cancel an entered scope."""
-    scope._cancelled = True
-    current_task().kernel.update_scope(scope)
+    """Cancel a scope, if it has not been left yet."""
+    if scope._host is not None:
+        scope._cancelled = True
+        current_task().kernel.update_scope(scope)
 
 
 class Parked:
@@ -149,3 +150,52 @@ async def let_run(passes: int = 10) -> None:
     task = current_task()
     for _ in range(passes):
         await task.cancel_shielded_checkpoint()
+
+
+class Counted:
+    """Awaits something, and counts how often that suspends."""
+
+    def __init__(self, awaitable: Awaitable[object]) -> None:
+        self._awaitable = awaitable
+        self.suspensions = 0
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        inner: Any = self._awaitable.__await__()
+        step = partial(inner.send, None)
+        while True:
+            try:
+                trap = step()
+            except StopIteration as done:
+                return done.value
+            self.suspensions += 1
+            try:
+                step = partial(inner.send, (yield trap))
+            except BaseException as exc:
+                step = partial(inner.throw, exc)
+
+
+async def acting(act: Callable[[], Awaitable[object]]) -> None:
+    await act()
+
+
+async def times_given_way(act: Callable[[], Awaitable[object]]) -> int:
+    """Count how often this task lets another one run while it acts."""
+    turns: list[None] = []
+    over = False
+    group = Group()
+
+    async def other() -> None:
+        while not over:
+            turns.append(None)
+            await current_task().checkpoint()
+
+    group.spawn(other)
+    await let_run(3)
+    turns.clear()
+    counted = Counted(acting(act))
+    await counted
+    over = True
+    await group.close()
+    # A loop may put the tasks of one pass in any order.
+    assert len(turns) >= counted.suspensions - 1
+    return counted.suspensions

@@ -272,7 +272,7 @@ async def test_one_child_is_cancelled_and_the_others_go_on() -> None:
     group, steps = Group(), list[str]()
 
     async def other() -> None:
-        await let_run()
+        await let_run(3)
         await current_task().checkpoint()
         steps.append("went on")
 
@@ -429,21 +429,21 @@ async def test_close_returns_the_cancellation_of_the_body_to_the_scopes_around()
             await current_task().checkpoint()
         except group.kernel.cancelled_class as exc:
             rest = await group.close(exc)
-        assert isinstance(rest, group.kernel.cancelled_class)
-        group_rest.append(rest)
-        raise rest
+            assert isinstance(rest, group.kernel.cancelled_class)
+            group_rest.append(rest)
+            raise rest from None
     assert len(group_rest) == 1
     assert outer._caught
 
 
 async def test_close_catches_the_cancellation_of_the_body_by_the_nurserys_own_scope() -> None:
-    group = Group()
+    group, rest = Group(), list[object]()
     group.cancel()
     try:
         await current_task().checkpoint()
     except group.kernel.cancelled_class as exc:
-        rest = await group.close(exc)
-    assert rest is None
+        rest.append(await group.close(exc))
+    assert rest == [None]
     assert group.scope._caught
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
 from typing import Any
 
 import pytest
-from _kernel_parts import Group, Parked, cancel, entered, let_run
+from _kernel_parts import Group, Parked, cancel, entered, let_run, times_given_way
 
 from _harness import on_every_backend
 from creche._kernel import current_task
@@ -276,51 +276,6 @@ async def test_a_shielded_checkpoint_raises_no_cancellation() -> None:
 
 
 # Letting others run
-
-
-class Counted:
-    """Awaits something, and counts how often that suspends."""
-
-    def __init__(self, awaitable: Awaitable[object]) -> None:
-        self._awaitable = awaitable
-        self.suspensions = 0
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        inner: Any = self._awaitable.__await__()
-        step = partial(inner.send, None)
-        while True:
-            try:
-                trap = step()
-            except StopIteration as done:
-                return done.value
-            self.suspensions += 1
-            try:
-                step = partial(inner.send, (yield trap))
-            except BaseException as exc:
-                step = partial(inner.throw, exc)
-
-
-async def times_given_way(act: Callable[[], Awaitable[object]]) -> int:
-    """Count how often this task lets another one run while it acts."""
-    turns: list[None] = []
-    over = False
-    group = Group()
-
-    async def other() -> None:
-        while not over:
-            turns.append(None)
-            await current_task().checkpoint()
-
-    group.spawn(other)
-    await let_run(3)
-    turns.clear()
-    counted = Counted(act())
-    await counted
-    over = True
-    await group.close()
-    # A loop may put the tasks of one pass in any order.
-    assert len(turns) >= counted.suspensions - 1
-    return counted.suspensions
 
 
 @lets_others_run

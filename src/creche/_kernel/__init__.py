@@ -88,12 +88,13 @@ def _find_task() -> Task:
     if task is not None:
         return task
     # The others next: Trio as a guest runs in the callbacks of an asyncio loop, outside of its tasks.
-    for finder in _others():
+    others = list(_others())
+    for finder in others:
         found = finder.task_here()
         if found is not None:
             _last = finder
             return found
-    if _asyncio_kernel() is not None:
+    if _asyncio_kernel() is not None or any(finder.kernel_here() for finder in others):
         raise RuntimeError(
             "There is no task currently running: this is a callback of the event loop. "
             "Call it from a coroutine that a task runs"
