@@ -108,7 +108,7 @@ def cancel(scope: Scope) -> None:
     """Cancel a scope, if it has not been left yet."""
     if scope._host is not None:
         scope._cancelled = True
-        current_task().kernel.update_scope(scope)
+        scope._host.kernel.update_scope(scope)
 
 
 class Parked:

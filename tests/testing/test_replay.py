@@ -190,3 +190,25 @@ def test_a_token_says_what_it_was_made_of(choices: tuple[int, ...]) -> None:
 def test_what_is_no_token_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a token"):
         testing.replay(test_what_is_no_token_is_refused, text)
+
+
+async def groups_in_a_row() -> None:
+    """Tasks end before others begin, and then it fails."""
+
+    async def child() -> None:
+        await creche.lowlevel.checkpoint()
+
+    for _ in range(3):
+        async with creche.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(child)
+    raise LookupError("at the end")
+
+
+@on_each_simulated_loop
+def test_the_token_of_a_run_that_nobody_traced_is_replayed(loop: str) -> None:
+    with pytest.raises(LookupError) as raised:
+        testing.run(groups_in_a_row, backend=loop, seed=3)
+    token = raised.value.__notes__[0].split("'")[1]
+    with pytest.raises(LookupError, match="at the end"):
+        testing.replay(groups_in_a_row, token)

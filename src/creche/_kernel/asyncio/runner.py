@@ -109,8 +109,9 @@ class Runner:
             self._loop.run_forever()
 
     def pause(self) -> None:
-        self._paused = True
-        self._loop.stop()
+        if not self._paused:  # uvloop would keep a second stop for the next turn.
+            self._paused = True
+            self._loop.stop()
 
     def _over(self, _: asyncio.Task[None]) -> None:
         self.pause()

@@ -48,6 +48,7 @@ class Runner:
         self._paused = False
         self._outcome: outcome.Outcome[None] | None = None
         self._scope = trio.CancelScope()
+        self._token: trio.lowlevel.TrioToken | None = None
         self._name = name_of_main(main)
         with self._place:
             trio.lowlevel.start_guest_run(
@@ -70,6 +71,8 @@ class Runner:
     # Protected: a Ctrl-C that comes as we wait for Trio is Trio's to bring to the main task.
     @trio.lowlevel.enable_ki_protection
     def drive(self) -> None:
+        if self._outcome is not None:
+            return
         self._paused = False
         with self._place:
             try:
@@ -78,7 +81,10 @@ class Runner:
                 # What another signal handler raised. The turn ends in order; the next ones are
                 # cancelled too, for only a scope of Trio's can do that.
                 if not self._paused and self._outcome is None:
-                    self._token.run_sync_soon(self._scope.cancel)
+                    if self._token is None:
+                        self._scope.cancel()
+                    else:
+                        self._token.run_sync_soon(self._scope.cancel)
                     self._run_on()
                 raise
         if self._outcome is not None:
@@ -108,8 +114,11 @@ class Runner:
         self._paused = True
 
     def close(self) -> None:
+        if self._token is None:  # It has not begun.
+            self._scope.cancel()
         while self._outcome is None:
-            self._token.run_sync_soon(self._scope.cancel)
+            if self._token is not None:
+                self._token.run_sync_soon(self._scope.cancel)
             self.drive()
 
 
