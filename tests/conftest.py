@@ -28,6 +28,8 @@ from _harness import BACKENDS, EVERY, Backend
 from _harness._leaks import LoopReports, Snapshot, other_tasks, settle, sweep, tasks_left_since
 
 SAFETY_TIMEOUT = 60.0
+ON_THE_TOY = {"sync", "tasks", "test_memory", "test_memory_ends", "test_memory_invariants"}
+"""Folders and files whose tests run on the third kernel too: what stands on the contract alone."""
 
 settings.register_profile("creche", max_examples=50, deadline=None, print_blob=True)
 settings.register_profile("soak", max_examples=2000, deadline=None, print_blob=True)
@@ -88,9 +90,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _ordinary_backends(metafunc: pytest.Metafunc) -> list[str]:
-    """Return the backends of a test that names none: one that is no ordinary one only if chosen."""
-    chosen = metafunc.config.getoption("--backend")
-    return [*BACKENDS, *([chosen] if chosen in EVERY.keys() - BACKENDS.keys() else [])]
+    """Return the backends of a test that names none.
+
+    One that is no ordinary one has a test if it is chosen, the third kernel also for primitives.
+    """
+    more = {metafunc.config.getoption("--backend")}
+    path = metafunc.definition.path
+    if path.parent.name in ON_THE_TOY or path.stem in ON_THE_TOY:
+        more.add("toy")
+    return [*BACKENDS, *(more & (EVERY.keys() - BACKENDS.keys()))]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
