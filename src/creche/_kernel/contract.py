@@ -60,7 +60,7 @@ class Waiter(Protocol):
         ...
 
     def result(self) -> Any:
-        """Return what a granted waiter was given, or raise what a failed one was."""
+        """Return what the waiter was granted, or raise what it failed with, if no wait has done so."""
         ...
 
     def set_result(self, value: Any, /) -> None:

@@ -46,6 +46,8 @@ class Runner:
         """One for each callback that came. Apart, so that none is lost if a wait for it is ended."""
         self._place = _Place()
         self._paused = False
+        self._over = False
+        """Whether `drive` has told how the run ended."""
         self._outcome: outcome.Outcome[None] | None = None
         self._scope = trio.CancelScope()
         self._token: trio.lowlevel.TrioToken | None = None
@@ -71,7 +73,7 @@ class Runner:
     # Protected: a Ctrl-C that comes as we wait for Trio is Trio's to bring to the main task.
     @trio.lowlevel.enable_ki_protection
     def drive(self) -> None:
-        if self._outcome is not None:
+        if self._over:
             return
         self._paused = False
         with self._place:
@@ -88,6 +90,7 @@ class Runner:
                     self._run_on()
                 raise
         if self._outcome is not None:
+            self._over = True
             self._outcome.unwrap()
 
     @trio.lowlevel.enable_ki_protection
