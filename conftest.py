@@ -22,11 +22,11 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 from sybil.sybil import SybilCollection
 
 import creche
+from creche._registry import variants
 
 BACKENDS: dict[str, dict[str, Any]] = {
-    "asyncio": {"backend": "asyncio"},
-    "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
-    "trio": {"backend": "trio"},
+    loop.name: {"backend": loop.kernel, "backend_options": dict(loop.options)}
+    for loop in variants()
 }
 fences = RawFencedCodeBlockLexer(re.compile(r"(?P<language>\w+)(?P<info>[^\n]*)\n"))
 run_python = PythonEvaluator()

@@ -10,16 +10,20 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from .model import ANYIO, CRECHE, Backend
+from .model import ANYIO, CRECHE, LOOPS, Backend
 from .results import Result, native
 
 WIDTH, LEFT, RIGHT = 860, 236, 60
 SCALE_MAX = 4.0
 ROW, BAR, GAP = 34, 11, 2
 SECTIONS: dict[Backend, str] = {
-    "asyncio": "on asyncio: 1× is asyncio itself",
-    "uvloop": "on uvloop: 1× is asyncio's streams on uvloop",
-    "trio": "on Trio: 1× is Trio itself",
+    name: f"on {loop.title}: 1× is "
+    + (
+        f"{loop.title} itself"
+        if name == loop.kernel
+        else f"{loop.kernel}'s streams on {loop.title}"
+    )
+    for name, loop in LOOPS.items()
 }
 STYLE = """
 text { font: 13px -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #24292f }

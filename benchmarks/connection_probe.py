@@ -16,7 +16,7 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import trio
 
@@ -125,10 +125,10 @@ def main() -> None:
     module, backend, gauge, n = sys.argv[1:]
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    probe(module, cast(Backend, backend), gauge, 10)  # first-use imports and caches
+    probe(module, backend, gauge, 10)  # first-use imports and caches
     if gauge == "tracemalloc":
         tracemalloc.start()
-    print(probe(module, cast(Backend, backend), gauge, int(n)))
+    print(probe(module, backend, gauge, int(n)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import os
 import sys
 import tracemalloc
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import trio
 
@@ -81,10 +81,10 @@ def probe(module: str, backend: Backend, gauge: str, tasks: int) -> Any:
 
 def main() -> None:
     module, backend, gauge, tasks = sys.argv[1:]
-    probe(module, cast(Backend, backend), gauge, 10)  # first-use imports and caches
+    probe(module, backend, gauge, 10)  # first-use imports and caches
     if gauge == "tracemalloc":
         tracemalloc.start()
-    print(probe(module, cast(Backend, backend), gauge, int(tasks)))
+    print(probe(module, backend, gauge, int(tasks)))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
-Backend: TypeAlias = Literal["asyncio", "uvloop", "trio"]
+from creche._registry import variants
+
+Backend: TypeAlias = str  # a registered one
 Library: TypeAlias = Any  # a module with AnyIO's public names
 Portable: TypeAlias = Callable[[Library, int], Coroutine[Any, Any, float]]
 Native: TypeAlias = Callable[[int], Coroutine[Any, Any, float]]
 
-BACKENDS: tuple[Backend, ...] = ("asyncio", "uvloop", "trio")
+LOOPS = {loop.name: loop for loop in variants()}
+BACKENDS: tuple[Backend, ...] = tuple(LOOPS)
 CRECHE, ANYIO, ASYNCIO, TRIO = "creche", "anyio", "asyncio", "trio"
 
 clock = perf_counter

@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .model import ASYNCIO, CRECHE, TRIO, Backend, Row
+from .model import CRECHE, LOOPS, Backend, Row
 
-PACKAGES = ("creche", "anyio", "trio", "uvloop")
+LOOP_PACKAGES = sorted(name for loop in LOOPS.values() for name in loop.packages[:1])
+PACKAGES = ("creche", "anyio", *LOOP_PACKAGES)
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Result:
 
 def native(backend: Backend) -> str:
     """The library that owns the backend's loop."""
-    return TRIO if backend == "trio" else ASYNCIO
+    return LOOPS[backend].kernel
 
 
 def paired_ratio(figures: list[float], peers: list[float]) -> Ratio | None:

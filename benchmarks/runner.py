@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import trio
 import uvloop
 
-from .model import ANYIO, ASYNCIO, CRECHE, TRIO, Backend, Library, Native, Settings, TimedRow
+from .model import ANYIO, ASYNCIO, CRECHE, LOOPS, TRIO, Backend, Library, Native, Settings, TimedRow
 
 Sample: TypeAlias = Callable[[int], float]
 SHUFFLE_SEED = 4
@@ -50,9 +50,8 @@ def describe(error: BaseException) -> str:
 
 
 def run_portable(lib: Library, backend: Backend, func: Callable[..., Any], *args: object) -> Any:
-    if backend == "uvloop":
-        return lib.run(func, *args, backend="asyncio", backend_options={"use_uvloop": True})
-    return lib.run(func, *args, backend=backend)
+    loop = LOOPS[backend]
+    return lib.run(func, *args, backend=loop.kernel, backend_options=dict(loop.options))
 
 
 def run_asyncio(backend: Backend, func: Callable[..., Any], *args: object) -> Any:
@@ -79,7 +78,7 @@ def contestants(
         else:
             found[label] = partial(run_portable, lib, backend, partial(row.portable, lib))
     natives: dict[str, Native | None] = {ASYNCIO: row.asyncio, **row.extras}
-    if backend != "trio":
+    if LOOPS[backend].kernel == ASYNCIO:
         for label, work in natives.items():
             if work is not None:
                 found[label] = partial(run_asyncio, backend, work)

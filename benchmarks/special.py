@@ -19,7 +19,7 @@ import time
 from functools import partial
 from typing import Any
 
-from .model import ANYIO, ASYNCIO, CRECHE, TRIO, Backend, Library, Settings, SpecialRow, Target
+from .model import ANYIO, ASYNCIO, CRECHE, LOOPS, Backend, Library, Settings, SpecialRow, Target
 from .runner import load, run_portable
 
 STUBBORN_SECONDS = 1.0
@@ -87,7 +87,7 @@ def probe_memory(module: str, backend: Backend, gauge: str) -> float:
 
 def memory(gauge: str, backend: Backend, settings: Settings) -> dict[str, list[float]]:
     modules = portable_names(settings)
-    native = TRIO if backend == "trio" else ASYNCIO
+    native = LOOPS[backend].kernel
     modules[native] = f"native-{native}"
     figures: dict[str, list[float]] = {label: [] for label in modules}
     for _ in range(1 if settings.quick else 3):

@@ -209,10 +209,11 @@ def main() -> None:
     if kind == "uvicorn":
         serve_http(backend)
         return
-    options = {"use_uvloop": True} if backend == "uvloop" else {}
-    name: Any = "asyncio" if backend == "uvloop" else backend
+    from creche._registry import variants
+
+    loop = next(loop for loop in variants() if loop.name == backend)
     func, args = (send_requests, (url,)) if url else (serve_calls, (kind, backend))
-    anyio.run(func, *args, backend=name, backend_options=options)
+    anyio.run(func, *args, backend=loop.kernel, backend_options=dict(loop.options))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from .model import ASYNCIO, TRIO, Backend, Settings, SpecialRow, Target
+from .model import ASYNCIO, LOOPS, Backend, Settings, SpecialRow, Target
 from .special import ENVIRONMENT, portable_names
 
 CONNECTIONS = 2000
@@ -27,7 +27,7 @@ def bytes_each(module: str, backend: Backend, gauge: str) -> float:
 
 def memory(gauge: str, backend: Backend, settings: Settings) -> dict[str, list[float]]:
     modules = portable_names(settings)
-    native = TRIO if backend == "trio" else ASYNCIO
+    native = LOOPS[backend].kernel
     modules[native] = f"native-{native}"
     figures: dict[str, list[float]] = {label: [] for label in modules}
     for _ in range(1 if settings.quick else 3):

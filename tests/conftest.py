@@ -16,7 +16,7 @@ import faulthandler
 import functools
 import os
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from inspect import iscoroutinefunction
 from itertools import count
 from typing import Any
@@ -24,10 +24,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from _harness import BACKENDS, Backend
+from _harness import BACKENDS, EVERY, Backend
 from _harness._leaks import LoopReports, Snapshot, other_tasks, settle, sweep, tasks_left_since
 
 SAFETY_TIMEOUT = 60.0
+ON_THE_TOY = {"sync", "tasks", "test_memory", "test_memory_ends", "test_memory_invariants"}
+"""Folders and files whose tests run on the third kernel too: what stands on the contract alone."""
 
 settings.register_profile("creche", max_examples=50, deadline=None, print_blob=True)
 settings.register_profile("soak", max_examples=2000, deadline=None, print_blob=True)
@@ -38,7 +40,7 @@ stderr_key = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--backend", choices=list(BACKENDS), help="run the tests on this backend only")
+    parser.addoption("--backend", choices=list(EVERY), help="run the tests on this backend only")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,8 +85,20 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("backends")
-        names = marker.args if marker else BACKENDS
-        metafunc.parametrize("backend", [pytest.param(BACKENDS[name], id=name) for name in names])
+        names = marker.args if marker else _ordinary_backends(metafunc)
+        metafunc.parametrize("backend", [pytest.param(EVERY[name], id=name) for name in names])
+
+
+def _ordinary_backends(metafunc: pytest.Metafunc) -> list[str]:
+    """Return the backends of a test that names none.
+
+    One that is no ordinary one has a test if it is chosen, the third kernel also for primitives.
+    """
+    more = {metafunc.config.getoption("--backend")}
+    path = metafunc.definition.path
+    if path.parent.name in ON_THE_TOY or path.stem in ON_THE_TOY:
+        more.add("toy")
+    return [*BACKENDS, *(more & (EVERY.keys() - BACKENDS.keys()))]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -118,7 +132,9 @@ def loop_reports(request: pytest.FixtureRequest) -> LoopReports:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
-    with _limited_in_time(pyfuncitem), _left_clean(pyfuncitem):
+    backend = _backend_of(pyfuncitem)
+    registered = backend.present() if backend is not None else nullcontext()
+    with _limited_in_time(pyfuncitem), _left_clean(pyfuncitem), registered:
         names = pyfuncitem._fixtureinfo.argnames
         result = _runnable(pyfuncitem)(**{name: pyfuncitem.funcargs[name] for name in names})
         assert result is None, "a test that returns something may have meant to assert it"

@@ -20,11 +20,11 @@ PROBES = """
 import asyncio, os, socket, threading
 import creche
 import pytest
+from _harness import on_asyncio, on_each_kernel
 from hypothesis import given, strategies as st
 
 kept = []
 never = threading.Event()
-on_asyncio = pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
 
 async def test_ok_async():
     await creche.sleep(0)
@@ -57,7 +57,7 @@ async def test_bad_assertion():
 async def test_bad_descriptor():
     kept.append(os.open(os.devnull, os.O_RDONLY))
 
-@pytest.mark.backends("asyncio", "trio")
+@on_each_kernel
 async def test_bad_thread():
     kept.append(threading.Thread(target=never.wait, daemon=True))
     kept[-1].start()

@@ -15,7 +15,10 @@ from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing publ
 from types import FrameType
 from typing import NamedTuple
 
-LIBRARIES = frozenset(("asyncio", "contextlib", "creche", "trio", "typing"))
+from . import _registry
+
+_LIBRARIES = frozenset(("contextlib", "creche", "typing"))
+"""Packages that are not the program's own, beside those of the loops."""
 
 noting: list[None] = []
 """An entry for each who asks for the places where primitives are made: if any, `label` is called."""
@@ -75,7 +78,8 @@ def shown(thing: object) -> str:
 def in_library(frame: FrameType) -> bool:
     """Tell whether a frame is not the program's own."""
     module: str = frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] in LIBRARIES
+    top = module.partition(".")[0]
+    return top in _LIBRARIES or top in _registry.LIBRARIES
 
 
 def short_path(path: str) -> str:

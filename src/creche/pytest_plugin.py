@@ -8,7 +8,6 @@ PYTEST_DONT_REWRITE: there is nothing to rewrite here, and it may be imported be
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -21,14 +20,12 @@ from ._pytest.ports import free_tcp_port as free_tcp_port
 from ._pytest.ports import free_tcp_port_factory as free_tcp_port_factory
 from ._pytest.ports import free_udp_port as free_udp_port
 from ._pytest.ports import free_udp_port_factory as free_udp_port_factory
+from ._registry import installed as _installed
 
 _hooks = Hooks("creche")
 pytest_pycollect_makeitem = _hooks.pytest_pycollect_makeitem
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
-
-# Named here, and not asked of the kernel: every run of pytest that does not need Creche imports this.
-_BACKENDS = ("asyncio", "trio") if find_spec("trio") is not None else ("asyncio",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,7 +60,7 @@ def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
     return leases.extract_backend_and_options(backend, "creche_backend")
 
 
-@pytest.fixture(scope="module", params=_BACKENDS)
+@pytest.fixture(scope="module", params=_installed())
 def creche_backend(request: pytest.FixtureRequest) -> Any:
     """The backend that the test runs on: a name, or a tuple of a name and a dict of options.
 

@@ -3,10 +3,15 @@
 Hooks and fixtures are in ``conftest.py``; this package has the parts that a test may import.
 """
 
-from ._backends import ASYNCIO_FAMILY as ASYNCIO_FAMILY
 from ._backends import BACKENDS as BACKENDS
+from ._backends import EVERY as EVERY
+from ._backends import FAMILIES as FAMILIES
 from ._backends import Backend as Backend
 from ._backends import on_asyncio as on_asyncio
+from ._backends import on_each_command_line as on_each_command_line
+from ._backends import on_each_kernel as on_each_kernel
+from ._backends import on_each_simulated_loop as on_each_simulated_loop
+from ._backends import on_every_backend as on_every_backend
 from ._backends import on_trio as on_trio
 from ._checkpoints import cancel_at_each_checkpoint as cancel_at_each_checkpoint
 from ._checkpoints import open_descriptors as open_descriptors

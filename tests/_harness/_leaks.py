@@ -17,6 +17,9 @@ import threading
 import time
 from dataclasses import dataclass
 
+import toy_kernel
+from creche._registry import LIBRARIES
+
 FD_DIRECTORY = "/proc/self/fd"
 # Trio keeps idle workers for ten seconds on purpose, and shares them between runs.
 SHARED_THREADS = ("Trio thread ",)
@@ -72,7 +75,7 @@ def _open_descriptors() -> list[tuple[str, str]]:
 class LoopReports(logging.Handler):
     """Collects errors that a loop could only log."""
 
-    LOGGERS = ("asyncio", "trio", "creche")
+    LOGGERS = (*LIBRARIES, toy_kernel.RECORD.library, "creche")
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

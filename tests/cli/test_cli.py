@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from _harness import on_each_command_line
 from creche._cli import main
 from creche._cli.run import split_target
-
-BACKENDS = {
-    "asyncio": ["--backend", "asyncio"],
-    "uvloop": ["--uvloop"],
-    "trio": ["--backend", "trio"],
-}
-on_each_backend = pytest.mark.parametrize("flags", BACKENDS.values(), ids=BACKENDS)
 
 PROGRAM = """
 import sys
@@ -141,7 +135,7 @@ def test_a_process_exits_with_the_status_of_a_mistake(here: Path) -> None:
 # ── creche run ───────────────────────────────────────────────────────────────────────────────────
 
 
-@on_each_backend
+@on_each_command_line
 @pytest.mark.parametrize(
     "target", ["program:main", "program", "program.py", "program.py:main", "./program.py"]
 )
@@ -210,7 +204,7 @@ def test_the_colon_of_a_drive_names_no_function(target: str, parts: tuple[str, s
     assert split_target(target) == parts
 
 
-@on_each_backend
+@on_each_command_line
 def test_an_exception_shows_the_traceback_of_the_program_alone(
     flags: list[str], here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,7 +240,7 @@ def test_a_syntax_error_is_shown_where_it_is(
     assert "SyntaxError" in err
 
 
-@on_each_backend
+@on_each_command_line
 def test_system_exit_passes_with_its_status(flags: list[str], here: Path) -> None:
     with pytest.raises(SystemExit, match=r"^7$"):
         main(["run", "program:leave", *flags])

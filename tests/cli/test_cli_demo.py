@@ -14,9 +14,10 @@ import pytest
 
 from creche._cli import main
 from creche._cli.screen import wants_colour
+from creche._registry import variants
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-BACKENDS = ("asyncio", "uvloop", "trio")
+BACKENDS = [loop.name for loop in variants()]
 
 
 def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +55,7 @@ def test_demo_shows_every_example_on_every_backend_and_exits_0() -> None:
     number = len(list(EXAMPLES.glob("*.py")))
     for backend in BACKENDS:
         assert done.stdout.count(f"✓ {backend:<7} ") == number
-    assert f"✓ {3 * number} runs in " in done.stdout
+    assert f"✓ {len(BACKENDS) * number} runs in " in done.stdout
     assert "✗" not in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""

@@ -8,14 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import pytest
-
-BACKENDS = {
-    "asyncio": ["--backend", "asyncio"],
-    "uvloop": ["--uvloop"],
-    "trio": ["--backend", "trio"],
-}
-on_each_backend = pytest.mark.parametrize("flags", BACKENDS.values(), ids=BACKENDS)
+from _harness import on_each_command_line
 
 TIDY = """
 import creche
@@ -112,7 +105,7 @@ def interrupt(folder: Path, source: str, *flags: str, presses: int = 1) -> tuple
     return process.returncode, out, err
 
 
-@on_each_backend
+@on_each_command_line
 def test_ctrl_c_cancels_the_program_and_lets_it_clean_up(flags: list[str], tmp_path: Path) -> None:
     status, out, err = interrupt(tmp_path, TIDY, *flags)
     assert err == ""
@@ -120,12 +113,12 @@ def test_ctrl_c_cancels_the_program_and_lets_it_clean_up(flags: list[str], tmp_p
     assert status == 130
 
 
-@on_each_backend
+@on_each_command_line
 def test_ctrl_c_ends_a_program_that_never_blocks(flags: list[str], tmp_path: Path) -> None:
     assert interrupt(tmp_path, BUSY, *flags) == (130, "", "")
 
 
-@on_each_backend
+@on_each_command_line
 def test_a_second_ctrl_c_ends_a_program_that_will_not_go(flags: list[str], tmp_path: Path) -> None:
     assert interrupt(tmp_path, OBSTINATE, *flags, presses=2) == (-signal.SIGINT, "", "")
 

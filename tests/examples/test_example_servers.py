@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import trustme
 
+from creche._registry import names
+
 FOLDER = Path(__file__).parents[2] / "examples"
 CURL = shutil.which("curl") or "curl"
-BACKENDS = pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
+BACKENDS = pytest.mark.parametrize("backend_name", names())
 
 
 def free_port() -> int:

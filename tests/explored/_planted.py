@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from creche import CancelScope
+from creche._registry import simulating
 from creche.lowlevel import checkpoint
 from creche.testing import DeadlockError
 from creche.testing.run import simulate
@@ -32,7 +33,7 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 def assert_found(program: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Assert that a program fails, in the way of a broken promise, under some schedule."""
-    for backend in ("asyncio", "trio"):
+    for backend in simulating():
         plan = strategy("auto", 0)
         for number in range(HUNT):
             schedule = plan.schedule(number)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import testing
 from creche._kernel import current_task
 
@@ -36,7 +37,7 @@ RUNS: dict[str, Callable[[str], weakref.ref[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 @pytest.mark.parametrize("kind", RUNS)
 def test_the_main_task_of_a_run_that_is_over_is_gone(kind: str, loop: str) -> None:
     native = RUNS[kind](loop)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import debug, testing, to_thread
 
-both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+both = on_each_simulated_loop
 
 
 async def in_two_tasks(*functions: Callable[[], Awaitable[Any]]) -> None:

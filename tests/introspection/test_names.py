@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import _labels, debug, testing
 
-both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+both = on_each_simulated_loop
 
 MAKE: list[tuple[Callable[..., Any], str]] = [
     (creche.Lock, "<Lock 'db' free>"),

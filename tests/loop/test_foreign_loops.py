@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from _harness import Backend
+from _harness import Backend, on_asyncio
 from _harness._leaks import LoopReports
 from creche import (
     CancelScope,
@@ -268,7 +268,7 @@ def test_contexts_are_those_of_the_callers(backend: Backend) -> None:
     assert native_run(backend, main) == "caller"
 
 
-@pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
+@on_asyncio
 def test_the_loop_is_left_as_it_was_found(backend: Backend, loop_reports: LoopReports) -> None:
     async def child() -> None:
         with move_on_after(0.001):
@@ -316,7 +316,7 @@ def test_asyncio_run_in_debug_mode_works(backend: Backend, loop_reports: LoopRep
     assert loop_reports.take() == []
 
 
-@pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
+@on_asyncio
 def test_leaving_a_native_loop_cancels_what_still_runs(backend: Backend) -> None:
     log = []
 

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 import creche
-from _harness import Backend
+from _harness import Backend, on_asyncio
 from creche import (
     create_task_group,
     get_all_backends,
@@ -27,9 +27,10 @@ from creche import (
     sleep_forever,
     wait_all_tasks_blocked,
 )
+from creche._registry import names
 from creche.lowlevel import checkpoint
 
-asyncio_only = pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
+asyncio_only = on_asyncio
 
 
 async def nothing() -> None:
@@ -131,7 +132,7 @@ def test_an_unknown_backend_is_named(backend: Backend) -> None:
         run(nothing, backend="nonesuch")
 
 
-@pytest.mark.parametrize("inner", ["asyncio", "trio"])
+@pytest.mark.parametrize("inner", names())
 def test_a_run_in_a_run_is_a_clear_error(backend: Backend, inner: str) -> None:
     async def main() -> str:
         with pytest.raises(RuntimeError) as caught:

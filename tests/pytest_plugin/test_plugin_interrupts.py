@@ -9,7 +9,7 @@ import threading
 import pytest
 from _inner import Inner
 
-from _harness import Backend
+from _harness import Backend, on_each_kernel
 
 TESTS = """
     import signal
@@ -144,7 +144,7 @@ def test_what_ends_a_run_leaves_it_in_order(
     assert "went on" not in output
 
 
-@pytest.mark.backends("asyncio", "trio")
+@on_each_kernel
 def test_ctrl_c_ends_a_test_in_virtual_time(inner: Inner, backend: Backend) -> None:
     inner.on(backend)
     code, output = run(inner, "virtual")
@@ -154,7 +154,7 @@ def test_ctrl_c_ends_a_test_in_virtual_time(inner: Inner, backend: Backend) -> N
     assert "own torn down" in output
 
 
-@pytest.mark.backends("asyncio", "trio")
+@on_each_kernel
 def test_what_a_signal_handler_raises_fails_the_test_that_waits(
     inner: Inner, backend: Backend
 ) -> None:

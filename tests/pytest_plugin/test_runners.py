@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import creche
-from _harness import ASYNCIO_FAMILY, Backend
+from _harness import Backend, on_asyncio
 from creche.abc import TestRunner
 from creche.lowlevel import current_token
 from creche.pytest_plugin import extract_backend_and_options, get_runner
@@ -139,7 +139,7 @@ def test_what_a_fixture_leaves_behind_ends_with_the_runner(backend: Backend) -> 
     assert log == ["cancelled"]
 
 
-@pytest.mark.backends(*ASYNCIO_FAMILY)
+@on_asyncio
 def test_a_runner_that_was_cancelled_natively_goes_on(backend: Backend) -> None:
     async def cancels_itself() -> None:
         import asyncio

@@ -31,6 +31,7 @@ from creche import (
     sleep,
     wait_all_tasks_blocked,
 )
+from creche._registry import names
 from creche._remote import processes
 from creche.to_process import current_default_process_limiter, run_sync
 
@@ -327,7 +328,7 @@ def test_the_workers_end_with_the_loop(backend: Backend) -> None:
     assert children() == []
 
 
-@pytest.mark.parametrize("name", ["asyncio", "trio"])
+@pytest.mark.parametrize("name", names())
 def test_the_workers_end_with_a_loop_that_creche_did_not_start(name: str) -> None:
     async def main() -> None:
         await run_sync(int)

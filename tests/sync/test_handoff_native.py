@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from _harness import Resource, assert_free, each_resource
+from _harness import Resource, assert_free, each_resource, on_asyncio
 from creche import (
     Condition,
     Event,
@@ -24,7 +24,7 @@ from creche import (
 )
 from creche.lowlevel import checkpoint
 
-pytestmark = pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
+pytestmark = on_asyncio
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[Any]]
 

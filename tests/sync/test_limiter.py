@@ -16,6 +16,7 @@ from creche import (
     create_task_group,
     wait_all_tasks_blocked,
 )
+from creche._kernel import current_task
 from creche.lowlevel import checkpoint
 
 HOLDS = "this borrower is already holding one of this CapacityLimiter's tokens"
@@ -247,18 +248,11 @@ async def test_acquire_of_a_free_token_lets_others_run_sooner_or_later() -> None
                 pass
 
 
-async def test_statistics_show_a_task_as_the_loops_own_object(backend: Any) -> None:
+async def test_statistics_show_a_task_as_the_loops_own_object() -> None:
     limiter = CapacityLimiter(5)
     async with limiter:
         await limiter.acquire_on_behalf_of("x")
-        if backend.kernel == "asyncio":
-            import asyncio
-
-            native: object = asyncio.current_task()
-        else:
-            import trio
-
-            native = trio.lowlevel.current_task()
+        native = current_task().info().native
         assert limiter.statistics() == (2, 5, (native, "x"), 0)
         assert repr(limiter) == "<CapacityLimiter 2 of 5 lent, 0 waiting>"
 

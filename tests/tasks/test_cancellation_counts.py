@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from _harness import leaves
+from _harness import leaves, on_asyncio
 from creche import (
     CancelScope,
     Event,
@@ -23,7 +23,7 @@ from creche import (
 )
 from creche.lowlevel import checkpoint
 
-pytestmark = pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
+pytestmark = on_asyncio
 
 
 def cancels() -> int:

@@ -55,6 +55,29 @@ async def still_works() -> None:
     await checkpoint()
 
 
+async def test_a_cancelled_child_that_leaves_anothers_scope_is_told_so_and_its_owner_leaves_it() -> (
+    None
+):
+    scope, errors = CancelScope(), list[BaseException]()
+    enter(scope)
+
+    async def child() -> None:
+        try:
+            await sleep_forever()
+        finally:
+            with pytest.raises(RuntimeError, match="in a different task") as raised:
+                leave(scope)
+            errors.append(raised.value)
+
+    async with create_task_group() as tg:
+        handle = tg.start_soon(child)
+        await wait_all_tasks_blocked()
+        handle.cancel()
+    leave(scope)
+    assert len(errors) == 1
+    await still_works()
+
+
 async def test_leaving_a_scope_in_another_task_names_both_tasks_and_the_line() -> None:
     scope, entered, tried, errors = CancelScope(), Event(), Event(), []
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from _harness import on_asyncio
 from creche import (
     CancelScope,
     Event,
@@ -96,7 +97,7 @@ def test_there_are_no_tasks_without_an_event_loop(question: Callable[[], object]
         question()
 
 
-@pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
+@on_asyncio
 async def test_there_is_no_current_task_in_a_callback_of_the_loop() -> None:
     outcomes: list[str] = []
     called = Event()

@@ -18,9 +18,10 @@ import pytest
 import trio
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import from_thread, testing, to_process, to_thread
 
-both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+both = on_each_simulated_loop
 Main = Callable[[], Awaitable[Any]]
 
 

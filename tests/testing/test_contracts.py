@@ -11,6 +11,7 @@ import pytest
 from _flawed_locks import FlawedLock
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing import contracts
 from creche.testing.contracts import byte_rules
@@ -46,7 +47,7 @@ async def test_other_errors_are_told_with_their_type() -> None:
         await contracts.check_lock(lambda: Loud(""))
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 def test_a_rule_that_does_not_end_is_ended(loop: str) -> None:
     class Deaf(FlawedLock):
         async def acquire(self) -> None:

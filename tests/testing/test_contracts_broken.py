@@ -14,6 +14,7 @@ import pytest
 from _flawed_listeners import FlawedListener
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing.contracts import (
     ContractError,
@@ -52,7 +53,7 @@ CHECKS: list[tuple[Check, Callable[[str], Any], list[str]]] = [
     (check_listener, reception, [*LISTENER.rules]),
 ]  # fmt: skip
 
-both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+both = on_each_simulated_loop
 each_check = pytest.mark.parametrize(
     ("check", "make", "rules"), CHECKS, ids=[check.__name__ for check, _, _ in CHECKS]
 )

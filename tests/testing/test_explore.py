@@ -6,11 +6,12 @@ import pytest
 from _bugs import kept_update, race
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing.run import simulate
 from creche.testing.schedules import make, strategy
 
-both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+both = on_each_simulated_loop
 
 
 def test_both_backends_come_to_the_same_choices() -> None:

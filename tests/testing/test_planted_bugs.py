@@ -20,11 +20,12 @@ from _bugs import (
     race,
 )
 
+from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing.run import simulate
 from creche.testing.schedules import make, strategy
 
-both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+both = on_each_simulated_loop
 BUGS = {
     lost_update: AssertionError,
     inversion: testing.DeadlockError,

@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 import creche
-from _harness import Backend, on_asyncio, on_trio
+from _harness import Backend, on_asyncio, on_each_simulated_loop, on_trio
 from creche import lowlevel, testing
 from creche.testing import assert_checkpoints, assert_no_checkpoints
 
@@ -294,7 +294,7 @@ async def _cancel(scope: creche.CancelScope) -> None:
     scope.cancel()
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 def test_probes_work_in_simulated_runs(loop: str) -> None:
     async def main() -> None:
         for block in WHOLE:

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 import creche
-from _harness import on_asyncio
+from _harness import on_asyncio, on_each_simulated_loop
 from creche import lowlevel, testing
 from creche.testing import cancel_at_each_checkpoint, cancelling, leftovers
 
@@ -331,7 +331,7 @@ async def test_groups_are_themselves_again_afterwards() -> None:
     assert vars(kernel).keys() - before.keys() <= {"run_vars"}
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 def test_the_backend_and_the_clock_are_chosen_by_run(loop: str) -> None:
     async def operation() -> None:
         await creche.sleep(3600)

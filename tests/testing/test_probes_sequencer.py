@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing import Sequencer, assert_checkpoints, assert_no_checkpoints
 
@@ -27,7 +28,7 @@ async def test_blocks_run_in_the_order_of_their_positions() -> None:
     assert order == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 def test_no_schedule_changes_the_order(loop: str) -> None:
     @testing.explore(runs=30, backends=(loop,))
     async def main() -> None:

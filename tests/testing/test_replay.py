@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing.replay import Token
 
@@ -111,7 +112,7 @@ def test_a_replay_is_exact_a_hundred_times_of_a_hundred(tmp_path: Path) -> None:
     replays_are_exact(tmp_path, 100)
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 def test_a_run_that_never_ends_is_had_again(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (explore, replay_module):
         monkeypatch.setattr(module, "EXPLORED_LIMIT", 500)
@@ -147,7 +148,7 @@ def test_a_run_with_a_seed_prints_a_token_for_its_failure() -> None:
         testing.replay(main, token)
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@on_each_simulated_loop
 def test_a_replay_that_diverges_is_an_error(loop: str) -> None:
     tasks = 3
 
@@ -189,3 +190,25 @@ def test_a_token_says_what_it_was_made_of(choices: tuple[int, ...]) -> None:
 def test_what_is_no_token_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a token"):
         testing.replay(test_what_is_no_token_is_refused, text)
+
+
+async def groups_in_a_row() -> None:
+    """Tasks end before others begin, and then it fails."""
+
+    async def child() -> None:
+        await creche.lowlevel.checkpoint()
+
+    for _ in range(3):
+        async with creche.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(child)
+    raise LookupError("at the end")
+
+
+@on_each_simulated_loop
+def test_the_token_of_a_run_that_nobody_traced_is_replayed(loop: str) -> None:
+    with pytest.raises(LookupError) as raised:
+        testing.run(groups_in_a_row, backend=loop, seed=3)
+    token = raised.value.__notes__[0].split("'")[1]
+    with pytest.raises(LookupError, match="at the end"):
+        testing.replay(groups_in_a_row, token)

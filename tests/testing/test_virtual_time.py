@@ -13,10 +13,11 @@ import pytest
 import trio
 
 import creche
+from _harness import on_each_simulated_loop
 from creche import testing
 
 YEAR = 365 * 86400.0
-both = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+both = on_each_simulated_loop
 
 
 @both

@@ -15,6 +15,7 @@ import trio
 
 from _harness import Backend, on_asyncio
 from creche import CapacityLimiter, create_task_group, move_on_after, sleep
+from creche._registry import names
 from creche._threads import pool
 from creche.to_thread import current_default_thread_limiter, run_sync
 
@@ -125,7 +126,7 @@ def test_idle_workers_are_joined_at_the_end_of_the_loop(backend: Backend) -> Non
     assert not workers()
 
 
-@pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
+@pytest.mark.parametrize("backend_name", names())
 def test_idle_workers_are_joined_in_loops_that_creche_did_not_start(backend_name: str) -> None:
     async def main() -> None:
         await run_sync(int)

@@ -14,11 +14,13 @@ import argparse
 import importlib.metadata
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
+from .._registry import KERNELS, Option, default, names, variants
 from .screen import Mistake
 
+BACKEND = default().name
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports a program that Ctrl-C ended
 
 RUN_TEXT = """\
@@ -70,7 +72,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
         "--backend",
         action="append",
         metavar="NAME",
-        help="only on this one: asyncio, uvloop or trio; may be repeated",
+        help=f"only on this one: {one_of(loop.name for loop in variants())}; may be repeated",
     )
     parser.add_argument(
         "--folder", metavar="PATH", help="run the programs of this folder, which has an expected/"
@@ -81,9 +83,22 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", nargs="?", help="module:function or script.py")
     parser.add_argument("--as-anyio", action="store_true", help="let 'import anyio' mean Creche")
     parser.add_argument("-m", dest="module", metavar="MODULE", help="a module, after --as-anyio")
-    parser.add_argument("--backend", default="asyncio", metavar="NAME", help="asyncio or trio")
-    parser.add_argument("--uvloop", action="store_true", help="asyncio on uvloop's event loop")
-    parser.add_argument("--debug", action="store_true", help="asyncio's debug mode")
+    parser.add_argument("--backend", default=BACKEND, metavar="NAME", help=one_of(names()))
+    for flag, option in options_by_flag().items():
+        parser.add_argument(
+            flag, dest="chosen", action="append_const", const=option, help=option.help
+        )
+
+
+def options_by_flag() -> dict[str, Option]:
+    """Return the backend options that can be chosen on the command line."""
+    options = (option for record in KERNELS.values() for option in record.options)
+    return {option.flag: option for option in options if option.flag is not None}
+
+
+def one_of(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}"
 
 
 def version() -> str:
@@ -168,9 +183,7 @@ def show_run(options: argparse.Namespace, rest: list[str]) -> int:
             del rest[0]
     from .run import run_program  # knows event loops, which a script may do without
 
-    return run_program(
-        options.target, options.backend, rest, use_uvloop=options.uvloop, debug=options.debug
-    )
+    return run_program(options.target, options.backend, rest, options.chosen or [])
 
 
 def turn_on_the_drop_in() -> None:
@@ -185,8 +198,9 @@ def turn_on_the_drop_in() -> None:
 def show_python(options: argparse.Namespace, rest: list[str]) -> int:
     from .python import run_module, run_script
 
-    if options.backend != "asyncio" or options.uvloop or options.debug:
-        raise Mistake("--backend, --uvloop and --debug only go with module:function")
+    if options.backend != BACKEND or options.chosen:
+        flags = ", ".join(["--backend", *options_by_flag()])
+        raise Mistake(f"{flags} only go with module:function")
     if options.module is not None:
         return run_module(options.module, rest)
     return run_script(options.target, rest)

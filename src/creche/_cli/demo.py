@@ -1,8 +1,8 @@
 """`creche demo`: runs the example programs on every installed backend, and checks what they print.
 
-Owns the list of loops, the running of one example on one loop, and the report. Knows nothing of
-what the examples do: each is a file with an `async def main() -> None`, whose docstring's first
-line is its title, and whose output must be the text of `expected/NAME.txt`.
+Owns the running of one example on one loop, and the report. Knows nothing of what the examples do:
+each is a file with an `async def main() -> None`, whose docstring's first line is its title, and whose
+output must be the text of `expected/NAME.txt`. The loops are those of the registry.
 
 A run is `right` (it printed that, and raised nothing) or `wrong`; an example that imports a package
 which is not installed is `left out`, and the report says what to install. The exit status is 0 if
@@ -19,16 +19,17 @@ import io
 import platform
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import creche
 from creche._cli import version
 
+from .._registry import Variant, variants
 from .screen import Mistake, Screen
 
 ORDER = (
@@ -45,22 +46,6 @@ ORDER = (
 
 PATIENCE = 30
 """Seconds after which an example that hangs is cancelled, and wrong."""
-
-
-class Loop(NamedTuple):
-    """A backend as the demo counts them: uvloop is one of its own."""
-
-    name: str
-    backend: str
-    options: dict[str, Any]
-    packages: tuple[str, ...]  # any one of them will do; none is needed where there are none
-
-
-LOOPS = (
-    Loop("asyncio", "asyncio", {}, ()),
-    Loop("uvloop", "asyncio", {"use_uvloop": True}, ("uvloop", "winloop")),
-    Loop("trio", "trio", {}, ("trio",)),
-)
 
 
 class Example(NamedTuple):
@@ -89,7 +74,7 @@ def run_demo(names: Sequence[str], loop_names: Sequence[str], folder: str | None
     screen = Screen()
     introduce(screen, examples, loops, tell_missing=not loop_names)
     for loop in loops:  # so that the first example is not charged for importing the loop
-        creche.run(creche.sleep, 0, backend=loop.backend, backend_options=loop.options)
+        run_main(loop, creche.sleep, 0)
     started = perf_counter()
     outcomes: list[Outcome] = []
     left_out = 0
@@ -145,22 +130,18 @@ def choose_examples(found: list[Example], names: Sequence[str]) -> list[Example]
     return [example for example in found if not wanted or example.name in wanted]
 
 
-def choose_loops(names: Sequence[str]) -> list[Loop]:
-    known = {loop.name: loop for loop in LOOPS}
+def choose_loops(names: Sequence[str]) -> list[Variant]:
+    known = {loop.name: loop for loop in variants()}
     for name in names:
         if name not in known:
             raise Mistake(f"no such backend: {name!r}; there are {', '.join(known)}")
-        if not is_installed(known[name]):
+        if not known[name].installed():
             raise Mistake(f"{name} is not installed; {advice(known[name])}")
-    return [loop for loop in LOOPS if (loop.name in names if names else is_installed(loop))]
+    return [loop for loop in known.values() if (loop.name in names if names else loop.installed())]
 
 
-def is_installed(loop: Loop) -> bool:
-    return not loop.packages or any(map(importlib.util.find_spec, loop.packages))
-
-
-def advice(loop: Loop) -> str:
-    return f"pip install 'creche[{loop.name}]'"
+def advice(loop: Variant) -> str:
+    return f"pip install 'creche[{loop.extra}]'"
 
 
 # ── Running ──────────────────────────────────────────────────────────────────────────────────────
@@ -176,7 +157,11 @@ def load(example: Example) -> ModuleType:
     return module
 
 
-def run_on(loop: Loop, example: Example, module: ModuleType) -> Outcome:
+def run_main(loop: Variant, function: Callable[..., Awaitable[object]], *args: object) -> None:
+    creche.run(function, *args, backend=loop.kernel, backend_options=dict(loop.options))
+
+
+def run_on(loop: Variant, example: Example, module: ModuleType) -> Outcome:
     """Run the example's `main` in a new loop, and judge what it did."""
 
     async def limited() -> None:
@@ -188,7 +173,7 @@ def run_on(loop: Loop, example: Example, module: ModuleType) -> Outcome:
     started = perf_counter()
     try:
         with contextlib.redirect_stdout(written):
-            creche.run(limited, backend=loop.backend, backend_options=loop.options)
+            run_main(loop, limited)
     except Exception:
         error = traceback.format_exc()
     seconds = perf_counter() - started
@@ -200,18 +185,20 @@ def run_on(loop: Loop, example: Example, module: ModuleType) -> Outcome:
 
 
 def introduce(
-    screen: Screen, examples: Sequence[Example], loops: Iterable[Loop], *, tell_missing: bool
+    screen: Screen, examples: Sequence[Example], loops: Iterable[Variant], *, tell_missing: bool
 ) -> None:
     names = ", ".join(loop.name for loop in loops)
     python = f"{platform.python_implementation()} {platform.python_version()}"
     screen.heading(f"Creche {version()}", f"{python}, {platform.system()}")
     screen.line(f"{count(len(examples), 'program')}, each on {screen.paint(names, 'cyan')}")
-    for loop in LOOPS if tell_missing else ():
-        if not is_installed(loop):
+    for loop in variants() if tell_missing else ():
+        if not loop.installed():
             screen.line(screen.paint(f"not on {loop.name}: {advice(loop)}", "yellow"))
 
 
-def present(screen: Screen, number: int, example: Example, loops: Sequence[Loop]) -> list[Outcome]:
+def present(
+    screen: Screen, number: int, example: Example, loops: Sequence[Variant]
+) -> list[Outcome]:
     """Run one example on each loop and show how it went. An empty list if it was left out."""
     screen.line()
     screen.heading(f"{number}  {example.title}", example.path.name)

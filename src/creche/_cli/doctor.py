@@ -19,6 +19,7 @@ from pathlib import Path
 from .._dropin.metadata import StandIn
 from .._dropin.modules import ALIAS, PACKAGE, VARIABLE
 from .._dropin.switch import is_asked_for, is_on
+from .._registry import variants
 from .screen import Screen
 
 PTH = "creche_as_anyio.pth"
@@ -51,8 +52,10 @@ def run_doctor() -> int:
 def facts() -> Iterator[tuple[str, str]]:
     yield "Python", f"{platform.python_version()}, {sys.executable}"
     yield "Creche", f"{version(PACKAGE) or 'not installed'}, {Path(__file__).parents[1]}"
-    for label, name in (("uvloop", "uvloop"), ("Trio", "trio")):
-        yield label, version(name) or f"not installed (pip install {PACKAGE}[{name}])"
+    for loop in variants():
+        if loop.packages:
+            found = next(filter(None, map(version, loop.packages)), None)
+            yield loop.title, found or f"not installed ({loop.how_to_install()})"
     yield "AnyIO", version(ALIAS) or "not installed"
     yield "drop-in", state()
     line = pth_file()

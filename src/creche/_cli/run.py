@@ -30,6 +30,7 @@ from typing import Any
 import creche
 from creche._kernel import current_kernel
 
+from .._registry import KERNELS, Option
 from .python import is_path
 from .screen import Mistake
 from .traces import is_machinery, own_code, show
@@ -38,10 +39,10 @@ Program = Callable[[], Coroutine[Any, Any, object]]
 
 
 def run_program(
-    target: str, backend: str, arguments: Sequence[str], *, use_uvloop: bool, debug: bool
+    target: str, backend: str, arguments: Sequence[str], chosen: Sequence[Option]
 ) -> int:
     """Run the program that `target` names, and return the exit status."""
-    options = backend_options(backend, use_uvloop=use_uvloop, debug=debug)
+    options = backend_options(backend, chosen)
     place, name = split_target(target)
     try:
         module = load_script(place, arguments) if is_path(place) else load_module(place, arguments)
@@ -53,13 +54,19 @@ def run_program(
     return run_function(function, backend, options)
 
 
-def backend_options(backend: str, *, use_uvloop: bool, debug: bool) -> dict[str, Any]:
-    options = {"use_uvloop": use_uvloop, "debug": debug}
-    chosen = {name: True for name, value in options.items() if value}
-    if backend != "asyncio" and chosen:
-        flags = " and ".join("--" + name.removeprefix("use_") for name in chosen)
-        raise Mistake(f"{flags} only goes with the asyncio backend, not with {backend!r}")
-    return chosen
+def backend_options(backend: str, chosen: Sequence[Option]) -> dict[str, Any]:
+    """Return the options whose flags were given.
+
+    :raises Mistake: a flag is one of another backend
+    """
+    for record in KERNELS.values():
+        wrong = [option.flag for option in chosen if option in record.options]
+        if wrong and record.name != backend:
+            raise Mistake(
+                f"{' and '.join(map(str, wrong))} only goes with the {record.name} backend, not "
+                f"with {backend!r}"
+            )
+    return {option.name: True for option in chosen}
 
 
 # ── From the text to a function ──────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .. import _registry
 from .._exceptions import NoEventLoopError
 from .._kernel import current_kernel
 from .._tasks.group import TaskGroup as _TaskGroup
@@ -68,10 +69,7 @@ def get_async_backend(asynclib_name: str | None = None) -> Backend:
     :raises LookupError: there is no such backend
     """
     name = current_kernel().name if asynclib_name is None else asynclib_name
-    known = import_module(f"{PACKAGE}._kernel").BACKENDS
-    if name not in known:
-        raise LookupError(f"No such backend: {name}. Known are: {', '.join(known)}")
-    return Backend(name)
+    return Backend(_registry.find(name).name)
 
 
 # Each is called as the method of the backend class is called. The others take what only AnyIO has.

@@ -14,6 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from .._registry import KERNELS
 from .modules import ALIAS, PACKAGE
 from .refusals import refuse
 
@@ -25,11 +26,12 @@ TABLE: dict[str, dict[str, str]] = {
         "get_async_backend": "_dropin.backend",  # extensions that reached for their loop's class
     },
     "_backends": {},
-    "_backends._asyncio": {  # pydantic-ai imports the module, for its sandbox
-        "TaskGroup": "_dropin.backend",  # asyncer
-    },
-    "_backends._trio": {  # pydantic-ai, as above
-        "TaskGroup": "_dropin.backend",  # asyncer
+    **{
+        f"_backends.{record.alias}": {  # pydantic-ai imports the modules, for its sandbox
+            "TaskGroup": "_dropin.backend",  # asyncer
+        }
+        for record in KERNELS.values()
+        if record.alias is not None
     },
 }
 """By module: the name, and the module of Creche that has it."""

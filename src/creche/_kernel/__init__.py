@@ -1,17 +1,19 @@
 """The only room that knows an event loop. Finds the kernel of the running loop and task.
 
-The rules that the kernels keep are in `contract.py`. Asyncio's kernel is always there; Trio's is
-loaded when the process has imported Trio, so a program on asyncio never pays for it.
+The rules that the kernels keep are in `contract.py`, and which kernels there are in `_registry.py`.
+Asyncio's kernel is always loaded, and asked first; each other one once the process has imported its
+loop, so a program on asyncio never pays for it.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Coroutine
-from importlib.util import find_spec
+from collections.abc import Callable, Coroutine, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .. import _registry
 from .._exceptions import NoEventLoopError
 from .asyncio.here import kernel_here as _asyncio_kernel
 from .asyncio.here import task_here as _asyncio_task
@@ -23,30 +25,19 @@ from .asyncio.tasks import foreign_tasks as _foreign
 
 if TYPE_CHECKING:
     from .contract import Kernel, Task
-    from .running import Backend, Runner
+    from .running import Finder, Runner, Simulator, Starter
     from .simulation import Simulation
 
-BACKENDS = ("asyncio", "trio")
-
-INSTALL = {
-    "trio": "pip install creche[trio]",
-    "uvloop": "pip install creche[uvloop]",
-}
+_last: Finder | None = None
+"""The kernel of the task that was last found in the slow way, None if that was asyncio's: ask it first."""
 
 
-_trio_rooms: Any = None
-_trio_last = False
-"""Whether the last task that was looked for in the slow way was one of Trio's: try that first."""
-
-
-def _trio() -> Any:
-    """Return the rooms of the Trio kernel, None while the process has not imported Trio."""
-    global _trio_rooms  # noqa: PLW0603  # found once for the process
-    if _trio_rooms is None and sys.modules.get("trio") is not None:
-        from .trio import here
-
-        _trio_rooms = here
-    return _trio_rooms
+def _others() -> Iterator[Finder]:
+    """Find the kernels beside asyncio's whose loops may be running."""
+    for record in _registry.KERNELS.values():
+        if record is not _registry.ASYNCIO and sys.modules.get(record.library) is not None:
+            finder: Any = import_module(f"{record.package}.here")
+            yield finder
 
 
 # Every operation begins with `current_task`: the usual case is one call in C and a look at a type.
@@ -54,7 +45,7 @@ if sys.version_info >= (3, 12):
 
     def current_task() -> Task:
         """Return the running task. Raises NoEventLoopError outside a loop."""
-        if not _trio_last:
+        if _last is None:
             try:
                 native = _native_task()
             except RuntimeError:
@@ -72,7 +63,7 @@ else:
 
     def current_task() -> Task:
         """Return the running task. Raises NoEventLoopError outside a loop."""
-        if not _trio_last:
+        if _last is None:
             try:
                 native = _native_tasks[_here.loop]
             except (AttributeError, KeyError):
@@ -87,23 +78,23 @@ else:
 
 
 def _find_task() -> Task:
-    global _trio_last  # noqa: PLW0603  # a hint, for the process
-    if _trio_last:
-        trio_task: Task | None = _trio().task_here()
-        if trio_task is not None:
-            return trio_task
-        _trio_last = False
+    global _last  # noqa: PLW0603  # a hint, for the process
+    if _last is not None:
+        found = _last.task_here()
+        if found is not None:
+            return found
+        _last = None
     task = _asyncio_task()
     if task is not None:
         return task
-    # Trio next: as a guest it runs in the callbacks of an asyncio loop, outside of its tasks.
-    trio = _trio()
-    if trio is not None:
-        trio_task = trio.task_here()
-        if trio_task is not None:
-            _trio_last = True
-            return trio_task
-    if _asyncio_kernel() is not None:
+    # The others next: Trio as a guest runs in the callbacks of an asyncio loop, outside of its tasks.
+    others = list(_others())
+    for finder in others:
+        found = finder.task_here()
+        if found is not None:
+            _last = finder
+            return found
+    if _asyncio_kernel() is not None or any(finder.kernel_here() for finder in others):
         raise RuntimeError(
             "There is no task currently running: this is a callback of the event loop. "
             "Call it from a coroutine that a task runs"
@@ -117,11 +108,10 @@ def current_kernel() -> Kernel:
         return current_task().kernel
     except RuntimeError:  # No task: perhaps a callback of the loop.
         pass
-    trio = _trio()
-    if trio is not None:
-        trio_kernel: Kernel | None = trio.kernel_here()
-        if trio_kernel is not None:
-            return trio_kernel
+    for finder in _others():
+        found = finder.kernel_here()
+        if found is not None:
+            return found
     kernel = _asyncio_kernel()
     if kernel is not None:
         return kernel
@@ -129,9 +119,10 @@ def current_kernel() -> Kernel:
 
 
 def no_loop() -> NoEventLoopError:
+    *first, last = ("creche.run()", *(record.entry for record in _registry.KERNELS.values()))
     return NoEventLoopError(
-        "Not currently running on any asynchronous event loop: call this from a coroutine that "
-        "creche.run(), asyncio.run() or trio.run() runs"
+        f"Not currently running on any asynchronous event loop: call this from a coroutine that "
+        f"{', '.join(first)} or {last} runs"
     )
 
 
@@ -152,7 +143,7 @@ def run(
 ) -> Any:
     """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
     check_outside_loops()
-    return _backend(backend).run(func, args, options)
+    return _starter(backend).run(func, args, options)
 
 
 def open_runner(
@@ -160,23 +151,25 @@ def open_runner(
 ) -> Runner:
     """Make a loop of `backend` that can be entered several times; its main task is `main()`."""
     check_outside_loops()
-    return _backend(backend).open_runner(main, options)
+    return _starter(backend).open_runner(main, options)
 
 
-def _backend(name: str) -> Backend:
-    if name == "asyncio":
-        from .asyncio import runner as asyncio_runner
+def _starter(backend: str) -> Starter:
+    record = _registry.find_installed(backend)
+    runner: Any = import_module(f"{record.package}.runner")
+    return runner  # type: ignore[no-any-return]  # a module that is one
 
-        return asyncio_runner
-    if name == "trio":
-        if find_spec("trio") is None:
-            raise LookupError(
-                f"No such backend: trio is not installed. To install it: {INSTALL['trio']}"
-            )
-        from .trio import runner as trio_runner
 
-        return trio_runner
-    raise LookupError(f"No such backend: {name}. Known are: {', '.join(BACKENDS)}")
+def simulator(backend: str) -> Simulator:
+    """Return what makes simulated runs on a backend that has them."""
+    record = _registry.find_installed(backend)
+    if record.simulated is None:
+        raise ValueError(
+            f"{backend} cannot be simulated: its kernel has no loop whose time and order a test "
+            f"decides. Use one of {', '.join(_registry.simulating())}"
+        )
+    simulation: Any = import_module(f"{record.package}.simulation")
+    return simulation  # type: ignore[no-any-return]  # as above
 
 
 def simulate(
@@ -184,24 +177,4 @@ def simulate(
 ) -> Any:
     """Run `func(*args)` in a new simulated loop of `backend`."""
     check_outside_loops()
-    if backend == "asyncio":
-        from .asyncio import simulation as asyncio_room
-
-        return asyncio_room.run(func, args, simulation)
-    from .trio import simulation as trio_room
-
-    return trio_room.run(func, args, simulation)
-
-
-def doors(backend: str) -> tuple[tuple[str, str], ...]:
-    """Return the functions of a backend that lead out of a simulated run, by module and name."""
-    if backend == "asyncio":  # Its loop is one of ours, and refuses by itself.
-        return ()
-    from .trio import simulation as trio_room
-
-    return trio_room.DOORS
-
-
-def available(backend: str) -> bool:
-    """Tell whether `run` can start `backend` here."""
-    return backend == "asyncio" or (backend in BACKENDS and find_spec(backend) is not None)
+    return simulator(backend).run(func, args, simulation)

@@ -3,7 +3,8 @@
 Two kernels implement it, `_kernel/asyncio/` and `_kernel/trio/`; everything above is written
 once against these names. Nothing here imports an event loop. What only some callers need has an
 interface of its own: `descriptors.py` (sockets), `inspection.py` (looking at tasks), `running.py`
-(starting a loop), `probing.py` (tests), `simulation.py` (simulated runs).
+(starting a loop), `probing.py` (tests), `simulation.py` (simulated runs). "Adding a kernel" in
+`docs/architecture.md` tells how a third one comes in.
 
 The rules
 ---------
@@ -59,7 +60,7 @@ class Waiter(Protocol):
         ...
 
     def result(self) -> Any:
-        """Return what a granted waiter was given, or raise what a failed one was."""
+        """Return what the waiter was granted, or raise what it failed with, if no wait has done so."""
         ...
 
     def set_result(self, value: Any, /) -> None:
@@ -86,7 +87,10 @@ class Task(Protocol):
     """What a kernel knows of one running task. Hashable, compared by identity."""
 
     scope: Scope | None
-    """The innermost scope that the task is in, None outside all of them."""
+    """The innermost scope that the task has entered, and not left yet.
+
+    Then that of the nursery it was born in, or None on a loop that has scopes of its own: the chain is
+    for those who enter and leave scopes. What reaches a task is asked of `effective_deadline`."""
     credit: int
     """Ready operations left, or 0 if the kernel has to be asked. For inlined copies alone."""
 
@@ -256,7 +260,7 @@ class Kernel(Descriptors, Inspection, Protocol):
 
     @property
     def name(self) -> str:
-        """`"asyncio"` or `"trio"`."""
+        """The kernel's name in the registry."""
         ...
 
     @property

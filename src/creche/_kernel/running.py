@@ -1,9 +1,16 @@
-"""Starting and driving an event loop: what the kernel contract says of it, before any loop runs."""
+"""Starting, driving and finding an event loop: what the kernel contract says of it from outside.
+
+The last three are what the package of each kernel offers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from .contract import Kernel, Task
+    from .simulation import Simulation
 
 
 class Runner(Protocol):
@@ -34,8 +41,11 @@ class Runner(Protocol):
         ...
 
 
-class Backend(Protocol):
-    """What each kernel's package offers to `_kernel/__init__.py`, before any loop runs."""
+# What each kernel's package offers, by the names of its modules. Its record is in `_registry.py`.
+
+
+class Starter(Protocol):
+    """`runner.py`: starts loops. It checks the options, and raises TypeError for one it does not know."""
 
     def run(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Run `func(*args)` in a new loop, and leave nothing behind."""
@@ -45,4 +55,33 @@ class Backend(Protocol):
         self, main: Callable[[], Coroutine[Any, Any, None]], options: dict[str, Any]
     ) -> Runner:
         """Make a new loop whose main task is `main()`, which never raises; it takes no step yet."""
+        ...
+
+
+class Finder(Protocol):
+    """`here.py`: finds what runs in this thread. Loaded once the loop's library is imported."""
+
+    def task_here(self) -> Task | None:
+        """Return the task that runs in this thread, None if no task of this kernel's loops does."""
+        ...
+
+    def kernel_here(self) -> Kernel | None:
+        """Return the kernel of the loop that runs in this thread, None if it is not of these."""
+        ...
+
+
+class Simulator(Protocol):
+    """`simulation.py`, where the record says that the kernel has simulated runs."""
+
+    @property
+    def DOORS(self) -> Sequence[tuple[str, str]]:  # noqa: N802  # a constant of a module
+        """Functions of the loop's own that lead out of a simulated run and do not refuse by themselves,
+        by the names of their module and of themselves there: see `testing/boundary.py`.
+        """
+        ...
+
+    def run(
+        self, func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation, /
+    ) -> Any:
+        """Run `func(*args)` in a new simulated loop."""
         ...

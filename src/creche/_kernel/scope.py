@@ -71,7 +71,7 @@ class Scope:
     def __init__(self, deadline: float = inf, shield: bool = False) -> None:
         self._deadline = deadline
         self._shield = shield
-        self._cancelled = self._caught = self._left = False
+        self._cancelled = self._caught = self._left = self._lost = False
         self._host = self._parent = self._reason = self._native = None
 
 

@@ -26,6 +26,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._registry import KERNELS, LIBRARIES
+
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
@@ -271,11 +273,10 @@ class InlinePool:
 
 
 _LIBRARIES = frozenset(
-    ("_thread", "asyncio", "concurrent", __name__.partition(".")[0], "multiprocessing", "os",
-     "signal", "socket", "subprocess", "threading", "trio")
+    ("_thread", "concurrent", __name__.partition(".")[0], "multiprocessing", "os", "signal",
+     "socket", "subprocess", "threading")
 )  # fmt: skip
-stepping: set[str] = set()
-"""The modules that step tasks: who called those has nothing to do with it. The kernels add theirs."""
+"""Packages that are not the program's own, beside those of the loops."""
 passed_over: set[str] = {__name__.rpartition(".")[0]}
 """The packages whose functions no user has called: this one, and whoever runs simulations."""
 
@@ -298,12 +299,15 @@ def escaped_by(call: str) -> EscapedSimulationError:
 def _called(frame: FrameType | None) -> str | None:
     """Name the outermost library function between the user's code and `frame`."""
     name = None
+    loops = [record.simulated for record in KERNELS.values() if record.simulated is not None]
+    libraries = _LIBRARIES | LIBRARIES
+    steppers = frozenset[str]().union(*(loop.steppers for loop in loops))
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         code = frame.f_code
         if module == __name__ and code is _STEP:
             return str(frame.f_locals["call"])  # whoever asked for a worker thread
-        if module.partition(".")[0] not in _LIBRARIES or module in stepping:
+        if module.partition(".")[0] not in libraries or module in steppers:
             return name
         if not any(f"{module}.".startswith(f"{package}.") for package in passed_over):
             name = _public_name(module, code)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from .. import _kernel
+from .. import _kernel, _registry
 
 T_Retval = TypeVar("T_Retval")
 PosArgsT = TypeVarTuple("PosArgsT")
@@ -50,9 +50,9 @@ def run(
 
 def get_all_backends() -> tuple[str, ...]:
     """Return the names of the backends that Creche knows, installed or not."""
-    return _kernel.BACKENDS
+    return _registry.names()
 
 
 def get_available_backends() -> tuple[str, ...]:
     """Return the names of the backends that `run` can start here."""
-    return tuple(name for name in _kernel.BACKENDS if _kernel.available(name))
+    return _registry.installed()

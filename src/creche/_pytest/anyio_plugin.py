@@ -8,11 +8,11 @@ PYTEST_DONT_REWRITE: there is nothing to rewrite here, and it may be imported be
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
+from .._registry import installed
 from . import leases
 from .hooks import Hooks
 from .jobs import leaves as iterate_exceptions
@@ -47,8 +47,6 @@ pytest_collection_finish = _hooks.pytest_collection_finish
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
 
-_BACKENDS = ("asyncio", "trio") if find_spec("trio") is not None else ("asyncio",)
-
 
 def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
     """Return the name and the options in a value of the `anyio_backend` fixture.
@@ -59,7 +57,7 @@ def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
     return leases.extract_backend_and_options(backend, "anyio_backend")
 
 
-@pytest.fixture(scope="module", params=_BACKENDS)
+@pytest.fixture(scope="module", params=installed())
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """The backend that the test runs on: a name, or a tuple of a name and a dict of options."""
     return request.param

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .._registry import KERNELS
 from .bridges import bridge_of, is_async
 from .leases import extract_backend_and_options, get_runner, virtual_runner
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .runner import JobRunner
 
 MODES = ("strict", "auto")
-OTHERS = ("asyncio", "trio")
+OTHERS = tuple(record.test_plugin for record in KERNELS.values() if record.test_plugin)
 """Plugins, by name, that would take async tests of ours; and the marks of theirs."""
 
 in_force = pytest.StashKey[list["Hooks"]]()

@@ -39,7 +39,7 @@ def explore(
     *,
     runs: int = 200,
     strategy: str = "auto",
-    backends: Sequence[str] = ("asyncio", "trio"),
+    backends: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Callable[[Callable[P, Coroutine[Any, Any, object]]], Callable[P, None]]:
     """Make an async test a plain one that runs it under many schedules, in virtual time.
@@ -50,7 +50,8 @@ def explore(
     :param runs: how often to run it, on each backend
     :param strategy: `"auto"`, `"fifo"`, `"random"`, `"pct:d"`, `"dfs"` or `"dfs:d"`. `dfs` ends
         early when it has tried everything
-    :param backends: the backends to run on; one that is not installed is left out, if another is
+    :param backends: the backends to run on, by default all that can be simulated; one that is not
+        installed is left out, if another is
     :param seed: where the random schedules begin. The same seed, the same runs
     :raises ValueError: there is no such strategy, or `runs` is less than 1
     """

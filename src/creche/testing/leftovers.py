@@ -16,12 +16,11 @@ from typing import NamedTuple
 from .._introspection.naming import short
 from .._kernel import current_kernel
 from .._loop.time import sleep
+from .._registry import KERNELS
 from .._threads import pool
 
 _PAUSES = (0.0, 0.0, 0.0, 0.001, 0.004, 0.015, 0.06, 0.25, 0.7)
 """Seconds between two looks at what has to go."""
-_POOLED = ("Trio thread ", "asyncio_")
-"""How threads begin that others keep for the next call."""
 
 _ASLEEP = pool._Worker._work.__code__  # pyright: ignore[reportPrivateUsage]  # see below
 """Where a worker of ours is that has no call: anywhere else it is further down the stack."""
@@ -94,10 +93,11 @@ def open_descriptors() -> set[str]:
 def _busy_threads() -> dict[int, str]:
     """Return the threads but for those that wait for their next call."""
     frames = _current_frames()
+    pools = tuple(name for record in KERNELS.values() for name in record.pool_threads)
 
     def idle(thread: threading.Thread) -> bool:
         frame = frames.get(thread.ident or 0)
         asleep = frame is not None and frame.f_code is _ASLEEP
-        return asleep or thread.name.startswith(_POOLED)
+        return asleep or thread.name.startswith(pools)
 
     return {id(thread): thread.name for thread in threading.enumerate() if not idle(thread)}

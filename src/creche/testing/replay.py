@@ -1,8 +1,8 @@
 """Tokens: one run, written down so that it can be had again.
 
-    a-<choices>-<check>      on asyncio
-    t-<choices>-<check>      on Trio
+    <letter>-<choices>-<check>
 
+`letter` is the kernel's, by its record: `a` on asyncio, `t` on Trio.
 `choices` are the indexes that the schedule chose, packed: pairs of (zeros skipped, choice), then the
 zeros at the end, as variable-length integers in base64. `check` is a sum over all that there was to
 choose from; a run that does not come to the same sum is another one.
@@ -16,11 +16,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .. import _registry
 from .run import EXPLORED_LIMIT, Outcome, SpinningError, bare, simulate
 from .schedules import Given
-
-BACKENDS = {"a": "asyncio", "t": "trio"}
-_LETTERS = {name: letter for letter, name in BACKENDS.items()}
 
 
 class ReplayDivergedError(RuntimeError):
@@ -36,7 +34,7 @@ class Token(NamedTuple):
 
     def __str__(self) -> str:
         packed = base64.urlsafe_b64encode(_pack(self.choices)).decode().rstrip("=")
-        return f"{_LETTERS[self.backend]}-{packed}-{self.check:08x}"
+        return f"{_letter(self.backend)}-{packed}-{self.check:08x}"
 
     @classmethod
     def parse(cls, text: str) -> Token:
@@ -44,17 +42,31 @@ class Token(NamedTuple):
 
         :raises ValueError: it is none
         """
-        match = re.fullmatch(r"([at])-([\w-]*)-([0-9a-f]{8})", text.strip())
+        match = re.fullmatch(r"(\w+?)-([\w-]*)-([0-9a-f]{8})", text.strip())
         try:
             if match is None:
                 raise ValueError(text)
             letter, packed, check = match.groups()
+            backend = _backend(letter)
             choices = _unpack(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
         except (ValueError, IndexError, binascii.Error) as exc:
             raise ValueError(
                 f"{text!r} is not a token of a run: copy it whole, as the failure printed it"
             ) from exc
-        return cls(BACKENDS[letter], choices, int(check, 16))
+        return cls(backend, choices, int(check, 16))
+
+
+def _letter(backend: str) -> str:
+    simulated = _registry.find(backend).simulated
+    assert simulated is not None, "only simulated runs have tokens"
+    return simulated.letter
+
+
+def _backend(letter: str) -> str:
+    for name, record in _registry.KERNELS.items():
+        if record.simulated is not None and record.simulated.letter == letter:
+            return name
+    raise ValueError(f"no backend has the letter {letter!r}")
 
 
 def token_of(outcome: Outcome) -> Token:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 from zlib import crc32
 
-from .. import _kernel
+from .. import _kernel, _registry
 from .._kernel import current_task
 from .._kernel.main import start
 from .._kernel.simulation import Simulation, passed_over
@@ -21,6 +21,9 @@ from .._tasks.scope import CancelScope
 from . import boundary
 from .schedules import Fifo, Schedule, make
 from .trace import Trace
+
+if TYPE_CHECKING:
+    from .._kernel.running import Simulator
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -108,11 +111,9 @@ def simulate(
     limit: int = LIMIT,
 ) -> Outcome:
     """Run `main(*args)` once under a schedule; never raises what it raises, but for exits."""
-    check_backend(backend)
+    doors = check_backend(backend).DOORS
     director = _Director(schedule, traces=traces, limit=limit)
     simulation = Simulation(director)
-
-    doors = _kernel.doors(backend)
 
     async def bounded(*args: Any) -> Any:
         boundary.enter(doors)
@@ -156,21 +157,17 @@ def _begin_in_the_program(error: BaseException) -> None:
         error.__traceback__ = traceback
 
 
-def check_backend(backend: str) -> None:
-    """Raise for a backend that cannot be simulated, or is not there."""
-    if backend in ("uvloop", "winloop"):
-        raise ValueError(
-            f"{backend} cannot be simulated: it keeps its time and its queue to itself, where they "
-            f"can be watched but not steered. Use backend='asyncio', which runs the same code"
-        )
-    if backend not in _kernel.BACKENDS:
-        known = ", ".join(_kernel.BACKENDS)
-        raise LookupError(f"No such backend: {backend}. Known are: {known}")
-    if not _kernel.available(backend):
-        raise LookupError(
-            f"No such backend: {backend} is not installed. To install it: "
-            f"{_kernel.INSTALL[backend]}"
-        )
+def check_backend(backend: str) -> Simulator:
+    """Return what simulates a backend; raise for one that cannot be simulated, or is not there."""
+    for record in _registry.KERNELS.values():
+        for loop in record.variants[1:]:
+            if backend == loop.name or backend in loop.packages:
+                raise ValueError(
+                    f"{backend} cannot be simulated: a simulated run needs the loop's clock and "
+                    f"its queue, and {loop.title} exposes neither. Use "
+                    f"backend={record.name!r}, which runs the same code"
+                )
+    return _kernel.simulator(backend)
 
 
 def run(
@@ -228,14 +225,15 @@ def virtual_time(test: Callable[P, Coroutine[Any, Any, object]], /) -> Callable[
 
 @overload
 def virtual_time(
-    *, backends: Sequence[str] = ...
+    *, backends: Sequence[str] | None = ...
 ) -> Callable[[Callable[P, Coroutine[Any, Any, object]]], Callable[P, None]]: ...
 
 
-def virtual_time(test: Any = None, /, *, backends: Sequence[str] = ("asyncio", "trio")) -> Any:
+def virtual_time(test: Any = None, /, *, backends: Sequence[str] | None = None) -> Any:
     """Make an async test a plain one that runs in virtual time, once on each backend.
 
-    :param backends: the backends to run on; one that is not installed is left out, if another is
+    :param backends: the backends to run on, by default all that can be simulated; one that is not
+        installed is left out, if another is
     :raises TypeError: it is not put on an async function
     :raises ValueError: a backend is uvloop, which cannot be simulated
     """
@@ -260,11 +258,14 @@ def virtual_time(test: Any = None, /, *, backends: Sequence[str] = ("asyncio", "
     return decorate if test is None else decorate(test)
 
 
-def installed(backends: Sequence[str]) -> list[str]:
+def installed(backends: Sequence[str] | None) -> list[str]:
     """Return those of the backends that are there; at least one of them must be."""
-    if isinstance(backends, str):
+    if backends is None:
+        backends = _registry.simulating()
+    elif isinstance(backends, str):
         backends = (backends,)
-    chosen = [name for name in backends if name not in _kernel.BACKENDS or _kernel.available(name)]
+    missing = {*_registry.names()} - {*_registry.installed()}
+    chosen = [name for name in backends if name not in missing]
     for name in chosen or backends:
         check_backend(name)
     return chosen

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ... import _registry
 from ..main import MainLabel, start
 from .here import kernel_of
 from .tasks import Task, new_task
@@ -23,7 +24,7 @@ from .tasks import Task, new_task
 if TYPE_CHECKING:
     from .kernel import AsyncioKernel
 
-OPTIONS = ("debug", "loop_factory", "use_uvloop")
+OPTIONS = tuple(option.name for option in _registry.ASYNCIO.options)
 
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -108,8 +109,9 @@ class Runner:
             self._loop.run_forever()
 
     def pause(self) -> None:
-        self._paused = True
-        self._loop.stop()
+        if not self._paused:  # uvloop would keep a second stop for the next turn.
+            self._paused = True
+            self._loop.stop()
 
     def _over(self, _: asyncio.Task[None]) -> None:
         self.pause()

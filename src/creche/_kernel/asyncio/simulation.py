@@ -23,11 +23,9 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from ..main import MainLabel, start
-from ..simulation import Simulation, after, escaped, stepping
+from ..simulation import Simulation, after, escaped
 from .here import kernel_of
 from .runner import adopt_next_task
-
-stepping.add("asyncio.events")
 
 if TYPE_CHECKING:
     BaseTimer = asyncio.TimerHandle
@@ -203,11 +201,16 @@ def _refusing(name: str) -> Callable[..., Any]:
     def refuse(self: object, *args: object, **options: object) -> Any:
         raise escaped(f"asyncio's loop.{name}()")
 
+    vars(refuse)["refuses"] = True  # Told to those who can do without.
     return refuse
 
 
 for _name in _OUTSIDE:
     setattr(SimulatedLoop, _name, _refusing(_name))
+
+
+DOORS = ()
+"""The loop is one of ours, and refuses by itself."""
 
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation) -> Any:

@@ -81,7 +81,8 @@ class Verbs(TaskState):
     @coroutine
     def _park_if_not_cancelled(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
         yield from interrupt(self, waiter)
-        refill(self)
+        if not waiter.done():  # If it is, nobody was asked whether the task is cancelled.
+            refill(self)
         return (yield from waiter)
 
     def granted(self, waiter: Any, exc: BaseException, /) -> bool:

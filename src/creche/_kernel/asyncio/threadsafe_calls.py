@@ -73,7 +73,8 @@ class ThreadsafeCalls:
         self._lock = threading.RLock()
         self._queue: deque[tuple[Context, Callable[..., object], tuple[Any, ...]]] = deque()
         # A loop that cannot watch anything need not be asked: no callback more in a simulated run.
-        self._asked = type(loop).add_reader is AbstractEventLoop.add_reader
+        add_reader: Any = type(loop).add_reader
+        self._asked = add_reader is AbstractEventLoop.add_reader or hasattr(add_reader, "refuses")
         self._rung = False
         self._wire: Callable[[], _Wire | None] = _no_wire
 

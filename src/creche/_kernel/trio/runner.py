@@ -46,8 +46,11 @@ class Runner:
         """One for each callback that came. Apart, so that none is lost if a wait for it is ended."""
         self._place = _Place()
         self._paused = False
+        self._over = False
+        """Whether `drive` has told how the run ended."""
         self._outcome: outcome.Outcome[None] | None = None
         self._scope = trio.CancelScope()
+        self._token: trio.lowlevel.TrioToken | None = None
         self._name = name_of_main(main)
         with self._place:
             trio.lowlevel.start_guest_run(
@@ -70,6 +73,8 @@ class Runner:
     # Protected: a Ctrl-C that comes as we wait for Trio is Trio's to bring to the main task.
     @trio.lowlevel.enable_ki_protection
     def drive(self) -> None:
+        if self._over:
+            return
         self._paused = False
         with self._place:
             try:
@@ -78,10 +83,14 @@ class Runner:
                 # What another signal handler raised. The turn ends in order; the next ones are
                 # cancelled too, for only a scope of Trio's can do that.
                 if not self._paused and self._outcome is None:
-                    self._token.run_sync_soon(self._scope.cancel)
+                    if self._token is None:
+                        self._scope.cancel()
+                    else:
+                        self._token.run_sync_soon(self._scope.cancel)
                     self._run_on()
                 raise
         if self._outcome is not None:
+            self._over = True
             self._outcome.unwrap()
 
     @trio.lowlevel.enable_ki_protection
@@ -108,8 +117,11 @@ class Runner:
         self._paused = True
 
     def close(self) -> None:
+        if self._token is None:  # It has not begun.
+            self._scope.cancel()
         while self._outcome is None:
-            self._token.run_sync_soon(self._scope.cancel)
+            if self._token is not None:
+                self._token.run_sync_soon(self._scope.cancel)
             self.drive()
 
 

@@ -32,6 +32,10 @@ def enter(scope: Scope, task: Task) -> None:
 def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException | None:
     """Leave a scope that is off the chain already; return what is left of `exc`."""
     unwind(task, scope)
+    if (
+        not task.stack or task.stack[-1] is not scope
+    ):  # Another task had tried to leave it, and it was unwound since.
+        return exc
     task.stack.pop()
     rest = exit_native(scope._native, exc)
     settle(scope)

@@ -25,14 +25,13 @@ import trio
 import trio.lowlevel
 
 from ..main import name_of_main, start
-from ..simulation import Simulation, escaped_by, stepping
+from ..simulation import Simulation, escaped_by
 from . import private
 from .here import kernel_of_run
 
 if TYPE_CHECKING:
     from .kernel import TrioKernel
 
-stepping.add("trio._core._run")
 
 _PATIENCE = 100
 """How often all may be blocked once the main function has ended, before the run counts as stuck."""
@@ -181,17 +180,22 @@ class _Tracer(trio.abc.Instrument):
         self._simulation = simulation
         self.queue = queue
         self._stepping: Any = None
+        self._number = 0
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         simulation = self._simulation
         if task in self.queue.users and not simulation.over:
             self._stepping = task
-            simulation.director.stepping(simulation.number(task), task)
+            self._number = simulation.number(task)
+            simulation.director.stepping(self._number, task)
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        # A task that ends is forgotten before its step is told of; the main one is not known before.
-        if task is self._stepping or task is self.queue.main:
+        # A task that ends is forgotten before its step is told of: to ask for its number then would
+        # give it a new one, and all that come later others than in a run that nobody traces.
+        if task is self._stepping:
             self._stepping = None
+            self._simulation.director.stepped(self._number, task)
+        elif task is self.queue.main:  # It was not known before its first step.
             self._simulation.director.stepped(self._simulation.number(task), task)
 
 

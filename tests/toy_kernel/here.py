@@ -1,0 +1,27 @@
+"""What runs in this thread: the contract's `Finder`."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .kernel import ToyKernel
+    from .tasks import Task
+
+_here = threading.local()
+"""`kernel`: the one whose loop runs in this thread."""
+
+
+def kernel_here() -> ToyKernel | None:
+    kernel: ToyKernel | None = getattr(_here, "kernel", None)
+    return kernel
+
+
+def task_here() -> Task | None:
+    kernel = kernel_here()
+    return None if kernel is None else kernel.current
+
+
+def set_here(kernel: ToyKernel | None) -> None:
+    _here.kernel = kernel
