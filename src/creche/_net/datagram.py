@@ -28,8 +28,8 @@ from .._abc.streams import UnreliableObjectStream
 from .._exceptions import BrokenResourceError, BusyResourceError, ClosedResourceError
 from .._kernel import current_task
 from .._kernel.contract import Kernel
-from .abc import SocketProvider
 from .addresses import describe
+from .attributes import SocketProvider
 from .owned import OwnedSocket
 
 T = TypeVar("T")
