@@ -14,8 +14,8 @@ import pytest
 from creche import CancelScope
 from creche.lowlevel import checkpoint
 from creche.testing import DeadlockError
-from creche.testing.run import simulate
-from creche.testing.schedules import strategy
+from creche.testing._run import simulate
+from creche.testing._schedules import strategy
 
 HUNT = 400
 """Schedules after which a planted bug is not found."""

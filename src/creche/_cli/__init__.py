@@ -11,13 +11,13 @@ when it is asked for.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from .screen import Mistake
+from .version import version
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports a program that Ctrl-C ended
 
@@ -84,13 +84,6 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="asyncio", metavar="NAME", help="asyncio or trio")
     parser.add_argument("--uvloop", action="store_true", help="asyncio on uvloop's event loop")
     parser.add_argument("--debug", action="store_true", help="asyncio's debug mode")
-
-
-def version() -> str:
-    try:
-        return importlib.metadata.version("creche")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,10 +26,11 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import creche
-from creche._cli import version
-
+from .._loop.run import run
+from .._loop.time import sleep
+from .._tasks.scope import fail_after
 from .screen import Mistake, Screen
+from .version import version
 
 ORDER = (
     "tasks",
@@ -89,7 +90,7 @@ def run_demo(names: Sequence[str], loop_names: Sequence[str], folder: str | None
     screen = Screen()
     introduce(screen, examples, loops, tell_missing=not loop_names)
     for loop in loops:  # so that the first example is not charged for importing the loop
-        creche.run(creche.sleep, 0, backend=loop.backend, backend_options=loop.options)
+        run(sleep, 0, backend=loop.backend, backend_options=loop.options)
     started = perf_counter()
     outcomes: list[Outcome] = []
     left_out = 0
@@ -180,7 +181,7 @@ def run_on(loop: Loop, example: Example, module: ModuleType) -> Outcome:
     """Run the example's `main` in a new loop, and judge what it did."""
 
     async def limited() -> None:
-        with creche.fail_after(PATIENCE):
+        with fail_after(PATIENCE):
             await module.main()
 
     written = io.StringIO()
@@ -188,7 +189,7 @@ def run_on(loop: Loop, example: Example, module: ModuleType) -> Outcome:
     started = perf_counter()
     try:
         with contextlib.redirect_stdout(written):
-            creche.run(limited, backend=loop.backend, backend_options=loop.options)
+            run(limited, backend=loop.backend, backend_options=loop.options)
     except Exception:
         error = traceback.format_exc()
     seconds = perf_counter() - started

@@ -20,8 +20,8 @@ from ..._exceptions import (
 )
 from ..._tasks.group import create_task_group
 from ..._tasks.scope import CancelScope
-from .pairs import BothWays, OneWay
-from .rules import Suite, begin, checkpoint_in, close_both, expect, must_raise, short
+from ._pairs import BothWays, OneWay
+from ._rules import Suite, begin, checkpoint_in, close_both, expect, must_raise, short
 
 MUCH = 64 * 2**20
 """Bytes that nothing takes in without somebody who receives them."""

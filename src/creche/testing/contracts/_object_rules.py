@@ -24,8 +24,8 @@ from ..._exceptions import (
 from ..._kernel import current_task
 from ..._tasks.group import create_task_group
 from ..._tasks.scope import CancelScope
-from .pairs import BothWays, OneWay
-from .rules import (
+from ._pairs import BothWays, OneWay
+from ._rules import (
     Suite,
     begin,
     checkpoint_in,
