@@ -16,6 +16,7 @@ from .._exceptions import NoEventLoopError
 from .asyncio.tasks import Task as _AsyncioTask
 from .asyncio.tasks import foreign_tasks as _foreign
 from .asyncio.tasks import kernel_here as _asyncio_kernel
+from .asyncio.tasks import kernel_of as _asyncio_kernel_of
 from .asyncio.tasks import native_task as _native_task
 from .asyncio.tasks import native_tasks as _native_tasks
 from .asyncio.tasks import running_loop as _running_loop
@@ -125,6 +126,15 @@ def current_kernel() -> Kernel:
     if kernel is not None:
         return kernel
     raise no_loop()
+
+
+def kernel_of_token(backend: str, token: Any) -> Kernel:
+    """Return the kernel of a loop by the loop's own object for itself, from any thread."""
+    if backend == "asyncio":
+        asyncio_kernel: Kernel = _asyncio_kernel_of(token)
+        return asyncio_kernel
+    trio_kernel: Kernel = _trio().kernel_of_token(token)
+    return trio_kernel
 
 
 def no_loop() -> NoEventLoopError:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import outcome
 import trio
 
+from ..._exceptions import RunFinishedError
 from ..contract import BUDGET, TaskRecord
 from .introspection import record
 
@@ -191,6 +192,16 @@ def kernel_of_run() -> TrioKernel:
 def kernel_here() -> TrioKernel | None:
     """Return the kernel of the Trio run in this thread, None if there is none."""
     return kernel_of_run() if trio.lowlevel.in_trio_run() else None
+
+
+def kernel_of_token(token: trio.lowlevel.TrioToken) -> TrioKernel:
+    """Return the kernel of a Trio run by its token; the run itself is asked, if it is elsewhere."""
+    if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
+        return kernel_of_run()
+    try:
+        return trio.from_thread.run_sync(kernel_of_run, trio_token=token)
+    except trio.RunFinishedError:
+        raise RunFinishedError from None
 
 
 def known_task() -> Task | None:
