@@ -51,7 +51,7 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
         "_take",
     )
 
-    kind: ClassVar[str]
+    _kind: ClassVar[str]
     """What such a socket is called in a message."""
 
     def __init__(
@@ -134,16 +134,16 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
 
     def _closed_error(self) -> ClosedResourceError:
         return ClosedResourceError(
-            f"this {self.kind} socket was closed on this side: create a new one"
+            f"this {self._kind} socket was closed on this side: create a new one"
         )
 
     def _where(self) -> str:
         if self._closed:
-            return f"closed {self.kind} socket"
+            return f"closed {self._kind} socket"
         if self._peer_address is not None:
-            return f"{self.kind} socket, connected to {describe(self._peer_address)}"
+            return f"{self._kind} socket, connected to {describe(self._peer_address)}"
         address = self._raw_socket.getsockname()
-        return f"{self.kind} socket at {describe(address)}" if address else f"{self.kind} socket"
+        return f"{self._kind} socket at {describe(address)}" if address else f"{self._kind} socket"
 
 
 class ConnectedDatagramSocket(DirectDatagramSocket[bytes]):

@@ -95,7 +95,7 @@ class DirectSocketListener(OwnedSocket, SocketListener):
 
     __slots__ = ("_accepting", "_kernel")
 
-    stream_type: ClassVar[type[DirectSocketStream]] = DirectSocketStream
+    _stream_type: ClassVar[type[DirectSocketStream]] = DirectSocketStream
 
     def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
         """Take over `sock`, listening and non-blocking."""
@@ -135,7 +135,7 @@ class DirectSocketListener(OwnedSocket, SocketListener):
                 self._accepting = False
         sock, peer = connection
         sock.setblocking(False)
-        return self.stream_type(sock, peer, self._kernel)
+        return self._stream_type(sock, peer, self._kernel)
 
     async def serve(
         self, handler: Callable[[SocketStream], Any], task_group: TaskGroup | None = None
@@ -201,7 +201,7 @@ class DirectUNIXListener(DirectSocketListener):
 
     __slots__ = ("_file",)
 
-    stream_type: ClassVar[type[DirectSocketStream]] = DirectUNIXStream
+    _stream_type: ClassVar[type[DirectSocketStream]] = DirectUNIXStream
 
     def __init__(self, sock: socket.socket, kernel: Kernel, file: SocketFile | None = None) -> None:
         """Take over `sock`, listening and non-blocking, and its file."""
@@ -218,4 +218,4 @@ class DirectSeqpacketListener(DirectUNIXListener):
 
     __slots__ = ()
 
-    stream_type: ClassVar[type[DirectSocketStream]] = DirectSeqpacketStream
+    _stream_type: ClassVar[type[DirectSocketStream]] = DirectSeqpacketStream

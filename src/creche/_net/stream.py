@@ -90,7 +90,7 @@ class DirectSocketStream(OwnedSocket, SocketStream):
         "_unpaid",
     )
 
-    bytes_per_credit: ClassVar[int] = 524288 // BUDGET
+    _bytes_per_credit: ClassVar[int] = 524288 // BUDGET
     """So many that sends give way after 512 KiB, whatever the budget."""
 
     def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
@@ -180,9 +180,9 @@ class DirectSocketStream(OwnedSocket, SocketStream):
             self._raise_for(exc)
         if sent == (len(item) if item.__class__ is bytes else memoryview(item).nbytes):
             self._unpaid += sent + SEND_PRICE
-            if self._unpaid >= self.bytes_per_credit:
-                task.credit -= self._unpaid // self.bytes_per_credit
-                self._unpaid %= self.bytes_per_credit
+            if self._unpaid >= self._bytes_per_credit:
+                task.credit -= self._unpaid // self._bytes_per_credit
+                self._unpaid %= self._bytes_per_credit
             return
         self._sending = True
         try:

@@ -104,7 +104,7 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
 
     __slots__ = ("_family", "_numeric")
 
-    kind = "UDP"
+    _kind = "UDP"
 
     def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
         """Take over `sock`, bound and non-blocking."""
@@ -172,7 +172,7 @@ class DirectConnectedUDPSocket(ConnectedDatagramSocket, ConnectedUDPSocket):
 
     __slots__ = ()
 
-    kind = "UDP"
+    _kind = "UDP"
 
     def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
         """Take over `sock`, connected to `peer` and non-blocking."""

@@ -95,7 +95,7 @@ class DirectUNIXDatagramSocket(DirectDatagramSocket[UNIXDatagramPacketType], UNI
 
     __slots__ = ("_file", "_kernel", "_scout")
 
-    kind = "UNIX datagram"
+    _kind = "UNIX datagram"
 
     def __init__(self, sock: socket.socket, kernel: Kernel, file: SocketFile | None = None) -> None:
         """Take over `sock`, non-blocking, and its file."""
@@ -172,7 +172,7 @@ class DirectConnectedUNIXDatagramSocket(ConnectedDatagramSocket, ConnectedUNIXDa
 
     __slots__ = ("_file",)
 
-    kind = "UNIX datagram"
+    _kind = "UNIX datagram"
 
     def __init__(
         self, sock: socket.socket, peer: Any, kernel: Kernel, file: SocketFile | None = None

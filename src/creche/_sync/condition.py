@@ -11,6 +11,9 @@ Its rules, beside those of the room:
   before it has the lock again. So none is lost.
 """
 
+# pyright: reportPrivateUsage=false
+# A condition takes its lock for a task that waits: no user of a lock can.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -97,7 +100,7 @@ class Condition:
         :raises RuntimeError: the current task does not hold the lock
         """
         task = current_task()
-        if not self._lock.held_by(task):
+        if not self._lock._held_by(task):
             raise _not_held()
         if task.credit <= 0:  # cancelled, perhaps: then raise before the lock changes hands
             await task.checkpoint_if_cancelled()
@@ -113,7 +116,7 @@ class Condition:
                 raise
             turn = waiter.result()
         finally:
-            await task.park_shielded(turn or self._lock.queue_up(task))
+            await task.park_shielded(turn or self._lock._queue_up(task))
 
     async def wait_for(self, predicate: Callable[[], T]) -> T:
         """Wait until `predicate()` is true, asking now and after each notification.
@@ -132,13 +135,13 @@ class Condition:
 
         :raises RuntimeError: the current task does not hold the lock
         """
-        if not self._lock.held_by(current_task()):
+        if not self._lock._held_by(current_task()):
             raise _not_held()
         while n > 0 and (first := self._queue.pop()) is not None:
             waiter, task = first
             # Its place among those that wait for the lock is taken now, so that the order of
             # notification holds on a loop that shuffles the tasks it wakes.
-            waiter.set_result(self._lock.queue_up(task))
+            waiter.set_result(self._lock._queue_up(task))
             n -= 1
 
     def notify_all(self) -> None:
