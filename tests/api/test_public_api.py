@@ -61,6 +61,19 @@ def test_every_public_name_can_be_imported_and_is_listed_by_dir() -> None:
         assert name in dir(creche)
 
 
+def test_a_star_import_gives_the_public_names_and_no_others() -> None:
+    program = "from creche import *; print(*[name for name in dir() if not name.startswith('__')])"
+    assert set(_python(program).split()) == public_names("creche")
+
+
+def test_help_greets_a_user() -> None:
+    text = _python("import pydoc, creche; print(pydoc.plain(pydoc.render_doc(creche)))")
+    opening = text.partition("PACKAGE CONTENTS")[0]
+    assert "creche.run(main)" in opening
+    assert "create_task_group" in opening
+    assert "TYPE_CHECKING" not in text.partition("CLASSES")[0]
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     missing = getattr(creche, "no_such_name", None)
     assert missing is None
