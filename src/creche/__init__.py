@@ -246,7 +246,7 @@ else:
         "to_thread",
     )
 
-    __all__ = [*_HOME, *_SUBMODULES]
+    __all__ = list(_HOME) + list(_SUBMODULES)
 
     def __getattr__(name):
         from importlib import import_module
