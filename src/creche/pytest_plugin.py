@@ -8,12 +8,12 @@ PYTEST_DONT_REWRITE: there is nothing to rewrite here, and it may be imported be
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from ._pytest import explored, leases
+from ._pytest.fixtures import backend_fixtures
 from ._pytest.hooks import Hooks, check_virtual
 from ._pytest.leases import get_runner as get_runner
 from ._pytest.ports import FreePortFactory as FreePortFactory
@@ -27,8 +27,7 @@ pytest_pycollect_makeitem = _hooks.pytest_pycollect_makeitem
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
 
-# Named here, and not asked of the kernel: every run of pytest that does not need Creche imports this.
-_BACKENDS = ("asyncio", "trio") if find_spec("trio") is not None else ("asyncio",)
+creche_backend, creche_backend_name, creche_backend_options = backend_fixtures("creche")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,27 +60,6 @@ def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
     :raises TypeError: it is neither
     """
     return leases.extract_backend_and_options(backend, "creche_backend")
-
-
-@pytest.fixture(scope="module", params=_BACKENDS)
-def creche_backend(request: pytest.FixtureRequest) -> Any:
-    """The backend that the test runs on: a name, or a tuple of a name and a dict of options.
-
-    Override it to choose others, or to give it another scope.
-    """
-    return request.param
-
-
-@pytest.fixture
-def creche_backend_name(creche_backend: Any) -> str:
-    """The name of the backend that the test runs on."""
-    return extract_backend_and_options(creche_backend)[0]
-
-
-@pytest.fixture
-def creche_backend_options(creche_backend: Any) -> dict[str, Any]:
-    """The options of the backend that the test runs on."""
-    return extract_backend_and_options(creche_backend)[1]
 
 
 @pytest.fixture

@@ -70,7 +70,8 @@ def public_names(name: str) -> set[str]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign) and not _is_type_variable(node.value):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            targets = (each for target in node.targets for each in ast.walk(target))
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.add(node.target.id)
     return {name for name in names if not name.startswith("_")}

@@ -8,12 +8,10 @@ PYTEST_DONT_REWRITE: there is nothing to rewrite here, and it may be imported be
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
-import pytest
-
 from . import leases
+from .fixtures import backend_fixtures
 from .hooks import Hooks
 from .jobs import leaves as iterate_exceptions
 from .leases import get_runner
@@ -47,7 +45,7 @@ pytest_collection_finish = _hooks.pytest_collection_finish
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
 
-_BACKENDS = ("asyncio", "trio") if find_spec("trio") is not None else ("asyncio",)
+anyio_backend, anyio_backend_name, anyio_backend_options = backend_fixtures("anyio")
 
 
 def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
@@ -57,21 +55,3 @@ def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
     :raises TypeError: it is neither
     """
     return leases.extract_backend_and_options(backend, "anyio_backend")
-
-
-@pytest.fixture(scope="module", params=_BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """The backend that the test runs on: a name, or a tuple of a name and a dict of options."""
-    return request.param
-
-
-@pytest.fixture
-def anyio_backend_name(anyio_backend: Any) -> str:
-    """The name of the backend that the test runs on."""
-    return extract_backend_and_options(anyio_backend)[0]
-
-
-@pytest.fixture
-def anyio_backend_options(anyio_backend: Any) -> dict[str, Any]:
-    """The options of the backend that the test runs on."""
-    return extract_backend_and_options(anyio_backend)[1]
