@@ -403,9 +403,7 @@ class Kernel(Protocol):
         ...
 
     def ended(self) -> bool:
-        """Tell, from any thread, whether the callbacks of `at_exit` were called, or the loop is
-        known to be closed.
-        """
+        """Tell, from any thread, whether `at_exit` was called back, or the loop is closed."""
         ...
 
 

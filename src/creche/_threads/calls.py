@@ -78,7 +78,7 @@ class Call:
                  "task", "loop_call", "waiter")  # fmt: skip
 
     group: TaskGroup | None
-    """Where the loop calls of the function live, from the first one on (`doorway.py`)."""
+    """Where the loop calls of the function live, from the first one on (`loop_calls.py`)."""
     loop_call: LoopCall | None
     """The last loop_call that goes on by itself if the caller leaves."""
 
