@@ -8,4 +8,6 @@
     path.py       `Path`
     tempfile.py   temporary files and directories
     spooled.py    a temporary file that is in memory while it is small
+
+Nothing here knows a loop but by `thread.py`.
 """

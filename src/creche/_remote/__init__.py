@@ -5,4 +5,6 @@
     interpreters.py      a call from a task into a subinterpreter
     interpreter_main.py  what happens there
     outcomes.py          what the two of them have in common
+
+Knows no event loop beyond the contract.
 """

@@ -2,13 +2,14 @@
 
 Publishes the suites, and does nothing itself:
 
-    _rules.py         how rules are run, and what is said of those that are broken
-    _pairs.py         two ends of a stream: which is which
-    _streams.py       the checks of streams
-    _byte_rules.py    chunks without boundaries
-    _object_rules.py  items, once and in order
-    _listeners.py     connections, each in a task of its own
-    _locks.py         one task at a time
+    _rules.py          how rules are run, and what is said of those that are broken
+    _pairs.py          two ends of a stream: which is which
+    _streams.py        the checks of streams
+    _closing_rules.py  what closing means for the tasks at either end
+    _byte_rules.py     chunks without boundaries
+    _object_rules.py   items, once and in order
+    _listeners.py      connections, each in a task of its own
+    _locks.py          one task at a time
 """
 
 from ._listeners import check_listener as check_listener
