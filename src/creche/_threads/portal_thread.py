@@ -119,6 +119,11 @@ class BlockingPortalProvider:
     :param backend_options: options for it, as for `creche.run`
     """
 
+    backend: str = "asyncio"
+    """The event loop that it starts."""
+    backend_options: dict[str, Any] | None = None
+    """The options that it starts it with."""
+
     def __init__(
         self, backend: str = "asyncio", backend_options: dict[str, Any] | None = None
     ) -> None:
