@@ -168,20 +168,20 @@ WHOLE = {
     "api": "the public surface",
     "clients": "other people's packages on Creche",
     "examples": "the programs of examples/",
-    "explored": "explored schedules, of all rooms",
+    "explored": "explored schedules, of the whole package",
     "house": "this",
     "oracle": "the same programs on Trio",
     "stress": "many of everything",
     "typing": "what type checkers see",
 }
-"""Folders of tests that are about no single room."""
+"""Folders of tests that are about no single package."""
 
 
-def test_the_folders_of_the_tests_are_the_rooms_of_the_package() -> None:
-    rooms = {path.parent.name.lstrip("_") for path in SOURCE.glob("*/__init__.py")}
-    rooms |= {path.stem.lstrip("_") for path in SOURCE.glob("*.py")}
+def test_the_folders_of_the_tests_are_the_packages_of_the_package() -> None:
+    packages = {path.parent.name.lstrip("_") for path in SOURCE.glob("*/__init__.py")}
+    packages |= {path.stem.lstrip("_") for path in SOURCE.glob("*.py")}
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
-    assert folders - rooms - set(WHOLE) == set()
+    assert folders - packages - set(WHOLE) == set()
 
 
 def test_a_test_file_at_the_root_is_about_a_module_at_the_root() -> None:

@@ -1,4 +1,4 @@
-"""The command line: what may be typed, and which room answers it.
+"""The command line: what may be typed, and which module answers it.
 
 Owns the parsers and the exit statuses. Knows nothing of how a program is found or run (`run.py`,
 `python.py`), of the examples (`demo.py`), or of what is installed (`doctor.py`). Each is imported only

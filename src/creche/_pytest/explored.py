@@ -1,6 +1,6 @@
 """What the command line says of explored tests: `--creche-runs`, `--creche-replay`.
 
-Sets `creche.testing.explore`'s settings for the session, and takes them back. That room is not
+Sets `creche.testing.explore`'s settings for the session, and takes them back. That module is not
 imported unless one of the options is there.
 """
 

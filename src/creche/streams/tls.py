@@ -1,7 +1,7 @@
 """TLS over any stream of bytes: the stream, a listener and a connectable that give out such streams.
 
 Owns the handshakes of accepted connections: their time limit, and what is done when one fails. What a stream
-is made of is in the private room `_tls`.
+is made of is in the private package `_tls`.
 """
 
 from __future__ import annotations
