@@ -103,11 +103,11 @@ class SignalReceiver:
         "_kernel",
         "_stop_hearing",
         "_waiter",
-        "signals",
+        "_signals",
     )
 
     def __init__(self, signals: list[Signals]) -> None:
-        self.signals = signals
+        self._signals = signals
         self._arrived: dict[Signals, None] = {}
         self._before: dict[Signals, Any] = {}
         self._handler = self._arrive
@@ -116,7 +116,7 @@ class SignalReceiver:
         self._waiter: Waiter | None = None
 
     def __repr__(self) -> str:
-        names = ", ".join(getattr(signum, "name", str(signum)) for signum in self.signals)
+        names = ", ".join(getattr(signum, "name", str(signum)) for signum in self._signals)
         state = "closed" if self._kernel is None else "open"
         return f"<{type(self).__name__} {state}, for {names}>"
 
@@ -132,7 +132,7 @@ class SignalReceiver:
         self._stop_hearing = self._kernel.wake_on_signals()
         _open.append(self)
         try:
-            for signum in self.signals:
+            for signum in self._signals:
                 self._before[signum] = signal.signal(signum, self._handler)
         except BaseException:
             self._close()
@@ -213,7 +213,7 @@ class SignalReceiver:
                 pass  # left open by a loop that is gone
 
     def _named(self, signum: int) -> Signals:
-        return next(known for known in self.signals if known == signum)
+        return next(known for known in self._signals if known == signum)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

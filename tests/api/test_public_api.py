@@ -12,6 +12,7 @@ import subprocess
 import sys
 from importlib import import_module
 
+import pytest
 from _listing import ALL_MODULES, LISTING, instance_names, listing, public_names, published, tree
 
 import creche
@@ -40,6 +41,21 @@ def test_what_users_are_given_shows_no_more_than_its_public_class() -> None:
 
 
 RUN_WHEN_IMPORTED = ("__main__", "as_anyio", "interpreter_main", "worker_main")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "public"),
+    [
+        ("creche._files.listing", "Listing", {"aclose"}),
+        ("creche._files.listing", "Tour", {"aclose"}),
+        ("creche._itertools.tee", "_TeeIterator", {"aclose"}),
+        ("creche._signals", "SignalReceiver", set()),
+    ],
+)
+def test_iterators_show_how_to_close_them_and_no_more(
+    module: str, name: str, public: set[str]
+) -> None:
+    assert {*instance_names(getattr(import_module(module), name))} == public
 
 
 def test_what_type_checkers_see_is_what_python_finds() -> None:
