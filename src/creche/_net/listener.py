@@ -66,9 +66,8 @@ class SocketListener(Listener[SocketStream], SocketProvider):
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> SocketListener:
-        """Make a listener of a bound, listening socket, which from then on belongs to it.
-
-        Does not wait; it needs a running event loop.
+        """In a running event loop, make a listener of a bound, listening socket, which then
+        belongs to it. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
         :raises TypeError: it is neither

@@ -62,9 +62,8 @@ class SocketStream(ByteStream, SocketProvider):
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> SocketStream:
-        """Make a stream of a connected stream socket, which from then on belongs to the stream.
-
-        Does not wait; it needs a running event loop.
+        """In a running event loop, make a stream of a connected stream socket, which then
+        belongs to the stream. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
         :raises TypeError: it is neither

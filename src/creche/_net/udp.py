@@ -57,9 +57,8 @@ class UDPSocket(UnreliableObjectStream[UDPPacketType], SocketProvider):
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> UDPSocket:
-        """Make this of a bound UDP socket, which from then on belongs to the new object.
-
-        Does not wait; it needs a running event loop.
+        """In a running event loop, make this of a bound UDP socket, which then
+        belongs to the new object. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
         :raises TypeError: it is neither
@@ -85,9 +84,8 @@ class ConnectedUDPSocket(UnreliableObjectStream[bytes], SocketProvider):
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> ConnectedUDPSocket:
-        """Make this of a connected datagram socket, which from then on belongs to the new object.
-
-        Does not wait; it needs a running event loop.
+        """In a running event loop, make this of a connected datagram socket, which then
+        belongs to the new object. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
         :raises TypeError: it is neither

@@ -51,9 +51,8 @@ class UNIXDatagramSocket(UnreliableObjectStream[UNIXDatagramPacketType], SocketP
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> UNIXDatagramSocket:
-        """Make this of a UNIX datagram socket, which from then on belongs to the new object.
-
-        Does not wait; it needs a running event loop.
+        """In a running event loop, make this of a UNIX datagram socket, which then
+        belongs to the new object. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
         :raises TypeError: it is neither
@@ -76,9 +75,8 @@ class ConnectedUNIXDatagramSocket(UnreliableObjectStream[bytes], SocketProvider)
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> ConnectedUNIXDatagramSocket:
-        """Make this of a connected UNIX datagram socket, which from then on belongs to it.
-
-        Does not wait; it needs a running event loop.
+        """In a running event loop, make this of a connected UNIX datagram socket, which then
+        belongs to it. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
         :raises TypeError: it is neither

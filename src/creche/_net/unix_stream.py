@@ -41,9 +41,8 @@ class UNIXSocketStream(SocketStream):
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> UNIXSocketStream:
-        """Make a stream of a connected UNIX socket, which from then on belongs to the stream.
-
-        Does not wait; it needs a running event loop.
+        """In a running event loop, make a stream of a connected UNIX socket, which then
+        belongs to the stream. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
         :raises TypeError: it is neither

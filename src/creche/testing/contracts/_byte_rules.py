@@ -8,7 +8,7 @@ awaited while the peer does nothing.
 from __future__ import annotations
 
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..._abc.resources import aclose_forcefully
 from ..._abc.streams import ByteReceiveStream, ByteSendStream, ByteStream
@@ -22,7 +22,7 @@ from ..._tasks.group import create_task_group
 from ..._tasks.scope import CancelScope
 from ._closing_rules import add_closing_rules
 from ._pairs import BothWays, OneWay
-from ._rules import Suite, begin, checkpoint_in, close_both, expect, must_raise, short
+from ._rules import Call, Suite, begin, checkpoint_in, close_both, expect, must_raise, short
 
 MUCH = 64 * 2**20
 """Bytes that nothing takes in without somebody who receives them."""
@@ -139,17 +139,22 @@ async def receive_waits_for_bytes(ends: Ends) -> None:
         same(await call.result(), b"x")
 
 
+async def check_all_arrives(ends: Ends, pour: Pour, call: Call[Any]) -> None:
+    """Let the sender come to its end; see that the receiver has all that it sent."""
+    pour.stopping = True
+    got = len(await receive_all(ends.receiver))
+    await ends.receiver.aclose()
+    await call.result()
+    expect(got == pour.sent, f"{pour.sent} bytes were sent, and {got} received")
+
+
 @ONE_WAY.rule
 async def send_waits_for_room(ends: Ends) -> None:
     pour = Pour(ends.sender)
     async with create_task_group() as group:
         call = await begin(group, pour.run_and_close)
         expect(not call.ended, f"it took {pour.sent:,} bytes that nobody has received")
-        pour.stopping = True
-        got = len(await receive_all(ends.receiver))
-        await ends.receiver.aclose()
-        await call.result()
-        expect(got == pour.sent, f"{pour.sent} bytes were sent, and {got} received")
+        await check_all_arrives(ends, pour, call)
 
 
 @ONE_WAY.rule
@@ -201,11 +206,7 @@ async def two_sending_tasks_are_one_too_many(ends: Ends) -> None:
         call = await begin(group, pour.run_and_close)
         other = await begin(group, ends.sender.send, b"x")
         await must_raise(BusyResourceError, other.result_now(), "send() while another task sends")
-        pour.stopping = True
-        got = len(await receive_all(ends.receiver))
-        await ends.receiver.aclose()
-        await call.result()
-        expect(got == pour.sent, f"{pour.sent} bytes were sent, and {got} received")
+        await check_all_arrives(ends, pour, call)
 
 
 @ONE_WAY.rule
