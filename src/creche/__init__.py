@@ -1,12 +1,42 @@
 """Structured concurrency on asyncio, uvloop and Trio, as fast as the loop below it.
 
-This file is the list of the public names. What is told to type checkers by `import` is told to
-Python by a table, and a module is loaded when one of its names is first used: `import creche` costs
-next to nothing, and a program pays for what it uses. `tests/api/test_public_api.py` holds the two
-lists to each other.
+```python
+import creche
 
-PYTEST_DONT_REWRITE: pytest, which has a plugin in this package, may begin when this is long imported.
+
+async def greet(name: str, after: float) -> None:
+    await creche.sleep(after)
+    print("Hello,", name)
+
+
+async def main() -> None:
+    with creche.move_on_after(1):  # a timeout, in seconds
+        async with creche.create_task_group() as group:  # waits for its tasks
+            group.start_soon(greet, "Ada", 0.01)
+            group.start_soon(greet, "Grace", 0.02)
+
+
+creche.run(main)  # or creche.run(main, backend="trio")
+```
+
+Tasks and cancellation: `create_task_group`, `CancelScope`, `move_on_after`, `fail_after`, `sleep`,
+`gather`, `amap`, `as_completed`. Synchronisation: `Event`, `Lock`, `Condition`, `Semaphore`,
+`CapacityLimiter`, `Future`, `create_memory_object_stream`. Sockets: `connect_tcp`,
+`create_tcp_listener`, and the same for UDP and UNIX sockets. Files: `open_file`, `Path`, `TemporaryFile`.
+Processes and signals: `run_process`, `open_process`, `open_signal_receiver`.
+
+In modules of their own: `to_thread`, `from_thread`, `to_process` and `to_interpreter` for blocking code;
+`streams` for TLS, buffers and text; `functools` and `itertools`; `testing` for virtual time and explored
+schedules; `debug` for deadlocks; `abc` for the abstract classes; `lowlevel` for checkpoints.
+
+The names are those of AnyIO: `import creche as anyio` works. `python -m creche` is the command line.
+
+PYTEST_DONT_REWRITE (for pytest, which has a plugin in this package).
 """
+
+# This file is the list of the public names. Type checkers read it in the imports below, Python in a
+# table: a module is loaded when one of its names is first used, so `import creche` costs next to nothing,
+# and a program pays for what it uses. `tests/api/test_public_api.py` holds the two lists to each other.
 
 from typing import TYPE_CHECKING
 
@@ -215,6 +245,8 @@ else:
         "to_process",
         "to_thread",
     )
+
+    __all__ = list(_HOME) + list(_SUBMODULES)
 
     def __getattr__(name):
         from importlib import import_module

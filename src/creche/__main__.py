@@ -1,4 +1,4 @@
-"""`python -m creche` and the `creche` command. Owns nothing: the rooms are in `_cli/`."""
+"""`python -m creche` and the `creche` command. Owns nothing: the code is in `_cli/`."""
 
 from __future__ import annotations
 

@@ -104,11 +104,11 @@ class SignalReceiver:
         "_kernel",
         "_stop_hearing",
         "_waiter",
-        "signals",
+        "_signals",
     )
 
     def __init__(self, signals: list[Signals]) -> None:
-        self.signals = signals
+        self._signals = signals
         self._arrived: dict[Signals, None] = {}
         self._before: dict[Signals, Any] = {}
         self._handler = self._arrive
@@ -135,7 +135,7 @@ class SignalReceiver:
         self._stop_hearing = kernel.wake_on_signals()
         _open.append(self)
         try:
-            for signum in self.signals:
+            for signum in self._signals:
                 self._before[signum] = signal.signal(signum, self._handler)
         except BaseException:
             self._close()
@@ -200,7 +200,7 @@ class SignalReceiver:
         return inner or WaitDescription(f"a signal: {self._names()}", "the signal")
 
     def _names(self) -> str:
-        return ", ".join(getattr(signum, "name", str(signum)) for signum in self.signals)
+        return ", ".join(getattr(signum, "name", str(signum)) for signum in self._signals)
 
     def _not_open(self) -> RuntimeError:
         return RuntimeError(f"{self!r} is not open: iterate inside the `with` block")
@@ -216,7 +216,7 @@ class SignalReceiver:
                 pass  # left open by a loop that is gone
 
     def _named(self, signum: int) -> Signals:
-        return next(known for known in self.signals if known == signum)
+        return next(known for known in self._signals if known == signum)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

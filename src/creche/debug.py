@@ -1,6 +1,6 @@
 """Looking into a running program.
 
-Publishes what private rooms have, and does nothing itself.
+Publishes what private modules have, and does nothing itself.
 """
 
 from ._introspection.deadlocks import Deadlock as Deadlock

@@ -1,6 +1,6 @@
 """Calling into an event loop from other threads: from workers, and from threads of the user's own.
 
-Publishes what is in the private room `_workers`; here is only what a token has to do with it.
+Publishes what is in `_threads`; only the token's part in it is here.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
-from ._threads import loop_calls as _doorway
+from ._loop.token import kernel_of as _kernel_of
+from ._threads import loop_calls as _loop_calls
 from ._threads.portal import BlockingPortal as BlockingPortal
 from ._threads.portal_thread import BlockingPortalProvider as BlockingPortalProvider
 from ._threads.portal_thread import start_blocking_portal as start_blocking_portal
@@ -39,7 +40,7 @@ def run(
     :raises RunFinishedError: the event loop has finished, or finishes before the function does
     :raises RuntimeError: the event loop of the token runs in this very thread
     """
-    return _doorway.run(func, args, None if token is None else token.kernel)
+    return _loop_calls.run(func, args, None if token is None else _kernel_of(token))
 
 
 def run_sync(
@@ -57,7 +58,7 @@ def run_sync(
     :raises RunFinishedError: the event loop has finished
     :raises RuntimeError: the event loop of the token runs in this very thread
     """
-    return _doorway.run_sync(func, args, None if token is None else token.kernel)
+    return _loop_calls.run_sync(func, args, None if token is None else _kernel_of(token))
 
 
 def check_cancelled() -> None:
@@ -68,4 +69,4 @@ def check_cancelled() -> None:
 
     :raises NoEventLoopError: this is no worker thread
     """
-    _doorway.check_cancelled()
+    _loop_calls.check_cancelled()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ._pytest import explored, leases
+from ._pytest.fixtures import backend_fixtures
 from ._pytest.hooks import Hooks, check_virtual
 from ._pytest.leases import get_runner as get_runner
 from ._pytest.ports import FreePortFactory as FreePortFactory
@@ -20,12 +21,13 @@ from ._pytest.ports import free_tcp_port as free_tcp_port
 from ._pytest.ports import free_tcp_port_factory as free_tcp_port_factory
 from ._pytest.ports import free_udp_port as free_udp_port
 from ._pytest.ports import free_udp_port_factory as free_udp_port_factory
-from ._registry import installed as _installed
 
 _hooks = Hooks("creche")
 pytest_pycollect_makeitem = _hooks.pytest_pycollect_makeitem
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
+
+creche_backend, creche_backend_name, creche_backend_options = backend_fixtures("creche")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,27 +60,6 @@ def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
     :raises TypeError: it is neither
     """
     return leases.extract_backend_and_options(backend, "creche_backend")
-
-
-@pytest.fixture(scope="module", params=_installed())
-def creche_backend(request: pytest.FixtureRequest) -> Any:
-    """The backend that the test runs on: a name, or a tuple of a name and a dict of options.
-
-    Override it to choose others, or to give it another scope.
-    """
-    return request.param
-
-
-@pytest.fixture
-def creche_backend_name(creche_backend: Any) -> str:
-    """The name of the backend that the test runs on."""
-    return extract_backend_and_options(creche_backend)[0]
-
-
-@pytest.fixture
-def creche_backend_options(creche_backend: Any) -> dict[str, Any]:
-    """The options of the backend that the test runs on."""
-    return extract_backend_and_options(creche_backend)[1]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Running functions in subinterpreters, on Python 3.13 and later.
 
-Publishes what is in the private room `_workers`, and does nothing itself.
+Publishes what is in the private package `_remote`, and does nothing itself.
 """
 
 from ._remote.interpreters import (

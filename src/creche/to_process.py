@@ -1,6 +1,6 @@
 """Running functions in worker processes.
 
-Publishes what is in the private room `_workers`, and does nothing itself.
+Publishes what is in the private package `_remote`, and does nothing itself.
 """
 
 from ._remote.processes import current_default_process_limiter as current_default_process_limiter

@@ -7,7 +7,7 @@ from typing import Any
 
 from creche import testing
 from creche.lowlevel import checkpoint
-from creche.testing.leftovers import open_descriptors as open_descriptors
+from creche.testing._leftovers import open_descriptors as open_descriptors
 
 
 async def cancel_at_each_checkpoint(

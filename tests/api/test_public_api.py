@@ -1,217 +1,68 @@
 """The public API, held to `tests/api/public.txt`: a change of it is a line in a diff.
 
-After a change on purpose, write the listing anew, from the root of the repository:
-
-    PYTHONPATH=src python tests/api/test_public_api.py
+After a change on purpose, write the listing anew (`_listing.py` says how).
 """
 
 from __future__ import annotations
 
 import ast
-import enum
 import inspect
 import os
-import re
 import subprocess
 import sys
-import types
-from collections.abc import Iterator
-from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+
+import pytest
+from _listing import ALL_MODULES, LISTING, instance_names, listing, public_names, published, tree
 
 import creche
-from creche._files.base import PathBase
-
-LISTING = Path(__file__).with_name("public.txt")
-MODULES = (
-    "creche",
-    "creche.abc",
-    "creche.debug",
-    "creche.functools",
-    "creche.itertools",
-    "creche.lowlevel",
-    "creche.streams.memory",
-    "creche.streams.stapled",
-    "creche.testing",
-    "creche.testing.contracts",
-)
-
-
-# Making the listing
-
-
-def listing() -> str:
-    """List the public names of every public module, with their signatures."""
-    return (
-        "\n".join(line for module in MODULES for line in ("", module, *_module(module)))[1:] + "\n"
-    )
-
-
-def _module(name: str) -> Iterator[str]:
-    module = import_module(name)
-    for public in sorted(_public_names(name)):
-        value = getattr(module, public)
-        if not isinstance(value, types.ModuleType):
-            yield from _entry(public, value)
-
-
-def _public_names(name: str) -> set[str]:
-    """Return what a module publishes: `from ... import X as X`, and what it defines itself."""
-    names: set[str] = set()
-    for node in ast.walk(_tree(name)):
-        if isinstance(node, ast.ImportFrom):
-            names |= {alias.name for alias in node.names if alias.asname == alias.name}
-    for node in _tree(name).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            names.add(node.name)
-    return {name for name in names if not name.startswith("_")}
-
-
-def _tree(name: str) -> ast.Module:
-    path = import_module(name).__file__
-    assert path is not None
-    return ast.parse(Path(path).read_text(encoding="utf-8"))
-
-
-def _entry(name: str, value: Any) -> Iterator[str]:
-    if inspect.isclass(value):
-        yield from _class(name, value)
-    elif inspect.isfunction(value):
-        yield f"    {_function(name, value)}"
-    elif get_args(value):
-        yield f"    {name} = {_alias(value)}"
-    else:
-        yield f"    {name}: {type(value).__name__}"
-
-
-def _class(name: str, cls: type) -> Iterator[str]:
-    bases = [base.__name__ for base in cls.__bases__ if base is not object]
-    made_by: Any = cls.__new__
-    if not isinstance(made_by, types.FunctionType):
-        made_by = inspect.getattr_static(cls, "__init__")
-    init = f"  init{_signature(made_by)}" if isinstance(made_by, types.FunctionType) else ""
-    yield f"    class {name}({', '.join(bases)}){init}"
-    members = {member: value for part in _parts(cls) for member, value in vars(part).items()}
-    for member, value in sorted(members.items()):
-        if _shown(member, cls):
-            yield from _member(member, value)
-
-
-def _parts(cls: type) -> Iterator[type]:
-    """The class, and before it those of its bases that nobody publishes: the last one counts.
-
-    Not `PathBase`, whose methods differ by the version of Python and are compared with pathlib's, and
-    nothing of the kernel's.
-    """
-    for base in reversed(cls.__mro__):
-        room = base.__module__
-        ours = room.startswith("creche.") and not room.startswith("creche._kernel.")
-        if base is cls or (ours and base is not PathBase and base not in _published()):
-            yield base
-
-
-@cache
-def _published() -> set[Any]:
-    modules = [import_module(name) for name in MODULES]
-    return {
-        value
-        for module in modules
-        for name in _public_names(module.__name__)
-        if inspect.isclass(value := getattr(module, name))
-    }
-
-
-PROTOCOL = re.compile(r"__(a?enter|a?exit|a?iter|anext|await|call|(async)?contextmanager)__")
-
-
-def _shown(member: str, cls: type) -> bool:
-    if not member.startswith("_"):
-        return True
-    return PROTOCOL.fullmatch(member) is not None and not issubclass(cls, Exception)
-
-
-def _member(name: str, value: Any) -> Iterator[str]:
-    if isinstance(value, property):
-        assert value.fget is not None
-        settable = " (settable)" if value.fset is not None else ""
-        returns = _text(inspect.get_annotations(value.fget).get("return"))
-        yield f"        property {name}{settable} -> {returns}"
-    elif isinstance(value, classmethod | staticmethod):
-        yield f"        {type(value).__name__} {_function(name, value.__func__)}"
-    elif inspect.isfunction(value):
-        yield f"        {_function(name, value)}"
-    else:
-        yield f"        {name} = {'class' if inspect.isclass(value) else 'attribute'}"
-
-
-def _function(name: str, function: Any) -> str:
-    kind = "async def" if inspect.iscoroutinefunction(function) else "def"
-    return f"{kind} {name}{_signature(function)}"
-
-
-def _signature(function: Any) -> str:
-    signature = inspect.signature(function)
-    shown = [
-        parameter.replace(
-            annotation=_Shown(_text(parameter.annotation)), default=_default(parameter)
-        )
-        if parameter.annotation is not parameter.empty
-        else parameter
-        for parameter in signature.parameters.values()
-    ]
-    text = str(signature.replace(parameters=shown, return_annotation=signature.empty))
-    if signature.return_annotation is not signature.empty:
-        text += f" -> {_text(signature.return_annotation)}"
-    return re.sub(r"^\((self|_?cls)(, )?", "(", text)
-
-
-class _Shown:
-    """Something whose repr is a given text."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _default(parameter: inspect.Parameter) -> Any:
-    default = parameter.default
-    if isinstance(default, enum.Enum):
-        return _Shown(default.name)
-    if inspect.isfunction(default):
-        return _Shown(default.__name__)
-    return _Shown("...") if type(default) is object else default
-
-
-def _text(annotation: Any) -> str:
-    """Write an annotation as it is in the source, without the names of modules."""
-    text = getattr(annotation, "__forward_arg__", annotation)
-    return re.sub(r"\b(?:[a-z_]\w*\.)+(?=[A-Z]\w)", "", str(text))
-
-
-def _alias(value: Any) -> str:
-    """Write a type alias the same way on every version of Python."""
-    parts = [_text(part) if get_args(part) else part.__name__ for part in get_args(value)]
-    if get_origin(value) in (types.UnionType, Union):
-        return " | ".join(parts)
-    return f"{get_origin(value).__name__}[{', '.join(parts)}]"
-
-
-# Holding the code to it
 
 
 def test_the_public_api_is_as_listed() -> None:
     assert listing().splitlines() == LISTING.read_text(encoding="utf-8").splitlines()
 
 
+def test_what_users_are_given_shows_no_more_than_its_public_class() -> None:
+    """`connect_tcp` returns a class of its own: to its user it is a `SocketStream`."""
+    more: dict[str, list[str]] = {}
+    for module in ALL_MODULES:
+        if module.rpartition(".")[2] in RUN_WHEN_IMPORTED:
+            continue
+        for name, cls in vars(import_module(module)).items():
+            if not inspect.isclass(cls) or cls.__module__ != module or cls in published():
+                continue
+            if any(cls in each.__mro__ for each in published()):
+                continue  # a base of public classes: what it shows is listed with them
+            public = [base for base in cls.__mro__ if base in published()]
+            shown = {member for base in public for member in dir(base)}
+            if public and (extra := {*instance_names(cls)} - shown):
+                more[f"{module}.{name}"] = sorted(extra)
+    assert more == {}
+
+
+RUN_WHEN_IMPORTED = ("__main__", "as_anyio", "interpreter_main", "worker_main")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "public"),
+    [
+        ("creche._files.listing", "Listing", {"aclose"}),
+        ("creche._files.listing", "Tour", {"aclose"}),
+        ("creche._itertools.tee", "_TeeIterator", {"aclose"}),
+        ("creche._signals", "SignalReceiver", set()),
+    ],
+)
+def test_iterators_show_how_to_close_them_and_no_more(
+    module: str, name: str, public: set[str]
+) -> None:
+    assert {*instance_names(getattr(import_module(module), name))} == public
+
+
 def test_what_type_checkers_see_is_what_python_finds() -> None:
-    tree = _tree("creche")
+    source = tree("creche")
     checked = {
         (f"creche{'.' + node.module if node.module else ''}", alias.name)
-        for block in tree.body
+        for block in source.body
         if isinstance(block, ast.If)
         for node in block.body
         if isinstance(node, ast.ImportFrom)
@@ -223,9 +74,22 @@ def test_what_type_checkers_see_is_what_python_finds() -> None:
 
 
 def test_every_public_name_can_be_imported_and_is_listed_by_dir() -> None:
-    for name in _public_names("creche"):
+    for name in public_names("creche"):
         assert getattr(creche, name) is getattr(creche, name)
         assert name in dir(creche)
+
+
+def test_a_star_import_gives_the_public_names_and_no_others() -> None:
+    program = "from creche import *; print(*[name for name in dir() if not name.startswith('__')])"
+    assert set(_python(program).split()) == public_names("creche")
+
+
+def test_help_greets_a_user() -> None:
+    text = _python("import pydoc, creche; print(pydoc.plain(pydoc.render_doc(creche)))")
+    opening = text.partition("PACKAGE CONTENTS")[0]
+    assert "creche.run(main)" in opening
+    assert "create_task_group" in opening
+    assert "TYPE_CHECKING" not in text.partition("CLASSES")[0]
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -260,8 +124,3 @@ def _python(program: str) -> str:
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
     )
     return done.stdout
-
-
-if __name__ == "__main__":
-    LISTING.write_text(listing(), encoding="utf-8")
-    print(f"wrote {LISTING}")

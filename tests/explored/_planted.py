@@ -15,8 +15,8 @@ from creche import CancelScope
 from creche._registry import simulating
 from creche.lowlevel import checkpoint
 from creche.testing import DeadlockError
-from creche.testing.run import simulate
-from creche.testing.schedules import strategy
+from creche.testing._run import simulate
+from creche.testing._schedules import strategy
 
 HUNT = 400
 """Schedules after which a planted bug is not found."""

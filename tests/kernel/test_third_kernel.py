@@ -22,7 +22,7 @@ import toy_kernel.tasks
 from _harness import Backend
 from creche import from_thread, testing, to_thread
 from creche._cli import main as command
-from creche._kernel import contract, probing, running
+from creche._kernel import contract, current_kernel, probing, running
 from creche.lowlevel import current_token
 
 pytestmark = pytest.mark.backends("toy")
@@ -97,7 +97,7 @@ def test_its_primitives_know_when_they_are_in_a_callback_of_its_loop(backend: Ba
             errors.append(exc)
 
     async def main() -> None:
-        current_token().kernel.call_soon_threadsafe(call)
+        current_kernel().call_soon_threadsafe(call)
         await creche.sleep(0.01)
 
     backend.run(main)

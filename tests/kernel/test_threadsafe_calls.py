@@ -19,6 +19,7 @@ from creche._kernel import current_kernel
 from creche._kernel.asyncio import threadsafe_calls as calls_module
 from creche._kernel.asyncio.threadsafe_calls import ThreadsafeCalls
 from creche._kernel.exits import Exits
+from creche._loop.token import kernel_of
 from creche.lowlevel import checkpoint, current_token
 
 pytestmark = on_asyncio
@@ -214,10 +215,10 @@ def test_a_loop_that_was_just_closed_is_refused_and_leaves_no_descriptor(library
 
     loop = import_module(library).new_event_loop()
     token = loop.run_until_complete(main())
-    (fd,) = token.kernel.test_probe.own_descriptors()
+    (fd,) = kernel_of(token).test_probe.own_descriptors()
     loop.close()
     with pytest.raises(RunFinishedError):
         from_thread.run_sync(int, token=token)
-    assert not token.kernel.test_probe.own_descriptors()
+    assert not kernel_of(token).test_probe.own_descriptors()
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(fd)

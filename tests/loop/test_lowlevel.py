@@ -10,8 +10,11 @@ from _harness import Backend
 from creche import (
     CancelScope,
     NoEventLoopError,
+    RunFinishedError,
     create_task_group,
+    from_thread,
     get_cancelled_exc_class,
+    to_thread,
 )
 from creche.lowlevel import (
     EventLoopToken,
@@ -104,6 +107,31 @@ async def test_tokens_of_one_loop_are_equal(backend: Backend) -> None:
     assert token.native_token is current_token().native_token
     assert token != token.native_token
     assert backend.kernel in repr(token)
+
+
+async def test_a_token_can_be_made_of_what_another_one_says() -> None:
+    token = current_token()
+    made = EventLoopToken(token.backend_class, token.native_token)
+    assert made == token
+    assert made.backend_name == token.backend_name
+    assert (
+        await to_thread.run_sync(lambda: from_thread.run_sync(current_token, token=made)) == token
+    )
+
+
+def test_a_token_made_by_hand_of_a_loop_that_has_finished_is_refused(backend: Backend) -> None:
+    async def main() -> EventLoopToken:
+        token = current_token()
+        return EventLoopToken(backend_class=token.backend_class, native_token=token.native_token)
+
+    token = backend.run(main)
+    with pytest.raises(RunFinishedError, match="already finished"):
+        from_thread.run_sync(int, token=token)
+
+
+def test_a_token_says_what_is_wrong_with_its_backend() -> None:
+    with pytest.raises(TypeError, match="current_token"):
+        EventLoopToken("asyncio", object())
 
 
 def test_tokens_of_two_loops_differ(backend: Backend) -> None:

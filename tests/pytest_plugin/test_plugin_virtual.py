@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from _inner import Inner
 
-from creche.testing.replay import Token
+from creche.testing._tokens import Token
 
 TOKEN = str(Token("asyncio", (), 0))
 

@@ -14,13 +14,13 @@ import creche
 from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing import contracts
-from creche.testing.contracts import byte_rules
+from creche.testing.contracts import _byte_rules
 
 Duplex = _flawed_bytes.Duplex
 
 
 async def test_a_contract_error_names_what_it_is_about_the_rules_and_what_happened() -> None:
-    others = {*byte_rules.ONE_WAY.rules, *byte_rules.BOTH_WAYS.rules}
+    others = {*_byte_rules.ONE_WAY.rules, *_byte_rules.BOTH_WAYS.rules}
     with pytest.raises(contracts.ContractError) as caught:
         await contracts.check_byte_stream(
             lambda: _flawed_bytes.two_way("receive_gives_at_most_max_bytes"),
@@ -103,7 +103,7 @@ async def test_ends_may_be_returned_awaited_or_entered_and_are_closed_after_each
         "receive_waits_for_bytes",
         "aclose_ends_both_directions",
     }
-    others = {*byte_rules.ONE_WAY.rules, *byte_rules.BOTH_WAYS.rules} - kept
+    others = {*_byte_rules.ONE_WAY.rules, *_byte_rules.BOTH_WAYS.rules} - kept
     for make in (plain, awaited, entered):
         made.clear()
         await contracts.check_byte_stream(make, without=others)

@@ -18,17 +18,17 @@ from _harness import on_each_simulated_loop
 from creche import testing
 from creche.testing.contracts import (
     ContractError,
-    byte_rules,
+    _byte_rules,
+    _object_rules,
     check_byte_stream,
     check_listener,
     check_lock,
     check_object_stream,
     check_one_way_byte_stream,
     check_one_way_object_stream,
-    object_rules,
 )
-from creche.testing.contracts.listeners import LISTENER
-from creche.testing.contracts.locks import LOCK
+from creche.testing.contracts._listeners import LISTENER
+from creche.testing.contracts._locks import LOCK
 
 Check = Callable[..., Awaitable[tuple[str, ...]]]
 
@@ -45,10 +45,10 @@ def reception(flaw: str) -> Any:
 
 
 CHECKS: list[tuple[Check, Callable[[str], Any], list[str]]] = [
-    (check_one_way_byte_stream, _flawed_bytes.one_way, [*byte_rules.ONE_WAY.rules]),
-    (check_byte_stream, _flawed_bytes.two_way, [*byte_rules.ONE_WAY.rules, *byte_rules.BOTH_WAYS.rules]),
-    (check_one_way_object_stream, _flawed_objects.one_way, [*object_rules.ONE_WAY.rules]),
-    (check_object_stream, _flawed_objects.two_way, [*object_rules.ONE_WAY.rules, *object_rules.BOTH_WAYS.rules]),
+    (check_one_way_byte_stream, _flawed_bytes.one_way, [*_byte_rules.ONE_WAY.rules]),
+    (check_byte_stream, _flawed_bytes.two_way, [*_byte_rules.ONE_WAY.rules, *_byte_rules.BOTH_WAYS.rules]),
+    (check_one_way_object_stream, _flawed_objects.one_way, [*_object_rules.ONE_WAY.rules]),
+    (check_object_stream, _flawed_objects.two_way, [*_object_rules.ONE_WAY.rules, *_object_rules.BOTH_WAYS.rules]),
     (check_lock, _flawed_locks.FlawedLock, [*LOCK.rules]),
     (check_listener, reception, [*LISTENER.rules]),
 ]  # fmt: skip

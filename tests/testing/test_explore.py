@@ -8,8 +8,8 @@ from _bugs import kept_update, race
 import creche
 from _harness import on_each_simulated_loop
 from creche import testing
-from creche.testing.run import simulate
-from creche.testing.schedules import make, strategy
+from creche.testing._run import simulate
+from creche.testing._schedules import make, strategy
 
 both = on_each_simulated_loop
 

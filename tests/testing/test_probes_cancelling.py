@@ -16,7 +16,7 @@ import pytest
 import creche
 from _harness import on_asyncio, on_each_simulated_loop
 from creche import lowlevel, testing
-from creche.testing import cancel_at_each_checkpoint, cancelling, leftovers
+from creche.testing import _cancelling, _leftovers, cancel_at_each_checkpoint
 
 Operation = Callable[[], Coroutine[Any, Any, object]]
 
@@ -123,7 +123,7 @@ async def test_the_first_use_of_something_is_not_left_behind() -> None:
 
 
 async def fails(operation: Operation, **options: Any) -> str:
-    impatient = mock.patch.object(leftovers, "_PAUSES", (0.0,))
+    impatient = mock.patch.object(_leftovers, "_PAUSES", (0.0,))
     with impatient, pytest.raises(AssertionError) as caught:
         await cancel_at_each_checkpoint(operation, **options)
     return str(caught.value)
@@ -291,7 +291,7 @@ async def test_an_error_of_the_operation_names_the_point() -> None:
 
 
 async def test_an_operation_that_never_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cancelling, "MOST", 20)
+    monkeypatch.setattr(_cancelling, "MOST", 20)
 
     async def operation() -> None:
         if first:

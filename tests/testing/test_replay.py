@@ -13,11 +13,11 @@ import pytest
 import creche
 from _harness import on_each_simulated_loop
 from creche import testing
-from creche.testing.replay import Token
+from creche.testing._tokens import Token
 
 # Functions have the names of these modules.
-explore = import_module("creche.testing.explore")
-replay_module = import_module("creche.testing.replay")
+explore = import_module("creche.testing._explore")
+replay_module = import_module("creche.testing._replay")
 
 PROGRAM = """
 import creche

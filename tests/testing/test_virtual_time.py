@@ -299,7 +299,7 @@ def test_virtual_time_makes_a_plain_test_of_an_async_one() -> None:
 
 @both
 def test_a_run_that_never_ends_is_stopped(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from creche.testing.run import simulate
+    from creche.testing._run import simulate
 
     monkeypatch.setattr(simulate, "__kwdefaults__", {"traces": False, "limit": 500})
 

@@ -18,6 +18,10 @@ def kernel_here() -> ToyKernel | None:
     return kernel
 
 
+def kernel_of_token(token: ToyKernel) -> ToyKernel:
+    return token
+
+
 def task_here() -> Task | None:
     kernel = kernel_here()
     return None if kernel is None else kernel.current

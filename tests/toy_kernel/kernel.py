@@ -46,7 +46,7 @@ class ToyKernel:
 
     def __init__(self) -> None:
         self.loop = Loop()
-        self.token: Any = self.loop
+        self.token: Any = self
         self.run_vars: dict[Any, Any] = {}
         self.alive: dict[Task, None] = {}
         self.current: Task | None = None

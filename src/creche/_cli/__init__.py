@@ -1,4 +1,4 @@
-"""The command line: what may be typed, and which room answers it.
+"""The command line: what may be typed, and which module answers it.
 
 Owns the parsers and the exit statuses. Knows nothing of how a program is found or run (`run.py`,
 `python.py`), of the examples (`demo.py`), or of what is installed (`doctor.py`). Each is imported only
@@ -11,7 +11,6 @@ when it is asked for.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from typing import NoReturn
 
 from .._registry import KERNELS, Option, default, names, variants
 from .screen import Mistake
+from .version import version
 
 BACKEND = default().name
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports a program that Ctrl-C ended
@@ -99,13 +99,6 @@ def options_by_flag() -> dict[str, Option]:
 def one_of(words: Iterable[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} or {last}"
-
-
-def version() -> str:
-    try:
-        return importlib.metadata.version("creche")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,11 +26,12 @@ from time import perf_counter
 from types import ModuleType
 from typing import NamedTuple
 
-import creche
-from creche._cli import version
-
+from .._loop.run import run
+from .._loop.time import sleep
 from .._registry import Variant, variants
+from .._tasks.scope import fail_after
 from .screen import Mistake, Screen
+from .version import version
 
 ORDER = (
     "tasks",
@@ -74,7 +75,7 @@ def run_demo(names: Sequence[str], loop_names: Sequence[str], folder: str | None
     screen = Screen()
     introduce(screen, examples, loops, tell_missing=not loop_names)
     for loop in loops:  # so that the first example is not charged for importing the loop
-        run_main(loop, creche.sleep, 0)
+        run_main(loop, sleep, 0)
     started = perf_counter()
     outcomes: list[Outcome] = []
     left_out = 0
@@ -158,14 +159,14 @@ def load(example: Example) -> ModuleType:
 
 
 def run_main(loop: Variant, function: Callable[..., Awaitable[object]], *args: object) -> None:
-    creche.run(function, *args, backend=loop.kernel, backend_options=dict(loop.options))
+    run(function, *args, backend=loop.kernel, backend_options=dict(loop.options))
 
 
 def run_on(loop: Variant, example: Example, module: ModuleType) -> Outcome:
     """Run the example's `main` in a new loop, and judge what it did."""
 
     async def limited() -> None:
-        with creche.fail_after(PATIENCE):
+        with fail_after(PATIENCE):
             await module.main()
 
     written = io.StringIO()

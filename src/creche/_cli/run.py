@@ -27,10 +27,10 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-import creche
-from creche._kernel import current_kernel
-
+from .._kernel import current_kernel
+from .._loop.run import run
 from .._registry import KERNELS, Option
+from .._tasks.scope import CancelScope
 from .python import is_path
 from .screen import Mistake
 from .traces import is_machinery, own_code, show
@@ -168,7 +168,7 @@ class Interrupter:
 
     async def run(self, function: Program) -> None:
         kernel = current_kernel()
-        with creche.CancelScope() as scope:
+        with CancelScope() as scope:
             # The handler may run anywhere in the loop's own code: only this call is safe there.
             self._cancel = lambda: kernel.call_soon_threadsafe(scope.cancel, "Ctrl-C was pressed")
             self.started = True
@@ -192,7 +192,7 @@ def run_function(function: Program, backend: str, options: dict[str, Any]) -> in
     if before is signal.default_int_handler:  # who ignores SIGINT goes on to ignore it
         signal.signal(signal.SIGINT, interrupter.handle)
     try:
-        creche.run(interrupter.run, function, backend=backend, backend_options=options)
+        run(interrupter.run, function, backend=backend, backend_options=options)
     except Exception as exc:
         if not interrupter.started and isinstance(exc, LookupError | ImportError):
             raise Mistake(str(exc)) from None  # the backend is unknown, or is not installed

@@ -35,12 +35,12 @@ class ThreadLocals:
 
         :raises AttributeError: this is no worker thread
         """
-        from .._loop.token import EventLoopToken
+        from .._loop.token import token_of
 
         call = here.call
         if call is None:
             raise AttributeError("current_token: this is not a worker thread")
-        return EventLoopToken(call.task.kernel)
+        return token_of(call.task.kernel)
 
     @property
     def current_async_backend(self) -> Backend:

@@ -1,6 +1,6 @@
 """`Path`: `pathlib.Path` with async methods for what asks the disk.
 
-Owns what asks the disk, in a thread. What only looks at the path's text is in `names.py`, and the
+Owns what asks the disk, in a thread. What only looks at the path's text is in `pure_path.py`, and the
 state, with the methods that not every version of Python has, in `base.py`.
 
 Rules

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._labels import in_library
-from .._tasks.info import TaskInfo
+from .._tasks.info import TaskInfo, info_of
 from .._wait_description import WaitDescription
 from .frames import frames_of, outermost_call, place_of, running_frames
 from .naming import called, kept_task_names, task_names
@@ -130,7 +130,7 @@ def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
     wait = Wait(record, place_of(outside) or place_of(frames), outermost_call(frames))
     wait.granted = not kernel.is_blocked(record.native)
     wait.deadline = kernel.deadline_of(record.native)
-    info = TaskInfo.of(record, kernel)
+    info = info_of(record, kernel)
     description: WaitDescription | None = None
     for primitive, _ in found:
         description = _ask(primitive, info, description)

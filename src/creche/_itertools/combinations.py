@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 import itertools as _itertools
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from operator import index
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from .sources import Source, all_of, close_all
 T = TypeVar("T")
 
 
-async def combinations(
+def combinations(
     iterable: Iterable[T] | AsyncIterable[T], r: int
 ) -> AsyncGenerator[tuple[T, ...], None]:
     """Yield the subsequences of length `r`, in the order of the items.
@@ -32,15 +32,10 @@ async def combinations(
     :raises ValueError: `r` is negative
     :raises TypeError: `r` is not an integer
     """
-    _check_length(r)
-    source = Source(iterable)
-    del iterable
-    for combination in _itertools.combinations(await all_of(source), r):
-        await ready_checkpoint()
-        yield combination
+    return _drawn(_itertools.combinations, iterable, r)
 
 
-async def combinations_with_replacement(
+def combinations_with_replacement(
     iterable: Iterable[T] | AsyncIterable[T], r: int
 ) -> AsyncGenerator[tuple[T, ...], None]:
     """Yield the subsequences of length `r` in which an item may come again.
@@ -50,10 +45,18 @@ async def combinations_with_replacement(
     :raises ValueError: `r` is negative
     :raises TypeError: `r` is not an integer
     """
+    return _drawn(_itertools.combinations_with_replacement, iterable, r)
+
+
+async def _drawn(
+    draw: Callable[[list[T], int], Iterable[tuple[T, ...]]],
+    iterable: Iterable[T] | AsyncIterable[T],
+    r: int,
+) -> AsyncGenerator[tuple[T, ...], None]:
     _check_length(r)
     source = Source(iterable)
     del iterable
-    for combination in _itertools.combinations_with_replacement(await all_of(source), r):
+    for combination in draw(await all_of(source), r):
         await ready_checkpoint()
         yield combination
 

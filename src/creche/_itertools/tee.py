@@ -14,6 +14,9 @@ Rules
 * `tee` of one of the iterators makes more of the same kind, at the place where that one is.
 """
 
+# pyright: reportPrivateUsage=false
+# `tee` of one of its iterators splits it, which is nothing for users.
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -81,7 +84,7 @@ class _TeeIterator(Generic[T]):
             await self._stem.grow(link)
         raise StopAsyncIteration
 
-    def split(self, n: int) -> tuple[AsyncIterator[T], ...]:
+    def _split(self, n: int) -> tuple[AsyncIterator[T], ...]:
         """Make more iterators that begin where this one is."""
         if self._closed:
             return tee((), n)
@@ -113,7 +116,7 @@ def tee(iterable: Iterable[T] | AsyncIterable[T], n: int = 2) -> tuple[AsyncIter
         raise ValueError(f"n must be >= 0, not {n}")
     if isinstance(iterable, _TeeIterator):
         mine: _TeeIterator[T] = iterable
-        return mine.split(n)
+        return mine._split(n)
     stem: _Stem[T] = _Stem(Source(iterable))
     link: _Link[Any] = _Link()
     return tuple(_TeeIterator(stem, link) for _ in range(n))

@@ -118,6 +118,13 @@ def current_kernel() -> Kernel:
     raise no_loop()
 
 
+def kernel_of_token(backend: str, token: Any) -> Kernel:
+    """Return the kernel of a loop by the loop's own object for itself, from any thread."""
+    finder: Any = import_module(f"{_registry.find(backend).package}.here")
+    kernel: Kernel = finder.kernel_of_token(token)
+    return kernel
+
+
 def no_loop() -> NoEventLoopError:
     *first, last = ("creche.run()", *(record.entry for record in _registry.KERNELS.values()))
     return NoEventLoopError(

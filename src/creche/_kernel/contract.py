@@ -342,7 +342,5 @@ class Kernel(Descriptors, Inspection, Protocol):
         ...
 
     def ended(self) -> bool:
-        """Tell, from any thread, whether the callbacks of `at_exit` were called, or the loop is
-        known to be closed.
-        """
+        """Tell, from any thread, whether `at_exit` was called back, or the loop is closed."""
         ...

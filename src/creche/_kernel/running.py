@@ -69,6 +69,13 @@ class Finder(Protocol):
         """Return the kernel of the loop that runs in this thread, None if it is not of these."""
         ...
 
+    def kernel_of_token(self, token: Any) -> Kernel:
+        """Return the kernel of a loop by `Kernel.token`. From any thread.
+
+        Raises RunFinishedError when the loop is gone, where it has to be asked.
+        """
+        ...
+
 
 class Simulator(Protocol):
     """`simulation.py`, where the record says that the kernel has simulated runs."""
@@ -76,7 +83,7 @@ class Simulator(Protocol):
     @property
     def DOORS(self) -> Sequence[tuple[str, str]]:  # noqa: N802  # a constant of a module
         """Functions of the loop's own that lead out of a simulated run and do not refuse by themselves,
-        by the names of their module and of themselves there: see `testing/boundary.py`.
+        by the names of their module and of themselves there: see `testing/_boundary.py`.
         """
         ...
 

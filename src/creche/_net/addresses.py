@@ -1,7 +1,7 @@
 """Names to addresses and back, and the forms in which addresses are written.
 
-Owns `getaddrinfo` and `getnameinfo`, the encoding of host names, and the texts of addresses. Knows
-no stream and opens no socket.
+Owns `getaddrinfo` and `getnameinfo`, the encoding of host names, and the types and texts of
+addresses. Knows no stream and opens no socket.
 
 Rules
 -----
@@ -19,17 +19,26 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 from socket import AddressFamily, SocketKind
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from .._idna import ascii_name
 from .._kernel import current_task
 from .._threads.calls import run_sync
 
-if TYPE_CHECKING:
-    from .abc import IPSockAddrType
-
 T = TypeVar("T")
+
+IPAddressType: TypeAlias = str | IPv4Address | IPv6Address
+"""A host name, or an address as text or as an object of the `ipaddress` module."""
+IPSockAddrType: TypeAlias = tuple[str, int]
+"""An address and a port."""
+SockAddrType: TypeAlias = IPSockAddrType | str
+"""An address and a port, or the path of a UNIX socket."""
+AnyIPAddressFamily: TypeAlias = Literal[
+    AddressFamily.AF_UNSPEC, AddressFamily.AF_INET, AddressFamily.AF_INET6
+]
+"""IPv4, IPv6, or either of them."""
 
 INTERNET = frozenset((AddressFamily.AF_INET, AddressFamily.AF_INET6))
 

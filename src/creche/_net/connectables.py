@@ -20,8 +20,9 @@ from .._exceptions import ConnectionFailed
 if TYPE_CHECKING:
     import ssl
 
-    from .abc import SocketStream, UNIXSocketStream
     from .socket_file import PathLike
+    from .stream import SocketStream
+    from .unix_stream import UNIXSocketStream
 
 
 @dataclass

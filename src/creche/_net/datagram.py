@@ -28,8 +28,8 @@ from .._abc.streams import UnreliableObjectStream
 from .._exceptions import BrokenResourceError, BusyResourceError, ClosedResourceError
 from .._kernel import current_task
 from .._kernel.contract import Kernel
-from .abc import SocketProvider
 from .addresses import describe
+from .attributes import SocketProvider
 from .owned import OwnedSocket
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
         "_take",
     )
 
-    kind: ClassVar[str]
+    _kind: ClassVar[str]
     """What such a socket is called in a message."""
 
     def __init__(
@@ -131,16 +131,16 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
 
     def _closed_error(self) -> ClosedResourceError:
         return ClosedResourceError(
-            f"this {self.kind} socket was closed on this side: create a new one"
+            f"this {self._kind} socket was closed on this side: create a new one"
         )
 
     def _where(self) -> str:
         if self._closed:
-            return f"closed {self.kind} socket"
+            return f"closed {self._kind} socket"
         if self._peer_address is not None:
-            return f"{self.kind} socket, connected to {describe(self._peer_address)}"
+            return f"{self._kind} socket, connected to {describe(self._peer_address)}"
         address = self._raw_socket.getsockname()
-        return f"{self.kind} socket at {describe(address)}" if address else f"{self.kind} socket"
+        return f"{self._kind} socket at {describe(address)}" if address else f"{self._kind} socket"
 
 
 class ConnectedDatagramSocket(DirectDatagramSocket[bytes]):

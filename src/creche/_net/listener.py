@@ -1,4 +1,4 @@
-"""`DirectSocketListener`: a listening socket whose connections become streams.
+"""`SocketListener`, and how it is kept: a listening socket whose connections become streams.
 
 Owns the socket (with `owned.py`), the accepting and what to do when that fails. Knows nothing of
 addresses to listen on, and nothing of what is done with a connection.
@@ -17,18 +17,22 @@ from __future__ import annotations
 
 import errno
 import socket
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .._abc.streams import Listener
 from .._exceptions import BusyResourceError, ClosedResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
 from .._tasks.group import create_task_group
-from .abc import SocketListener, SocketStream
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
+from .attributes import SocketProvider
 from .owned import OwnedSocket
-from .stream import DirectSocketStream
+from .socket_file import SocketFile
+from .stream import DirectSocketStream, SocketStream
+from .unix_stream import DirectSeqpacketStream, DirectUNIXStream
 
 if TYPE_CHECKING:
     from .._tasks.group import TaskGroup
@@ -55,12 +59,42 @@ _STILLBORN = frozenset(
 )
 
 
+class SocketListener(Listener[SocketStream], SocketProvider):
+    """Accepts connections on a socket."""
+
+    __slots__ = ()
+
+    @classmethod
+    async def from_socket(cls, sock_or_fd: socket.socket | int) -> SocketListener:
+        """In a running event loop, make a listener of a bound, listening socket, which then
+        belongs to it. Does not wait.
+
+        :param sock_or_fd: a socket or the number of its descriptor
+        :raises TypeError: it is neither
+        :raises ValueError: it is no socket, not bound, or not of type SOCK_STREAM; it then still
+            belongs to the caller
+        """
+        kernel = current_kernel()
+        sock = check_adoptable(sock_or_fd, "bound")
+        make = DirectSocketListener if sock.family in INTERNET else DirectUNIXListener
+        return make(sock, kernel)
+
+    @abstractmethod
+    async def accept(self) -> SocketStream:
+        """Wait for the next connection and return its stream. A checkpoint.
+
+        :raises ClosedResourceError: the listener was closed, before or while this waited
+        :raises BusyResourceError: another task is in `accept()` of this listener
+        :raises OSError: the system can give no descriptor for it (EMFILE, ENFILE, ENOBUFS, ENOMEM)
+        """
+
+
 class DirectSocketListener(OwnedSocket, SocketListener):
-    """The listener over a listening socket of any family."""
+    """The listener over a listening socket of IPv4 or IPv6."""
 
     __slots__ = ("_accepting", "_kernel")
 
-    stream_type: ClassVar[type[DirectSocketStream]] = DirectSocketStream
+    _stream_type: ClassVar[type[DirectSocketStream]] = DirectSocketStream
 
     def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
         """Take over `sock`, listening and non-blocking."""
@@ -96,7 +130,7 @@ class DirectSocketListener(OwnedSocket, SocketListener):
                 self._accepting = False
         sock, peer = connection
         sock.setblocking(False)
-        return self.stream_type(sock, peer, self._kernel)
+        return self._stream_type(sock, peer, self._kernel)
 
     async def serve(
         self, handler: Callable[[SocketStream], Any], task_group: TaskGroup | None = None
@@ -157,12 +191,26 @@ class DirectSocketListener(OwnedSocket, SocketListener):
         return f"listener on {describe(self._raw_socket.getsockname())}"
 
 
-def adopt_listener(sock_or_fd: socket.socket | int) -> DirectSocketListener:
-    """Return a listener of a socket that comes from elsewhere, or say what is wrong with it."""
-    kernel = current_kernel()
-    sock = check_adoptable(sock_or_fd, "bound")
-    if sock.family not in INTERNET:
-        from .unix import DirectUNIXListener  # that module builds on this one
+class DirectUNIXListener(DirectSocketListener):
+    """The listener over a UNIX socket; removes the socket's file if it made that."""
 
-        return DirectUNIXListener(sock, kernel)
-    return DirectSocketListener(sock, kernel)
+    __slots__ = ("_file",)
+
+    _stream_type: ClassVar[type[DirectSocketStream]] = DirectUNIXStream
+
+    def __init__(self, sock: socket.socket, kernel: Kernel, file: SocketFile | None = None) -> None:
+        """Take over `sock`, listening and non-blocking, and its file."""
+        super().__init__(sock, kernel)
+        self._file = file
+
+    def _leave(self) -> None:
+        if self._file is not None:
+            self._file.remove()
+
+
+class DirectSeqpacketListener(DirectUNIXListener):
+    """The listener over a UNIX socket of type SOCK_SEQPACKET."""
+
+    __slots__ = ()
+
+    _stream_type: ClassVar[type[DirectSocketStream]] = DirectSeqpacketStream

@@ -64,11 +64,7 @@ def wait_socket_readable(sock: socket.socket) -> Coroutine[Any, Any, None]:
 
     .. deprecated:: 0.1 use `wait_readable`
     """
-    warn(
-        "This function is deprecated; use `wait_readable` instead",
-        DeprecationWarning,
-        stacklevel=2,
-    )
+    _warn_of_old_name("wait_readable")
     return wait_readable(sock)
 
 
@@ -77,9 +73,9 @@ def wait_socket_writable(sock: socket.socket) -> Coroutine[Any, Any, None]:
 
     .. deprecated:: 0.1 use `wait_writable`
     """
-    warn(
-        "This function is deprecated; use `wait_writable` instead",
-        DeprecationWarning,
-        stacklevel=2,
-    )
+    _warn_of_old_name("wait_writable")
     return wait_writable(sock)
+
+
+def _warn_of_old_name(new: str) -> None:
+    warn(f"This function is deprecated; use `{new}` instead", DeprecationWarning, stacklevel=3)

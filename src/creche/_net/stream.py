@@ -1,4 +1,4 @@
-"""`DirectSocketStream`: a connected socket, read and written straight through its descriptor.
+"""`SocketStream`, and how it is kept: a connected socket, read and written through its descriptor.
 
 Owns the socket (with `owned.py`). Knows neither how the connection came about nor what the bytes
 mean, and of the event loop only `Watch`.
@@ -37,6 +37,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NoReturn
 
+from .._abc.streams import ByteStream
 from .._exceptions import (
     BrokenResourceError,
     BusyResourceError,
@@ -45,13 +46,33 @@ from .._exceptions import (
 )
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import BUDGET, Kernel
-from .abc import SocketStream
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
+from .attributes import SocketProvider
 from .owned import OwnedSocket
 
 SEND_PRICE = 256
 """What a send costs beside its bytes, in bytes."""
+
+
+class SocketStream(ByteStream, SocketProvider):
+    """A connected stream of bytes over a socket. Answers every key of `SocketAttribute`."""
+
+    __slots__ = ()
+
+    @classmethod
+    async def from_socket(cls, sock_or_fd: socket.socket | int) -> SocketStream:
+        """In a running event loop, make a stream of a connected stream socket, which then
+        belongs to the stream. Does not wait.
+
+        :param sock_or_fd: a socket or the number of its descriptor
+        :raises TypeError: it is neither
+        :raises ValueError: it is no socket, not connected, or not of type SOCK_STREAM; it then
+            still belongs to the caller
+        """
+        kernel = current_kernel()
+        sock = check_adoptable(sock_or_fd, "connected")
+        return DirectSocketStream(sock, sock.getpeername(), kernel)
 
 
 class DirectSocketStream(OwnedSocket, SocketStream):
@@ -68,7 +89,7 @@ class DirectSocketStream(OwnedSocket, SocketStream):
         "_unpaid",
     )
 
-    bytes_per_credit: ClassVar[int] = 524288 // BUDGET
+    _bytes_per_credit: ClassVar[int] = 524288 // BUDGET
     """So many that sends give way after 512 KiB, whatever the budget."""
 
     def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
@@ -155,9 +176,9 @@ class DirectSocketStream(OwnedSocket, SocketStream):
             self._raise_for(exc)
         if sent == (len(item) if item.__class__ is bytes else memoryview(item).nbytes):
             self._unpaid += sent + SEND_PRICE
-            if self._unpaid >= self.bytes_per_credit:
-                task.spend(self._unpaid // self.bytes_per_credit)
-                self._unpaid %= self.bytes_per_credit
+            if self._unpaid >= self._bytes_per_credit:
+                task.spend(self._unpaid // self._bytes_per_credit)
+                self._unpaid %= self._bytes_per_credit
             return
         self._sending = True
         try:
@@ -229,10 +250,3 @@ def _send_small_segments_at_once(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError:
         pass  # no TCP, or reset already; the first call on the stream will tell
-
-
-def adopt_stream(sock_or_fd: socket.socket | int) -> DirectSocketStream:
-    """Return a stream of a connected socket that comes from elsewhere, or say what is wrong."""
-    kernel = current_kernel()
-    sock = check_adoptable(sock_or_fd, "connected")
-    return DirectSocketStream(sock, sock.getpeername(), kernel)

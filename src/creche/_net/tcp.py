@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from ..streams.tls import TLSStream
-    from .abc import AnyIPAddressFamily, IPAddressType, SocketStream
+    from .addresses import AnyIPAddressFamily, IPAddressType
+    from .stream import SocketStream
 
 Address: TypeAlias = tuple[socket.AddressFamily, Any]
 """A family and an address in the form that its sockets take."""

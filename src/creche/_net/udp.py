@@ -17,22 +17,84 @@ import socket
 import sys
 from functools import partial
 from socket import AddressFamily
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .._abc.streams import UnreliableObjectStream
 from .._exceptions import BusyResourceError, ConnectionFailed
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
-from .abc import ConnectedUDPSocket, UDPPacketType, UDPSocket
-from .addresses import INTERNET, Resolved, checked_port, describe, public_address, resolve
+from .addresses import (
+    INTERNET,
+    IPSockAddrType,
+    Resolved,
+    checked_port,
+    describe,
+    public_address,
+    resolve,
+)
 from .adopt import check_adoptable
+from .attributes import SocketProvider
 from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket
 
 if TYPE_CHECKING:
-    from .abc import AnyIPAddressFamily, IPAddressType
+    from .addresses import AnyIPAddressFamily, IPAddressType
+
+UDPPacketType: TypeAlias = tuple[bytes, IPSockAddrType]
+"""A datagram, and the address and port that it comes from or goes to."""
 
 WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 MOST_BYTES = 65536
 """No datagram of IPv4 or IPv6 is longer, jumbograms aside."""
+
+
+class UDPSocket(UnreliableObjectStream[UDPPacketType], SocketProvider):
+    """Sends datagrams anywhere, and receives them from anywhere: items are `(data, (host, port))`.
+
+    Answers the keys of `SocketAttribute` but for those of a peer.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    async def from_socket(cls, sock_or_fd: socket.socket | int) -> UDPSocket:
+        """In a running event loop, make this of a bound UDP socket, which then
+        belongs to the new object. Does not wait.
+
+        :param sock_or_fd: a socket or the number of its descriptor
+        :raises TypeError: it is neither
+        :raises ValueError: it is no socket, not bound, not of IPv4 or IPv6, or not of type
+            SOCK_DGRAM; it then still belongs to the caller
+        """
+        kernel = current_kernel()
+        sock = check_adoptable(sock_or_fd, "bound", socket.SOCK_DGRAM, INTERNET)
+        return DirectUDPSocket(sock, kernel)
+
+    async def sendto(self, data: bytes, host: str, port: int) -> None:
+        """Send a datagram: the same as `send((data, (host, port)))`. A checkpoint."""
+        await self.send((data, (host, port)))
+
+
+class ConnectedUDPSocket(UnreliableObjectStream[bytes], SocketProvider):
+    """Sends datagrams to one peer and receives them from it alone. Items are bytes.
+
+    Answers every key of `SocketAttribute`.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    async def from_socket(cls, sock_or_fd: socket.socket | int) -> ConnectedUDPSocket:
+        """In a running event loop, make this of a connected datagram socket, which then
+        belongs to the new object. Does not wait.
+
+        :param sock_or_fd: a socket or the number of its descriptor
+        :raises TypeError: it is neither
+        :raises ValueError: it is no socket, not connected, or not of type SOCK_DGRAM; it then still
+            belongs to the caller
+        """
+        kernel = current_kernel()
+        sock = check_adoptable(sock_or_fd, "connected", socket.SOCK_DGRAM)
+        return DirectConnectedUDPSocket(sock, sock.getpeername(), kernel)
 
 
 class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
@@ -40,7 +102,7 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
 
     __slots__ = ("_family", "_numeric")
 
-    kind = "UDP"
+    _kind = "UDP"
 
     def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
         """Take over `sock`, bound and non-blocking."""
@@ -105,7 +167,7 @@ class DirectConnectedUDPSocket(ConnectedDatagramSocket, ConnectedUDPSocket):
 
     __slots__ = ()
 
-    kind = "UDP"
+    _kind = "UDP"
 
     def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
         """Take over `sock`, connected to `peer` and non-blocking."""
@@ -239,17 +301,3 @@ def _take_from(sock: socket.socket, size: int) -> UDPPacketType:
     """Receive over IPv6, whose addresses have more parts than users see."""
     data, address = sock.recvfrom(size)
     return data, public_address(address)
-
-
-def adopt_udp(sock_or_fd: socket.socket | int) -> DirectUDPSocket:
-    """Return a UDP socket made of one that comes from elsewhere, or say what is wrong with it."""
-    kernel = current_kernel()
-    sock = check_adoptable(sock_or_fd, "bound", socket.SOCK_DGRAM, INTERNET)
-    return DirectUDPSocket(sock, kernel)
-
-
-def adopt_connected_udp(sock_or_fd: socket.socket | int) -> DirectConnectedUDPSocket:
-    """Return a UDP socket made of one that comes from elsewhere, or say what is wrong with it."""
-    kernel = current_kernel()
-    sock = check_adoptable(sock_or_fd, "connected", socket.SOCK_DGRAM)
-    return DirectConnectedUDPSocket(sock, sock.getpeername(), kernel)

@@ -18,26 +18,74 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .._abc.streams import UnreliableObjectStream
 from .._exceptions import BusyResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel, Watch
-from .abc import (
-    ConnectedUNIXDatagramSocket,
-    UNIXDatagramPacketType,
-    UNIXDatagramSocket,
-)
 from .addresses import public_address
 from .adopt import check_adoptable
+from .attributes import SocketProvider
 from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket
 from .socket_file import SocketFile, bind_to_path, connection_failed, unix_address
 
 if TYPE_CHECKING:
     from .socket_file import PathLike
 
+UNIXDatagramPacketType: TypeAlias = tuple[bytes, str]
+"""A datagram, and the path of the socket that it comes from or goes to."""
+
 MOST_BYTES = 262144
 """More than a datagram can have, unless its sender has raised SO_SNDBUF."""
+
+
+class UNIXDatagramSocket(UnreliableObjectStream[UNIXDatagramPacketType], SocketProvider):
+    """Sends datagrams to UNIX sockets, and receives them: items are `(data, path)`.
+
+    The path of a sender that has none is None. Linux neither loses such datagrams nor changes
+    their order.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    async def from_socket(cls, sock_or_fd: socket.socket | int) -> UNIXDatagramSocket:
+        """In a running event loop, make this of a UNIX datagram socket, which then
+        belongs to the new object. Does not wait.
+
+        :param sock_or_fd: a socket or the number of its descriptor
+        :raises TypeError: it is neither
+        :raises ValueError: it is no socket, not a UNIX socket, or not of type SOCK_DGRAM; it then
+            still belongs to the caller
+        """
+        kernel = current_kernel()
+        sock = check_adoptable(sock_or_fd, "any", socket.SOCK_DGRAM, {socket.AF_UNIX})
+        return DirectUNIXDatagramSocket(sock, kernel)
+
+    async def sendto(self, data: bytes, path: str) -> None:
+        """Send a datagram: the same as `send((data, path))`. A checkpoint."""
+        await self.send((data, path))
+
+
+class ConnectedUNIXDatagramSocket(UnreliableObjectStream[bytes], SocketProvider):
+    """Sends datagrams to one UNIX socket and receives them from it alone. Items are bytes."""
+
+    __slots__ = ()
+
+    @classmethod
+    async def from_socket(cls, sock_or_fd: socket.socket | int) -> ConnectedUNIXDatagramSocket:
+        """In a running event loop, make this of a connected UNIX datagram socket, which then
+        belongs to it. Does not wait.
+
+        :param sock_or_fd: a socket or the number of its descriptor
+        :raises TypeError: it is neither
+        :raises ValueError: it is no socket, not connected, not a UNIX socket, or not of type
+            SOCK_DGRAM; it then still belongs to the caller
+        """
+        kernel = current_kernel()
+        sock = check_adoptable(sock_or_fd, "connected", socket.SOCK_DGRAM, {socket.AF_UNIX})
+        return DirectConnectedUNIXDatagramSocket(sock, sock.getpeername(), kernel)
 
 
 class DirectUNIXDatagramSocket(DirectDatagramSocket[UNIXDatagramPacketType], UNIXDatagramSocket):
@@ -45,7 +93,7 @@ class DirectUNIXDatagramSocket(DirectDatagramSocket[UNIXDatagramPacketType], UNI
 
     __slots__ = ("_file", "_kernel", "_scout")
 
-    kind = "UNIX datagram"
+    _kind = "UNIX datagram"
 
     def __init__(self, sock: socket.socket, kernel: Kernel, file: SocketFile | None = None) -> None:
         """Take over `sock`, non-blocking, and its file."""
@@ -119,7 +167,7 @@ class DirectConnectedUNIXDatagramSocket(ConnectedDatagramSocket, ConnectedUNIXDa
 
     __slots__ = ("_file",)
 
-    kind = "UNIX datagram"
+    _kind = "UNIX datagram"
 
     def __init__(
         self, sock: socket.socket, peer: Any, kernel: Kernel, file: SocketFile | None = None
@@ -218,19 +266,3 @@ def _buffer() -> memoryview:
 
 def _nothing() -> None:
     """Do nothing, once the socket is ready."""
-
-
-def adopt_unix_datagram(sock_or_fd: socket.socket | int) -> DirectUNIXDatagramSocket:
-    """Return a UNIX datagram socket made of one that comes from elsewhere, or say what is wrong."""
-    kernel = current_kernel()
-    sock = check_adoptable(sock_or_fd, "any", socket.SOCK_DGRAM, {socket.AF_UNIX})
-    return DirectUNIXDatagramSocket(sock, kernel)
-
-
-def adopt_connected_unix_datagram(
-    sock_or_fd: socket.socket | int,
-) -> DirectConnectedUNIXDatagramSocket:
-    """Return a UNIX datagram socket made of one that comes from elsewhere, or say what is wrong."""
-    kernel = current_kernel()
-    sock = check_adoptable(sock_or_fd, "connected", socket.SOCK_DGRAM, {socket.AF_UNIX})
-    return DirectConnectedUNIXDatagramSocket(sock, sock.getpeername(), kernel)

@@ -1,6 +1,6 @@
 """The pytest plugin, written once for Creche's names and for AnyIO's.
 
-What each room is for:
+What each module is for:
 
     contexts.py      one context made to look like another
     jobs.py          one coroutine to be run, and what it came to
@@ -8,11 +8,12 @@ What each room is for:
     virtual.py       the same in virtual time
     leases.py        the runners that are alive, shared by all who ask for the same
     bridges.py       async tests as functions that pytest can call
+    fixtures.py      which backend a test runs on
     hooks.py         the hooks of pytest, for one set of names
     explored.py      the options for explored tests
     ports.py         free ports
     anyio_plugin.py  the plugin under AnyIO's names
 
 `creche.pytest_plugin` is the plugin under Creche's own. Nothing here knows an event loop but by its
-name; hooks, fixtures and outcomes of pytest are known in `bridges`, `hooks`, `explored`, `ports`.
+name; hooks, fixtures and outcomes of pytest are known in `bridges`, `fixtures`, `hooks`, `explored`, `ports`.
 """

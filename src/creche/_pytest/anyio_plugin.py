@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from .._registry import installed
 from . import leases
+from .fixtures import backend_fixtures
 from .hooks import Hooks
 from .jobs import leaves as iterate_exceptions
 from .leases import get_runner
@@ -47,6 +45,8 @@ pytest_collection_finish = _hooks.pytest_collection_finish
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
 
+anyio_backend, anyio_backend_name, anyio_backend_options = backend_fixtures("anyio")
+
 
 def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
     """Return the name and the options in a value of the `anyio_backend` fixture.
@@ -55,21 +55,3 @@ def extract_backend_and_options(backend: object) -> tuple[str, dict[str, Any]]:
     :raises TypeError: it is neither
     """
     return leases.extract_backend_and_options(backend, "anyio_backend")
-
-
-@pytest.fixture(scope="module", params=installed())
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """The backend that the test runs on: a name, or a tuple of a name and a dict of options."""
-    return request.param
-
-
-@pytest.fixture
-def anyio_backend_name(anyio_backend: Any) -> str:
-    """The name of the backend that the test runs on."""
-    return extract_backend_and_options(anyio_backend)[0]
-
-
-@pytest.fixture
-def anyio_backend_options(anyio_backend: Any) -> dict[str, Any]:
-    """The options of the backend that the test runs on."""
-    return extract_backend_and_options(anyio_backend)[1]

@@ -1,6 +1,6 @@
 """What the command line says of explored tests: `--creche-runs`, `--creche-replay`.
 
-Sets `creche.testing.explore`'s settings for the session, and takes them back. That room is not
+Sets `creche.testing.explore`'s settings for the session, and takes them back. That module is not
 imported unless one of the options is there.
 """
 
@@ -37,7 +37,7 @@ def configure(config: pytest.Config) -> None:
     if runs is not None and runs < 1:
         raise pytest.UsageError(f"--creche-runs must be 1 or more, not {runs}")
     if token is not None:
-        from ..testing.replay import Token
+        from ..testing._tokens import Token
 
         try:
             Token.parse(token)
@@ -75,4 +75,4 @@ def _explored(item: pytest.Item) -> bool:
 
 def _settings() -> Any:
     # In its package the module's name means the function.
-    return import_module("..testing.explore", __package__).settings
+    return import_module("..testing._explore", __package__).settings

@@ -42,7 +42,7 @@ class JobRunner(TestRunner):
     """What all runners share: tests and fixtures as jobs."""
 
     def __init__(self, backend: str) -> None:
-        self.backend = backend
+        self._backend = backend
         self._outside = Mirror()
         self._inside = Mirror()
         self._busy = False
@@ -141,11 +141,11 @@ class LoopRunner(JobRunner):
         __tracebackhide__ = True
         if self._broken:
             raise RuntimeError(
-                f"the {self.backend} loop of this test was lost when a job in it was broken off"
+                f"the {self._backend} loop of this test was lost when a job in it was broken off"
             )
         if self._loop is None:
             main = named(partial(self._serve, job), "tests")
-            loop = self._loop = _kernel.open_runner(main, self.backend, self._options)
+            loop = self._loop = _kernel.open_runner(main, self._backend, self._options)
             wake = None
         else:
             loop, wake = self._loop, self._wake

@@ -64,7 +64,7 @@ class VirtualRunner(JobRunner):
             raise RuntimeError("the simulated run of this test is over, its fixtures with it")
         if self._thread is None:
             self._thread = threading.Thread(
-                target=self._run, name=f"virtual time on {self.backend}", daemon=True
+                target=self._run, name=f"virtual time on {self._backend}", daemon=True
             )
             self._thread.start()
         try:
@@ -89,7 +89,7 @@ class VirtualRunner(JobRunner):
 
     def _run(self) -> None:
         try:
-            run(named(self._serve, self._test), backend=self.backend)
+            run(named(self._serve, self._test), backend=self._backend)
         except BaseException as exc:
             self._failure = self._failure or exc
         finally:

@@ -27,7 +27,7 @@ from typing import IO, Any, TypeAlias
 
 from .._kernel import current_task
 from .abc import Process
-from .pipes import PipeEnd, PipeReceiveStream, PipeSendStream
+from .pipes import PipeEnd, PipeReceiveStream, PipeSendStream, close
 from .process import ChildProcess
 
 StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -200,7 +200,7 @@ class _Plumbing:
     def close_ours(self) -> None:
         for pipe in self.ours:
             if pipe is not None:
-                pipe.close()
+                close(pipe)
 
     def close_theirs(self) -> None:
         for fd in self._piped:

@@ -18,6 +18,9 @@ Rules
   it waits for comes for the end of the pipe too.
 """
 
+# pyright: reportPrivateUsage=false
+# The functions of this module do with a pipe what only its process may.
+
 from __future__ import annotations
 
 import os
@@ -54,15 +57,11 @@ class PipeEnd:
     def __del__(self) -> None:
         # Silently, as nobody can miss what is in it: a process that is still running warns.
         try:
-            self.close()
+            self._close()
         except Exception:
             pass  # the loop is gone, and its watches with it
 
-    def fileno(self) -> int:
-        """Return the descriptor, -1 if it was closed."""
-        return self._fd
-
-    def close(self) -> None:
+    def _close(self) -> None:
         """Close it at once; whoever waits on it gets a ClosedResourceError. Never waits."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
@@ -77,7 +76,7 @@ class PipeEnd:
 
         It is closed also if the caller is cancelled. A second call does nothing.
         """
-        self.close()
+        self._close()
         await current_task().ready_checkpoint()
 
     def _watched(self, task: Task) -> Watch:
@@ -96,6 +95,16 @@ class PipeEnd:
 
     def _closed_error(self) -> ClosedResourceError:
         return ClosedResourceError(f"this stream, {self._label}, was closed on this side")
+
+
+def close(pipe: PipeEnd) -> None:
+    """Close an end of a pipe at once. Never waits."""
+    pipe._close()
+
+
+def descriptor(pipe: PipeEnd) -> int:
+    """Return the descriptor of an end of a pipe, -1 if it was closed."""
+    return pipe._fd
 
 
 class PipeReceiveStream(PipeEnd, ByteReceiveStream):

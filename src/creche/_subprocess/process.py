@@ -23,7 +23,7 @@ from .._kernel import current_task
 from .._tasks.scope import CancelScope
 from .abc import Process
 from .exit import Exit
-from .pipes import PipeReceiveStream, PipeSendStream
+from .pipes import PipeReceiveStream, PipeSendStream, close
 
 
 class ChildProcess(Process):
@@ -96,7 +96,7 @@ class ChildProcess(Process):
     def _close_pipes(self) -> None:
         for pipe in (self._stdin, self._stdout, self._stderr):
             if pipe is not None:
-                pipe.close()
+                close(pipe)
 
     def terminate(self) -> None:
         """Ask the process to end, unless it has. See `Process.terminate`."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from subprocess import PIPE, CalledProcessError, CompletedProcess
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from .._kernel import current_task
 from .exchange import Exchange
 from .exit import open_pidfd
 from .open import Command, StrOrBytesPath, options_of, start
+from .pipes import close, descriptor
 from .process import ChildProcess
 
 if TYPE_CHECKING:
@@ -89,10 +91,10 @@ async def _communicate(
     """Feed the process and gather what it writes, until it has closed all of it and has ended."""
     stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
     with Exchange() as exchange:
-        output = None if stdout is None else exchange.gather(stdout.fileno())
-        errors = None if stderr is None else exchange.gather(stderr.fileno())
+        output = None if stdout is None else exchange.gather(descriptor(stdout))
+        errors = None if stderr is None else exchange.gather(descriptor(stderr))
         if stdin is not None:
-            exchange.feed(stdin.fileno(), input, stdin.close)
+            exchange.feed(descriptor(stdin), input, partial(close, stdin))
         pidfd = open_pidfd(process.pid)
         try:
             if pidfd is not None:

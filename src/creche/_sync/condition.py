@@ -11,8 +11,8 @@ Its rules, beside those of the room:
   before it has the lock again. So none is lost.
 """
 
-# A condition and its lock are one thing in two files.
 # pyright: reportPrivateUsage=false
+# A condition takes its lock for a task that waits: no user of a lock can.
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Condition:
         :raises RuntimeError: the current task does not hold the lock
         """
         task = current_task()
-        if not self._lock.held_by(task):
+        if not self._lock._held_by(task):
             raise _not_held()
         await task.checkpoint_if_cancelled()  # Before the lock changes hands.
         self._lock.release()
@@ -129,13 +129,13 @@ class Condition:
 
         :raises RuntimeError: the current task does not hold the lock
         """
-        if not self._lock.held_by(current_task()):
+        if not self._lock._held_by(current_task()):
             raise _not_held()
         while n > 0 and (first := self._queue.pop()) is not None:
             waiter, task = first
             # Its place among those that wait for the lock is taken now, so that the order of
             # notification holds on a loop that shuffles the tasks it wakes.
-            waiter.set_result(self._lock.queue_up(task))
+            waiter.set_result(self._lock._queue_up(task))
             n -= 1
 
     def notify_all(self) -> None:

@@ -5,7 +5,7 @@ Owns who holds the lock and who is next. The holder is a task of the kernel cont
     free --acquire--> held --release--> free, or held by the first that waits
 
 Its rules, beside those of the room: only the holder releases, and the holder cannot acquire
-again. `Condition` is the one friend that reaches into `_owner`, through `held_by`, `queue_up` and `_reacquire`.
+again. `Condition` is the one friend that reaches into `_owner`, through `_held_by`, `_queue_up` and `_reacquire`.
 """
 
 from __future__ import annotations
@@ -122,20 +122,20 @@ class Lock:
 
     def statistics(self) -> LockStatistics:
         """Return whether the lock is held, by which task, and how many wait for it."""
-        from .._tasks.info import TaskInfo
+        from .._tasks.info import info_of
 
-        owner = None if self._owner is None else TaskInfo.of(self._owner.info())
+        owner = None if self._owner is None else info_of(self._owner.info())
         return LockStatistics(owner is not None, owner, len(self._queue))
 
     async def _reacquire(self, task: Task, turn: FirmWaiter | None) -> None:
         """Take the lock whatever is cancelled, at a place in the queue if `turn`. For Condition."""
-        await (turn or self.queue_up(task)).wait()
+        await (turn or self._queue_up(task)).wait()
 
-    def held_by(self, task: Task) -> bool:
+    def _held_by(self, task: Task) -> bool:
         """Tell whether `task` is the holder. For Condition."""
         return self._owner is task
 
-    def queue_up(self, task: Task) -> FirmWaiter:
+    def _queue_up(self, task: Task) -> FirmWaiter:
         """Put `task` in the queue; it holds the lock when the waiter is granted. For Condition."""
         waiter = task.make_firm_waiter()
         if self._owner is None:

@@ -7,7 +7,7 @@ no event loop.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from .._kernel import current_kernel, current_task
 
@@ -43,14 +43,6 @@ class TaskInfo:
         self._kernel: Kernel | None = None
         self._native: Any = None
 
-    @classmethod
-    def of(cls, record: TaskRecord, kernel: Kernel | None = None) -> Self:
-        """Make the public picture of a task of a loop, the running one if `kernel` is None."""
-        info = cls(record.id, record.parent_id, record.name, record.coro)
-        info._kernel = current_kernel() if kernel is None else kernel
-        info._native = record.native
-        return info
-
     def has_pending_cancellation(self) -> bool:
         """Tell whether the task will be cancelled at its next checkpoint, as things are now."""
         kernel = self._kernel
@@ -68,13 +60,21 @@ class TaskInfo:
         return f"{type(self).__name__}(id={self.id!r}, name={self.name!r})"
 
 
+def info_of(record: TaskRecord, kernel: Kernel | None = None) -> TaskInfo:
+    """Make the public picture of a task of a loop, the running one if `kernel` is None."""
+    info = TaskInfo(record.id, record.parent_id, record.name, record.coro)
+    info._kernel = kernel or current_kernel()  # pyright: ignore[reportPrivateUsage]  # the class's maker
+    info._native = record.native  # pyright: ignore[reportPrivateUsage]  # as above
+    return info
+
+
 def get_current_task() -> TaskInfo:
     """Return a picture of the running task.
 
     :raises NoEventLoopError: no event loop runs in this thread
     :raises RuntimeError: a loop runs, but not a task: this is a callback of the loop
     """
-    return TaskInfo.of(current_task().info())
+    return info_of(current_task().info())
 
 
 def get_running_tasks() -> list[TaskInfo]:
@@ -82,7 +82,7 @@ def get_running_tasks() -> list[TaskInfo]:
 
     :raises NoEventLoopError: no event loop runs in this thread
     """
-    return [TaskInfo.of(record) for record in current_kernel().tasks()]
+    return [info_of(record) for record in current_kernel().tasks()]
 
 
 async def wait_all_tasks_blocked() -> None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from .._kernel import current_kernel, current_task
@@ -78,7 +78,7 @@ class Call:
                  "task", "loop_call", "waiter")  # fmt: skip
 
     group: TaskGroup | None
-    """Where the loop calls of the function live, from the first one on (`doorway.py`)."""
+    """Where the loop calls of the function live, from the first one on (`loop_calls.py`)."""
     loop_call: LoopCall | None
     """The last loop_call that goes on by itself if the caller leaves."""
 
@@ -179,13 +179,29 @@ async def run_sync(
         firm = cast("FirmWaiter", call.waiter)
         first = await firm.wait()
         if first is not None:
-            from .loop_calls import receive
-
-            await receive(call, first)
+            await _receive(call, *first)
     if call.error is not None and isinstance(call.error, task.kernel.cancelled_class):
         await task.checkpoint_if_cancelled()  # The real one, if the function let out a copy of it.
     result: T_Retval = call.outcome()
     return result
+
+
+async def _receive(call: Call, spawn: Callable[[TaskGroup], None], context: Context) -> None:
+    """Be there for what the function runs in the loop, until it has returned. In its caller.
+
+    :param spawn: starts the first of it; the group takes the others by itself
+    :param context: that of the thread that asked for it
+    """
+    from .._tasks.group import create_task_group  # most calls need none
+
+    task = call.task
+    async with create_task_group() as group:
+        call.group = group
+        # A native cancel has to reach what the function waits for, or the function never returns.
+        waiter = call.waiter = task.make_firm_waiter(group.cancel_scope.cancel)
+        context.run(spawn, group)
+        await waiter.wait()
+        call.group = None
 
 
 def _warn_of_cancellable() -> None:

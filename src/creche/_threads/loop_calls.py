@@ -27,7 +27,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine
-from contextvars import Context, copy_context
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from .._exceptions import NoEventLoopError, RunFinishedError
@@ -208,7 +209,7 @@ def _admit(loop_call: LoopCall, call: Call) -> None:
     """Let in a loop_call whose caller waits in the same loop."""
     if call.group is None:
         # It wakes up, opens a group, and spawns, in the context that this function runs in.
-        call.waiter.set_result((loop_call, copy_context()))
+        call.waiter.set_result((partial(_spawn, loop_call), copy_context()))
     else:
         _spawn(loop_call, call.group)
 
@@ -216,21 +217,6 @@ def _admit(loop_call: LoopCall, call: Call) -> None:
 def _spawn(loop_call: LoopCall, group: TaskGroup) -> None:
     """Run a loop_call's coroutine as a task of a group, in a copy of the current context."""
     group.start_soon(loop_call.run, name=name_of(loop_call.func))
-
-
-async def receive(call: Call, first: tuple[LoopCall, Context]) -> None:
-    """Be there for the loop calls of a function until it has returned. In its caller."""
-    from .._tasks.group import create_task_group
-
-    task = call.task
-    async with create_task_group() as group:
-        call.group = group
-        # A native cancel has to reach what the function waits for, or the function never returns.
-        waiter = call.waiter = task.make_firm_waiter(group.cancel_scope.cancel)
-        loop_call, context = first
-        context.run(_spawn, loop_call, group)
-        await waiter.wait()
-        call.group = None
 
 
 async def _coroutine(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:

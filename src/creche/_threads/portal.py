@@ -19,6 +19,9 @@ Rules
   to whoever waits for it.
 """
 
+# pyright: reportPrivateUsage=false
+# What ends a portal, or lives in one, stands in this module with it.
+
 from __future__ import annotations
 
 import threading
@@ -73,10 +76,10 @@ class BlockingPortal:
     :raises NoEventLoopError: no event loop runs in this thread
     """
 
-    __slots__ = ("__weakref__", "_group", "_open", "_sent", "_stopped", "_thread", "kernel")
+    __slots__ = ("__weakref__", "_group", "_open", "_sent", "_stopped", "_kernel", "_thread")
 
     def __init__(self) -> None:
-        self.kernel = current_kernel()
+        self._kernel = current_kernel()
         self._group = TaskGroup()
         self._stopped = Event()
         self._open = True
@@ -118,13 +121,6 @@ class BlockingPortal:
         if cancel_remaining:
             self._group.cancel_scope.cancel("the blocking portal was stopped")
 
-    def stop_from_outside(self, cancel_remaining: bool) -> None:
-        """Call `stop` in another thread. For `start_blocking_portal`."""
-        try:
-            self.kernel.call_soon_threadsafe(self._close, cancel_remaining)
-        except RunFinishedError:
-            pass
-
     @overload
     def call(
         self, func: Callable[[Unpack[PosArgsT]], Awaitable[T_Retval]], *args: *PosArgsT
@@ -143,7 +139,7 @@ class BlockingPortal:
         :raises RuntimeError: the portal is not running, or this is the thread of its event loop
         :raises concurrent.futures.CancelledError: the task was cancelled, by `stop()` perhaps
         """
-        call = PortalCall(self.kernel, func, args)
+        call = PortalCall(self._kernel, func, args)
         self._send(call)
         try:
             return call.wait()
@@ -185,7 +181,7 @@ class BlockingPortal:
         """
         task = current_task()
         await task.ready_checkpoint()
-        cross_call = CrossLoopCall(self.kernel, func, args, task)
+        cross_call = CrossLoopCall(self._kernel, func, args, task)
         self._send(cross_call)
         try:
             await task.wait(cross_call.waiter)
@@ -223,7 +219,7 @@ class BlockingPortal:
         :return: a future for the outcome; cancelling it cancels the task
         :raises RuntimeError: the portal is not running, or this is the thread of its event loop
         """
-        future_call = FutureCall(self.kernel, func, args, name)
+        future_call = FutureCall(self._kernel, func, args, name)
         self._send(future_call)
         return future_call.future
 
@@ -239,7 +235,7 @@ class BlockingPortal:
         :raises RuntimeError: the task ends without a call of `started()`; the portal is not running,
             or this is the thread of its event loop
         """
-        start = StartCall(self.kernel, func, args, name)
+        start = StartCall(self._kernel, func, args, name)
         self._send(start)
         try:
             return start.future, start.ready.result()
@@ -268,7 +264,7 @@ class BlockingPortal:
             raise _not_running()
         self._sent.add(call)
         try:
-            self.kernel.call_soon_threadsafe(self._admit, call)
+            self._kernel.call_soon_threadsafe(self._admit, call)
         except BaseException:
             self._sent.discard(call)
             raise
@@ -280,6 +276,14 @@ class BlockingPortal:
                 call.begin(self._group)
             else:
                 call.refuse(_not_running())
+
+
+def stop_from_outside(portal: BlockingPortal, cancel_remaining: bool) -> None:
+    """Call `portal.stop` in another thread. For `start_blocking_portal`."""
+    try:
+        portal._kernel.call_soon_threadsafe(portal._close, cancel_remaining)
+    except RunFinishedError:
+        pass
 
 
 async def _see_off(cross_call: CrossLoopCall, task: Task) -> None:
@@ -321,7 +325,7 @@ class _Wrapped(AbstractContextManager[T_co, bool | None], Generic[T_co]):
         assert future is not None, "entered before it is left"
         self._error = exc_type, exc_val, exc_tb
         try:
-            self._portal.kernel.call_soon_threadsafe(self._leave.set)
+            self._portal._kernel.call_soon_threadsafe(self._leave.set)
         except RunFinishedError:
             pass  # The portal has been cancelled, and the task before it: that is in the future.
         return future.result()

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from .._loop.run import run
-from .portal import BlockingPortal
+from .portal import BlockingPortal, stop_from_outside
 
 
 class _PortalThread:
@@ -57,12 +57,12 @@ class _PortalThread:
         except BaseException:
             # It failed to start; or we were interrupted, perhaps after it has opened.
             if not self._opened.cancel() and self._opened.exception() is None:
-                self._opened.result().stop_from_outside(True)
+                stop_from_outside(self._opened.result(), True)
             self._thread.join()
             raise
 
     def close(self, portal: BlockingPortal, *, cancel: bool) -> None:
-        portal.stop_from_outside(cancel)
+        stop_from_outside(portal, cancel)
         self._thread.join()
 
     def check(self) -> None:
@@ -118,6 +118,11 @@ class BlockingPortalProvider:
     :param backend: the event loop to start, as for `creche.run`
     :param backend_options: options for it, as for `creche.run`
     """
+
+    backend: str = "asyncio"
+    """The event loop that it starts."""
+    backend_options: dict[str, Any] | None = None
+    """The options that it starts it with."""
 
     def __init__(
         self, backend: str = "asyncio", backend_options: dict[str, Any] | None = None

@@ -12,7 +12,7 @@ Rules
   operation is through, so every byte is copied a bounded number of times, however it trickles in.
 * A search goes on where it left off.
 * An operation that takes what is in `_data` needs nothing but the slots of this class; all others
-  begin with `gather`.
+  begin with `_gather`.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ class ByteBuffer:
     def __bytes__(self) -> bytes:
         return self._data[self._start : self._end] + self._tail
 
-    def feed(self, data: bytes | bytearray) -> None:
+    def _feed(self, data: bytes | bytearray) -> None:
         """Put `data` behind what is there."""
         self._tail += data
 
-    def replace(self, data: bytes) -> None:
+    def _replace(self, data: bytes) -> None:
         """Put `data` into an empty buffer, without a copy."""
         self._data = data
         self._start = 0
         self._end = len(data)
 
-    def gather(self) -> bytearray:
+    def _gather(self) -> bytearray:
         """Move all into the tail, where it is in one piece and can grow. Return it."""
         if self._start < self._end:
             self._tail[:0] = memoryview(self._data)[self._start : self._end]
         self._forget()
         return self._tail
 
-    def cut(self, size: int, skip: int = 0) -> bytes:
+    def _cut(self, size: int, skip: int = 0) -> bytes:
         """Take `size` bytes off the gathered tail and drop `skip` more; the rest can be sliced."""
         with memoryview(self._tail) as view:
             taken = bytes(view[:size])
             rest = bytes(view[size + skip :])
         self._tail = bytearray()
-        self.replace(rest)
+        self._replace(rest)
         return taken
 
-    def take_some(self, max_bytes: int) -> bytes:
+    def _take_some(self, max_bytes: int) -> bytes:
         """Take up to `max_bytes` of the bytes that came first; b"" if there are none."""
         if self._start == self._end:
             if not self._tail:
                 return b""
-            self.replace(bytes(self._tail))
+            self._replace(bytes(self._tail))
             self._tail = bytearray()
         start = self._start
         self._start = min(start + max_bytes, self._end)

@@ -71,7 +71,7 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
 
         :param data: bytes, or any iterable of numbers from 0 to 255
         """
-        self.feed(data if isinstance(data, bytes | bytearray) else bytes(iter(data)))
+        self._feed(data if isinstance(data, bytes | bytearray) else bytes(iter(data)))
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Return what is in the buffer, or wait for bytes if it is empty. A checkpoint.
@@ -86,15 +86,15 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
         await current_task().ready_checkpoint()
         self._check()
-        taken = self.take_some(max_bytes)
+        taken = self._take_some(max_bytes)
         if taken:
             return taken
         self._receiving = True
         try:
-            self.feed(await self.receive_stream.receive())
+            self._feed(await self.receive_stream.receive())
         finally:
             self._receiving = False
-        return self.take_some(max_bytes)
+        return self._take_some(max_bytes)
 
     async def receive_exactly(self, nbytes: int) -> bytes:
         """Wait for `nbytes` bytes and return them. A checkpoint.
@@ -164,10 +164,10 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
         if nbytes < 0:
             raise ValueError(f"nbytes must not be negative, but is {nbytes}")
         self._check()
-        tail = self.gather()
+        tail = self._gather()
         while len(tail) < nbytes:
             await self._more()
-        return self.cut(nbytes)
+        return self._cut(nbytes)
 
     async def _receive_until(self, delimiter: bytes, max_bytes: int) -> bytes:
         if not delimiter:
@@ -175,20 +175,20 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
         self._check()
-        tail = self.gather()
+        tail = self._gather()
         searched = 0
         while (at := tail.find(delimiter, searched, max_bytes)) < 0:
             if len(tail) >= max_bytes:
                 raise DelimiterNotFound(max_bytes)
             searched = max(0, len(tail) - len(delimiter) + 1)
             await self._more()
-        return self.cut(at, len(delimiter))
+        return self._cut(at, len(delimiter))
 
     async def _more(self) -> None:
         """Wait for more bytes, behind those that are in the tail."""
         self._receiving = True
         try:
-            self.feed(await self.receive_stream.receive())
+            self._feed(await self.receive_stream.receive())
         except EndOfStream as exc:
             raise IncompleteRead from exc
         finally:

@@ -20,32 +20,20 @@ from .._abc.streams import (
     ObjectSendStream,
     ObjectStream,
 )
+from .._abc.typed_attributes import TypedAttributeProvider
 from .._tasks.group import TaskGroup, create_task_group
 
 T_Item = TypeVar("T_Item")
 T_Stream = TypeVar("T_Stream")
 
 
-class StapledByteStream(ByteStream):
-    """Two byte streams, one for each direction, used as one.
+class _Stapled(AsyncResource, TypedAttributeProvider):
+    """What has nothing to do with what is sent."""
 
-    :param send_stream: where `send` goes; `send_eof` closes it
-    :param receive_stream: where `receive` comes from, and the attributes that both have
-    """
+    __slots__ = ()
 
-    __slots__ = ("__weakref__", "receive_stream", "send_stream")
-
-    def __init__(self, send_stream: ByteSendStream, receive_stream: ByteReceiveStream) -> None:
-        self.send_stream = send_stream
-        self.receive_stream = receive_stream
-
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        """Receive from the receive stream."""
-        return await self.receive_stream.receive(max_bytes)
-
-    async def send(self, item: bytes) -> None:
-        """Send to the send stream."""
-        await self.send_stream.send(item)
+    send_stream: Any
+    receive_stream: Any
 
     async def send_eof(self) -> None:
         """Close the send stream, and leave the other one open."""
@@ -64,7 +52,32 @@ class StapledByteStream(ByteStream):
         return _show(self, send_stream=self.send_stream, receive_stream=self.receive_stream)
 
 
-class StapledObjectStream(ObjectStream[T_Item], Generic[T_Item]):
+class StapledByteStream(_Stapled, ByteStream):
+    """Two byte streams, one for each direction, used as one.
+
+    :param send_stream: where `send` goes; `send_eof` closes it
+    :param receive_stream: where `receive` comes from, and the attributes that both have
+    """
+
+    __slots__ = ("__weakref__", "receive_stream", "send_stream")
+
+    send_stream: ByteSendStream
+    receive_stream: ByteReceiveStream
+
+    def __init__(self, send_stream: ByteSendStream, receive_stream: ByteReceiveStream) -> None:
+        self.send_stream = send_stream
+        self.receive_stream = receive_stream
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Receive from the receive stream."""
+        return await self.receive_stream.receive(max_bytes)
+
+    async def send(self, item: bytes) -> None:
+        """Send to the send stream."""
+        await self.send_stream.send(item)
+
+
+class StapledObjectStream(_Stapled, ObjectStream[T_Item], Generic[T_Item]):
     """Two object streams, one for each direction, used as one.
 
     :param send_stream: where `send` goes; `send_eof` closes it
@@ -72,6 +85,9 @@ class StapledObjectStream(ObjectStream[T_Item], Generic[T_Item]):
     """
 
     __slots__ = ("__weakref__", "receive_stream", "send_stream")
+
+    send_stream: ObjectSendStream[T_Item]
+    receive_stream: ObjectReceiveStream[T_Item]
 
     def __init__(
         self,
@@ -103,22 +119,6 @@ class StapledObjectStream(ObjectStream[T_Item], Generic[T_Item]):
                 "await send() instead"
             )
         send_nowait(item)
-
-    async def send_eof(self) -> None:
-        """Close the send stream, and leave the other one open."""
-        await self.send_stream.aclose()
-
-    async def aclose(self) -> None:
-        """Close both streams, the send stream first."""
-        await _close_all((self.send_stream, self.receive_stream))
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        """The attributes of both streams; those of the receive stream win."""
-        return {**self.send_stream.extra_attributes, **self.receive_stream.extra_attributes}
-
-    def __repr__(self) -> str:
-        return _show(self, send_stream=self.send_stream, receive_stream=self.receive_stream)
 
 
 class MultiListener(Listener[T_Stream], Generic[T_Stream]):

@@ -1,10 +1,7 @@
 """TLS over any stream of bytes: the stream, a listener and a connectable that give out such streams.
 
-    _tls_records.py      what the bytes mean, without waiting    _tls_context.py   what it begins with
-    _tls_carrier.py      who writes, and what is lost            _tls_stream.py    `TLSStream`
-    _tls_attributes.py   what a stream can tell
-
-Owns the handshakes of accepted connections: their time limit, and what is done when one fails.
+Owns the handshakes of accepted connections: their time limit, and what is done when one fails. What a stream
+is made of is in the private package `_tls`.
 """
 
 from __future__ import annotations

@@ -2,21 +2,21 @@
 
 The parts, each over those below it (`pyproject.toml` holds them to that):
 
-    simulation.py       a loop whose time and order a test decides
-    runner.py           starting a loop and leaving nothing behind
-    here.py             the loop and the task that run in this thread
-    kernel.py           the loop: puts the parts together
-    nursery.py          where the children of a task group live
-    introspection.py    listing tasks, waiting until all are blocked
-    signal_wakeup.py    waking the loop for a signal that hit another thread
-    readiness.py        descriptors
-    selector_thread.py  readiness for a loop that has none of its own
-    tasks.py            the running task: waiting, checkpoints, foreign tasks
-    scopes.py           scopes that are entered, left, cancelled and changed
-    delivery.py         bringing a cancellation home to one task, without polling
-    probe.py            watching a task for checkpoints, for tests
-    reach.py            what the cancellation of a scope reaches
-    timers.py           one heap of deadlines for each loop
-    threadsafe_calls.py the way in from other threads
-    state.py            what is kept of each task and scope
+    simulation.py        a loop whose time and order a test decides
+    runner.py            starting a loop and leaving nothing behind
+    here.py              the loop and the task that run in this thread
+    kernel.py            the loop: puts the parts together
+    nursery.py           where the children of a task group live
+    introspection.py     listing tasks, waiting until all are blocked
+    signal_wakeup.py     waking the loop for a signal that hit another thread
+    readiness.py         descriptors
+    selector_thread.py   readiness for a loop that has none of its own
+    tasks.py             the running task: waiting, checkpoints, foreign tasks
+    scopes.py            scopes that are entered, left, cancelled and changed
+    delivery.py          bringing a cancellation home to one task, without polling
+    probe.py             watching a task for checkpoints, for tests
+    reach.py             what the cancellation of a scope reaches
+    timers.py            one heap of deadlines for each loop
+    threadsafe_calls.py  the way in from other threads
+    state.py             what is kept of each task and scope
 """

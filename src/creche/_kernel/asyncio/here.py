@@ -27,6 +27,11 @@ def kernel_of(loop: asyncio.AbstractEventLoop) -> AsyncioKernel:
     return kernel
 
 
+def kernel_of_token(token: asyncio.AbstractEventLoop) -> AsyncioKernel:
+    """Return the kernel of a loop by its token, which is the loop itself."""
+    return kernel_of(token)
+
+
 def kernel_here() -> AsyncioKernel | None:
     """Return the kernel of the asyncio loop that runs in this thread."""
     loop = running_loop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import trio
 
+from ..._exceptions import RunFinishedError
 from .kernel import TrioKernel
 from .tasks import Task, native_task, new_state, states
 
@@ -18,6 +19,16 @@ def kernel_of_run() -> TrioKernel:
         kernel = TrioKernel()
         _kernel.set(kernel)
         return kernel
+
+
+def kernel_of_token(token: trio.lowlevel.TrioToken) -> TrioKernel:
+    """Return the kernel of a Trio run by its token; the run itself is asked, if it is elsewhere."""
+    if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
+        return kernel_of_run()
+    try:
+        return trio.from_thread.run_sync(kernel_of_run, trio_token=token)
+    except trio.RunFinishedError:
+        raise RunFinishedError from None
 
 
 def kernel_here() -> TrioKernel | None:

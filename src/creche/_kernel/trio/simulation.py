@@ -213,7 +213,7 @@ def _outside() -> str | None:
 
 
 DOORS = (private.THREADS,)
-"""What leads out of a run and is Trio's own: see `testing/boundary.py`."""
+"""What leads out of a run and is Trio's own: see `testing/_boundary.py`."""
 
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation) -> Any:

@@ -1,1 +1,9 @@
-"""TLS streams: the records, what carries them, and the stream."""
+"""What a TLS stream is made of.
+
+attributes.py   what a stream can tell of itself
+context.py      what it begins with: contexts and names
+records.py      what the bytes mean. Pure
+state.py        what each direction can still do, and the errors that say so. Pure
+writer.py       whose turn it is to write to the transport
+stream.py       `TLSStream`
+"""

@@ -1,8 +1,8 @@
 """`TLSStream`: TLS over any stream of bytes.
 
-Owns the waiting. What the bytes mean is decided in `_tls_records.py`, who writes to the transport and
-what is lost in `_tls_carrier.py`. Knows nothing of sockets: its transport is any stream that bytes go
-into and come out of.
+Owns the waiting, and which task receives and sends. What the bytes mean is decided in `records.py`, whose
+turn it is to write to the transport in `writer.py`; what each direction can still do, and the errors that
+say so, are in `state.py`. Knows nothing of sockets: its transport is any stream of bytes.
 
     state         receive               send                  send_eof              aclose
     open          works                 works                 -> half-closed        -> closed
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from ssl import MemoryBIO, SSLContext, SSLError, SSLObject
-from typing import Any
+from typing import Any, NoReturn
 
 from ..._abc.resources import aclose_forcefully
 from ..._abc.streams import AnyByteStream, ByteStream
@@ -31,21 +31,36 @@ from ..._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
 from ..._kernel import current_task
 from ..._tasks.scope import move_on_after
 from .attributes import TLSAttribute, attributes_of
-from .carrier import GONE, TLSCarrier
 from .context import default_context, server_name
 from .records import PORTION, RECORD, TLSRecords, ragged_end
+from .state import TLSState
+from .writer import GONE, RecordWriter
 
 GOODBYE_TIMEOUT = 30.0
 """Seconds for which `aclose` waits until the peer has said goodbye too."""
 
 
-class TLSStream(TLSCarrier, ByteStream):
+class TLSStream(ByteStream):
     """Encrypts what is sent over another stream, and decrypts what comes.
 
     Made by `wrap`. It answers every key of `TLSAttribute`, and those of the transport.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = (
+        "__weakref__",
+        "_receiving",
+        "_records",
+        "_sending",
+        "_state",
+        "_writer",
+        "standard_compatible",
+        "transport_stream",
+    )
+
+    transport_stream: AnyByteStream
+    """The stream that carries the encrypted bytes."""
+    standard_compatible: bool
+    """Whether both sides have to say goodbye before they close."""
 
     def __init__(
         self,
@@ -55,8 +70,12 @@ class TLSStream(TLSCarrier, ByteStream):
         _read_bio: MemoryBIO,
         _write_bio: MemoryBIO,
     ) -> None:
-        records = TLSRecords(_ssl_object, _read_bio, _write_bio)
-        super().__init__(transport_stream, standard_compatible, records)
+        self.transport_stream = transport_stream
+        self.standard_compatible = standard_compatible
+        self._records = TLSRecords(_ssl_object, _read_bio, _write_bio)
+        self._state = TLSState(standard_compatible)
+        self._writer = RecordWriter(transport_stream, _write_bio, self._state)
+        self._receiving = self._sending = False
 
     @classmethod
     async def wrap(
@@ -123,24 +142,24 @@ class TLSStream(TLSCarrier, ByteStream):
             await current_task().ready_checkpoint()
         if self._receiving:
             raise BusyResourceError("reading from")
-        if not self._readable:
-            raise self._not_readable_error()
+        if not self._state.readable:
+            raise self._state.not_readable()
         self._receiving = True
         try:
             while (data := records.decrypt(max_bytes)) is None:
-                if records.outgoing.pending or self._turn is not None:
-                    await self._answer()
+                if records.outgoing.pending or self._writer.turn is not None:
+                    await self._writer.answer()
                 records.feed(await self.transport_stream.receive())
         except EndOfStream:
             self._end_raggedly()
         except SSLError as exc:
-            error = self._broken(exc)
-            await self._answer()
+            error = self._state.fail(exc)
+            await self._writer.answer()
             raise error from exc
         finally:
             self._receiving = False
-            if self._turn is not None:
-                self._next_turn()
+            if self._writer.turn is not None:
+                self._writer.next_turn()
         if data:
             return data
         raise EndOfStream
@@ -162,28 +181,28 @@ class TLSStream(TLSCarrier, ByteStream):
         await current_task().ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
-        if not self._writable:
-            raise self._not_writable_error()
+        if not self._state.writable:
+            raise self._state.not_writable()
         self._sending = True
         mine = False  # whether it is this task that is writing to the transport
         try:
-            if self._writing:
-                await self._wait_for_turn()
+            if self._writer.busy:
+                await self._writer.wait_for_turn()
             small = item.__class__ is bytes and 0 < len(item) <= PORTION
             if small and self._records.encrypt(item) == len(item):
-                self._writing = mine = True
+                self._writer.busy = mine = True
                 await self.transport_stream.send(self._records.outgoing.read())
-                self._writing = mine = False
-                if self._records.outgoing.pending or self._turn is not None:
-                    await self._transmit()
+                self._writer.busy = mine = False
+                if self._records.outgoing.pending or self._writer.turn is not None:
+                    await self._writer.transmit()
             else:
                 await self._send_in_portions(item)
         except SSLError as exc:
-            raise self._broken(exc) from exc
+            raise self._state.fail(exc) from exc
         finally:
             self._sending = False
             if mine:
-                self._lose()
+                self._writer.lose()
 
     async def send_eof(self) -> None:
         """Tell the peer that no more will be sent; receiving goes on. A checkpoint.
@@ -203,7 +222,7 @@ class TLSStream(TLSCarrier, ByteStream):
                 f"send_eof() requires at least TLSv1.3, and this session uses {version}: "
                 "close the stream, or end messages in a way of your own"
             )
-        if self._records.said_goodbye and not (self._closed or self._lost):
+        if self._records.said_goodbye and not (self._state.closed or self._state.lost):
             return
         await self._say_goodbye()
 
@@ -220,21 +239,21 @@ class TLSStream(TLSCarrier, ByteStream):
         """
         if self._receiving:
             raise BusyResourceError("reading from")
-        if not self._readable:
-            raise self._not_readable_error()
+        if not self._state.readable:
+            raise self._state.not_readable()
         records = self._records
         try:
-            self._raise_for_unread(records.read_ahead())
+            _raise_for_unread(records.read_ahead())
             await self._say_goodbye()
             self._receiving = True
             while not records.ended:
                 records.feed(await self.transport_stream.receive())
-                self._raise_for_unread(records.read_ahead())
+                _raise_for_unread(records.read_ahead())
         except EndOfStream:
             self._end_raggedly()
         finally:
             self._receiving = False
-        self._closed, self._readable, self._writable = True, False, False
+        self._state.close()
         return self.transport_stream, records.incoming.read()
 
     async def aclose(self) -> None:
@@ -245,10 +264,10 @@ class TLSStream(TLSCarrier, ByteStream):
         also if the caller is cancelled. Tasks that wait on the stream get a ClosedResourceError. A
         second call does nothing.
         """
-        if not self._closed:
-            polite = self.standard_compatible and not (self._lost or self._sending)
-            self._closed, self._readable, self._writable = True, False, False
-            if polite and not self._writing:
+        if not self._state.closed:
+            polite = self.standard_compatible and not (self._state.lost or self._sending)
+            self._state.close()
+            if polite and not self._writer.busy:
                 try:
                     with move_on_after(GOODBYE_TIMEOUT) as scope:
                         await self._part()
@@ -270,7 +289,7 @@ class TLSStream(TLSCarrier, ByteStream):
         }
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "open"
+        state = "closed" if self._state.closed else "open"
         return f"<{type(self).__name__} {state}, over {self.transport_stream!r}>"
 
     async def _send_in_portions(self, item: bytes | bytearray | memoryview) -> None:
@@ -280,9 +299,25 @@ class TLSStream(TLSCarrier, ByteStream):
                 with view[at : at + PORTION] as portion:
                     done = self._records.encrypt(portion)
                 at += done
-                await self._transmit()
+                await self._writer.transmit()
                 if not done:
                     await self._help_renegotiate()
+
+    async def _help_renegotiate(self) -> None:
+        """Get on with a renegotiation (TLS 1.2), without which no more can be sent."""
+        if self._receiving:
+            await self._writer.wait_for_change()
+            return
+        self._receiving = True
+        try:
+            self._records.feed(await self.transport_stream.receive())
+        except EndOfStream:
+            self._end_raggedly()
+        finally:
+            self._receiving = False
+
+    def _end_raggedly(self) -> NoReturn:
+        raise self._state.cut_off()
 
     # The handshake, and the goodbye
 
@@ -290,31 +325,31 @@ class TLSStream(TLSCarrier, ByteStream):
         records = self._records
         try:
             while not records.shake_hands():
-                await self._transmit()
+                await self._writer.transmit()
                 records.feed(await self.transport_stream.receive())
-            await self._transmit()
+            await self._writer.transmit()
         except EndOfStream:
             raise BrokenResourceError(
                 "the peer has closed the connection during the TLS handshake"
             ) from ragged_end()
         except SSLError:
-            await self._answer()  # an alert tells the peer why
+            await self._writer.answer()  # an alert tells the peer why
             raise
 
     async def _say_goodbye(self) -> None:
         if self._sending:
             raise BusyResourceError("writing to")
-        if self._lost or self._closed:
-            raise self._not_writable_error()
+        if self._state.lost or self._state.closed:
+            raise self._state.not_writable()
         self._sending = True
         try:
-            if self._writing:
-                await self._wait_for_turn()
+            if self._writer.busy:
+                await self._writer.wait_for_turn()
             self._records.say_goodbye()
-            self._writable = False
-            await self._transmit()
+            self._state.part()
+            await self._writer.transmit()
         except SSLError as exc:
-            raise self._broken(exc) from exc
+            raise self._state.fail(exc) from exc
         finally:
             self._sending = False
 
@@ -329,8 +364,16 @@ class TLSStream(TLSCarrier, ByteStream):
         """Do the closing handshake as far as the peer and other tasks let it."""
         try:
             self._records.say_goodbye()
-            await self._transmit()
+            await self._writer.transmit()
             if not self._receiving:  # else the task that does gets a ClosedResourceError
                 await self._hear_goodbye()
         except (*GONE, EndOfStream):
             pass
+
+
+def _raise_for_unread(unread: bool) -> None:
+    if unread:
+        raise SSLError(
+            "[SSL: APPLICATION_DATA_AFTER_CLOSE_NOTIFY] the peer has sent bytes that nobody "
+            "has received: receive() until EndOfStream, then unwrap() again"
+        )

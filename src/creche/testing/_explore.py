@@ -10,9 +10,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
-from .replay import Token, annotate, replayed
-from .run import EXPLORED_LIMIT, Outcome, check_async, installed, simulate
-from .schedules import Given, strategy
+from ._replay import annotate, replayed
+from ._run import EXPLORED_LIMIT, Outcome, check_async, installed, simulate
+from ._schedules import Given, strategy
+from ._tokens import Token
 
 P = ParamSpec("P")
 Main = Callable[[], Coroutine[Any, Any, object]]

@@ -24,8 +24,9 @@ from ..._exceptions import (
 from ..._kernel import current_task
 from ..._tasks.group import create_task_group
 from ..._tasks.scope import CancelScope
-from .pairs import BothWays, OneWay
-from .rules import (
+from ._closing_rules import add_closing_rules
+from ._pairs import BothWays, OneWay
+from ._rules import (
     Suite,
     begin,
     checkpoint_in,
@@ -171,42 +172,7 @@ async def use_after_aclose_is_an_error(ends: Ends) -> None:
     await must_raise(ClosedResourceError, ends.sender.send(items(1)[0]), "send() after aclose()")
 
 
-@ONE_WAY.rule
-async def aclose_twice_does_nothing(ends: Ends) -> None:
-    await close_both(ends.sender, ends.receiver)
-    await close_both(ends.sender, ends.receiver)
-
-
-@ONE_WAY.rule
-async def aclose_ends_a_waiting_receive(ends: Ends) -> None:
-    async with create_task_group() as group:
-        call = await begin(group, ends.receiver.receive)
-        await ends.receiver.aclose()
-        await must_raise(
-            ClosedResourceError, call.result(), "receive() of a stream closed meanwhile"
-        )
-
-
-@ONE_WAY.rule
-async def aclose_ends_a_waiting_send(ends: Ends) -> None:
-    async with create_task_group() as group:
-        call = await begin(group, Pour(ends.sender).run)
-        await ends.sender.aclose()
-        await must_raise(ClosedResourceError, call.result(), "send() of a stream closed meanwhile")
-
-
-@ONE_WAY.rule
-async def a_closed_receiver_breaks_the_sender(ends: Ends) -> None:
-    await aclose_forcefully(ends.receiver)
-    await must_raise(BrokenResourceError, Pour(ends.sender).run(), "send() with nobody to receive")
-
-
-@ONE_WAY.rule
-async def a_receiver_that_closes_breaks_a_waiting_send(ends: Ends) -> None:
-    async with create_task_group() as group:
-        call = await begin(group, Pour(ends.sender).run)
-        await aclose_forcefully(ends.receiver)
-        await must_raise(BrokenResourceError, call.result(), "send() as the receiver was closed")
+add_closing_rules(ONE_WAY, Pour)
 
 
 @ONE_WAY.rule

@@ -15,7 +15,7 @@ from ..._exceptions import WouldBlock
 from ..._kernel import current_task
 from ..._tasks.group import create_task_group
 from ..._tasks.scope import CancelScope
-from .rules import (
+from ._rules import (
     Suite,
     begin,
     check_names,

@@ -1,4 +1,4 @@
-"""Tokens: one run, written down so that it can be had again.
+"""Tokens: one run, written down so that it can be had again. Pure.
 
     <letter>-<choices>-<check>
 
@@ -13,16 +13,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from .. import _registry
-from .run import EXPLORED_LIMIT, Outcome, SpinningError, bare, simulate
-from .schedules import Given
-
-
-class ReplayDivergedError(RuntimeError):
-    """The program did not come to the same choices again: it, or what it uses, has changed."""
 
 
 class Token(NamedTuple):
@@ -69,11 +63,6 @@ def _backend(letter: str) -> str:
     raise ValueError(f"no backend has the letter {letter!r}")
 
 
-def token_of(outcome: Outcome) -> Token:
-    """Return the token of a run."""
-    return Token(outcome.backend, tuple(outcome.choices), outcome.check)
-
-
 def _pack(choices: Sequence[int]) -> bytes:
     numbers: list[int] = []
     zeros = 0
@@ -110,46 +99,3 @@ def _unpack(packed: bytes) -> tuple[int, ...]:
         choices += [0] * zeros
         choices.append(choice)
     return (*choices, *[0] * numbers[-1])
-
-
-def replay(main: Callable[..., Any], token: str, *args: Any) -> Any:
-    """Run `main(*args)` once more, exactly as in the run that printed `token`.
-
-    The run is on the token's backend, in this process or any other. What the failing run raised is
-    raised again, with its interleaving.
-
-    :param main: the async function, or the test that `explore` was put on
-    :param token: what the failure printed
-    :param args: the arguments that the run had
-    :return: what `main` returns, if it does not raise this time
-    :raises ValueError: `token` is not one
-    :raises ReplayDivergedError: the program has come to other choices, so this was another run
-    """
-    outcome = replayed(bare(main), Token.parse(token), args)
-    if outcome.error is not None:
-        annotate(outcome, f"replayed on {outcome.backend}")
-    return outcome.unwrap()
-
-
-def annotate(outcome: Outcome, found: str) -> None:
-    """Add notes to what a run has raised: how it was found and is had again, and its interleaving."""
-    assert outcome.error is not None, "only of a run that failed"
-    token = token_of(outcome)
-    outcome.error.add_note(f"{found}\nreplay with: creche.testing.replay(test, {str(token)!r})")
-    if outcome.trace is not None:
-        outcome.error.add_note(str(outcome.trace))
-
-
-def replayed(main: Callable[..., Any], token: Token, args: tuple[Any, ...]) -> Outcome:
-    """Make the run of a token; see that it was the same one."""
-    given = Given(token.choices)
-    outcome = simulate(main, args, token.backend, given, traces=True, limit=EXPLORED_LIMIT)
-    if isinstance(outcome.error, SpinningError) and outcome.check != token.check:
-        given = Given(token.choices)  # Not of an exploration: then it was given more time.
-        outcome = simulate(main, args, token.backend, given, traces=True)
-    if given.diverged or len(given.sizes) != len(token.choices) or outcome.check != token.check:
-        raise ReplayDivergedError(
-            f"this was not the run of {token}: the program, or something it uses, has changed "
-            f"since, or does not depend on the schedule alone. Explore it anew"
-        ) from outcome.error
-    return outcome

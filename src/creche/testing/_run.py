@@ -18,9 +18,10 @@ from .._kernel.main import start
 from .._kernel.simulation import Simulation, passed_over
 from .._labels import in_library, places_noted
 from .._tasks.scope import CancelScope
-from . import boundary
-from .schedules import Fifo, Schedule, make
-from .trace import Trace
+from . import _boundary
+from ._schedules import Fifo, Schedule, make
+from ._tokens import Token
+from ._trace import Trace
 
 if TYPE_CHECKING:
     from .._kernel.running import Simulator
@@ -51,6 +52,11 @@ class Outcome:
         self.trace = director.trace
         self.result: Any = None
         self.error: BaseException | None = None
+
+    @property
+    def token(self) -> Token:
+        """What the run can be had again by."""
+        return Token(self.backend, tuple(self.choices), self.check)
 
     def unwrap(self) -> Any:
         """Return or raise what the run has come to."""
@@ -90,7 +96,7 @@ class _Director:
             self.trace.stepped(native)
 
     def stalled(self) -> BaseException:
-        from .deadlock import deadlock
+        from ._deadlock import deadlock
 
         return deadlock()
 
@@ -116,14 +122,14 @@ def simulate(
     simulation = Simulation(director)
 
     async def bounded(*args: Any) -> Any:
-        boundary.enter(doors)
+        _boundary.enter(doors)
         try:
             with CancelScope() as simulation.scope, places_noted():
                 if director.trace is not None:
                     return await director.trace.main(start(main, args))
                 return await start(main, args)
         finally:
-            boundary.leave()
+            _boundary.leave()
 
     bounded.__module__ = getattr(main, "__module__", __name__)
     bounded.__qualname__ = getattr(main, "__qualname__", None) or type(main).__qualname__
@@ -136,7 +142,7 @@ def simulate(
     except BaseExceptionGroup as exc:
         error = exc
     finally:
-        boundary.leave()  # Tasks that would not end may have kept it from being done.
+        _boundary.leave()  # Tasks that would not end may have kept it from being done.
     if simulation.failure is not None:
         error = simulation.failure
     if director.trace is not None:
@@ -194,11 +200,7 @@ def run(
     schedule = Fifo() if seed is None else make("random", seed, 0)
     outcome = simulate(main, args, backend, schedule)
     if outcome.error is not None and seed is not None:
-        from .replay import token_of
-
-        outcome.error.add_note(
-            f"replay with: creche.testing.replay(main, {str(token_of(outcome))!r})"
-        )
+        outcome.error.add_note(f"replay with: creche.testing.replay(main, {str(outcome.token)!r})")
     result: T = outcome.unwrap()
     return result
 

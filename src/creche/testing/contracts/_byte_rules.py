@@ -8,7 +8,7 @@ awaited while the peer does nothing.
 from __future__ import annotations
 
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..._abc.resources import aclose_forcefully
 from ..._abc.streams import ByteReceiveStream, ByteSendStream, ByteStream
@@ -20,8 +20,9 @@ from ..._exceptions import (
 )
 from ..._tasks.group import create_task_group
 from ..._tasks.scope import CancelScope
-from .pairs import BothWays, OneWay
-from .rules import Suite, begin, checkpoint_in, close_both, expect, must_raise, short
+from ._closing_rules import add_closing_rules
+from ._pairs import BothWays, OneWay
+from ._rules import Call, Suite, begin, checkpoint_in, close_both, expect, must_raise, short
 
 MUCH = 64 * 2**20
 """Bytes that nothing takes in without somebody who receives them."""
@@ -138,17 +139,22 @@ async def receive_waits_for_bytes(ends: Ends) -> None:
         same(await call.result(), b"x")
 
 
+async def check_all_arrives(ends: Ends, pour: Pour, call: Call[Any]) -> None:
+    """Let the sender come to its end; see that the receiver has all that it sent."""
+    pour.stopping = True
+    got = len(await receive_all(ends.receiver))
+    await ends.receiver.aclose()
+    await call.result()
+    expect(got == pour.sent, f"{pour.sent} bytes were sent, and {got} received")
+
+
 @ONE_WAY.rule
 async def send_waits_for_room(ends: Ends) -> None:
     pour = Pour(ends.sender)
     async with create_task_group() as group:
         call = await begin(group, pour.run_and_close)
         expect(not call.ended, f"it took {pour.sent:,} bytes that nobody has received")
-        pour.stopping = True
-        got = len(await receive_all(ends.receiver))
-        await ends.receiver.aclose()
-        await call.result()
-        expect(got == pour.sent, f"{pour.sent} bytes were sent, and {got} received")
+        await check_all_arrives(ends, pour, call)
 
 
 @ONE_WAY.rule
@@ -178,42 +184,7 @@ async def use_after_aclose_is_an_error(ends: Ends) -> None:
     await must_raise(ClosedResourceError, ends.sender.send(b"x"), "send() after aclose()")
 
 
-@ONE_WAY.rule
-async def aclose_twice_does_nothing(ends: Ends) -> None:
-    await close_both(ends.sender, ends.receiver)
-    await close_both(ends.sender, ends.receiver)
-
-
-@ONE_WAY.rule
-async def aclose_ends_a_waiting_receive(ends: Ends) -> None:
-    async with create_task_group() as group:
-        call = await begin(group, ends.receiver.receive)
-        await ends.receiver.aclose()
-        await must_raise(
-            ClosedResourceError, call.result(), "receive() of a stream closed meanwhile"
-        )
-
-
-@ONE_WAY.rule
-async def aclose_ends_a_waiting_send(ends: Ends) -> None:
-    async with create_task_group() as group:
-        call = await begin(group, Pour(ends.sender).run)
-        await ends.sender.aclose()
-        await must_raise(ClosedResourceError, call.result(), "send() of a stream closed meanwhile")
-
-
-@ONE_WAY.rule
-async def a_closed_receiver_breaks_the_sender(ends: Ends) -> None:
-    await aclose_forcefully(ends.receiver)
-    await must_raise(BrokenResourceError, Pour(ends.sender).run(), "send() with nobody to receive")
-
-
-@ONE_WAY.rule
-async def a_receiver_that_closes_breaks_a_waiting_send(ends: Ends) -> None:
-    async with create_task_group() as group:
-        call = await begin(group, Pour(ends.sender).run)
-        await aclose_forcefully(ends.receiver)
-        await must_raise(BrokenResourceError, call.result(), "send() as the receiver was closed")
+add_closing_rules(ONE_WAY, Pour)
 
 
 @ONE_WAY.rule
@@ -235,11 +206,7 @@ async def two_sending_tasks_are_one_too_many(ends: Ends) -> None:
         call = await begin(group, pour.run_and_close)
         other = await begin(group, ends.sender.send, b"x")
         await must_raise(BusyResourceError, other.result_now(), "send() while another task sends")
-        pour.stopping = True
-        got = len(await receive_all(ends.receiver))
-        await ends.receiver.aclose()
-        await call.result()
-        expect(got == pour.sent, f"{pour.sent} bytes were sent, and {got} received")
+        await check_all_arrives(ends, pour, call)
 
 
 @ONE_WAY.rule

@@ -1,6 +1,6 @@
 """The checks of streams: `check_byte_stream`, `check_object_stream`, and one direction of each.
 
-Owns what is asked of the caller. The rules are in `byte_rules.py` and `object_rules.py`.
+Owns what is asked of the caller. The rules are in `_byte_rules.py` and `_object_rules.py`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ..._abc.streams import (
     ObjectSendStream,
     ObjectStream,
 )
-from . import byte_rules, object_rules
-from .pairs import check_both_ways, check_one_way
-from .rules import Made
+from . import _byte_rules, _object_rules
+from ._pairs import check_both_ways, check_one_way
+from ._rules import Made
 
 
 async def check_one_way_byte_stream(
@@ -41,7 +41,7 @@ async def check_one_way_byte_stream(
     :raises ContractError: rules are broken; names each, and what happened instead
     :raises ValueError: there is no rule of a name in `without`
     """
-    return await check_one_way(byte_rules.ONE_WAY, make, without, seconds)
+    return await check_one_way(_byte_rules.ONE_WAY, make, without, seconds)
 
 
 async def check_byte_stream(
@@ -63,8 +63,8 @@ async def check_byte_stream(
     :raises ContractError: rules are broken; names each, and what happened instead
     :raises ValueError: there is no rule of a name in `without`
     """
-    one_way: Any = byte_rules.ONE_WAY  # two-way streams are both of what it takes
-    return await check_both_ways(one_way, byte_rules.BOTH_WAYS, make, without, seconds)
+    one_way: Any = _byte_rules.ONE_WAY  # two-way streams are both of what it takes
+    return await check_both_ways(one_way, _byte_rules.BOTH_WAYS, make, without, seconds)
 
 
 async def check_one_way_object_stream(
@@ -88,8 +88,8 @@ async def check_one_way_object_stream(
     :raises ContractError: rules are broken; names each, and what happened instead
     :raises ValueError: there is no rule of a name in `without`
     """
-    with object_rules.items_of(item):
-        return await check_one_way(object_rules.ONE_WAY, make, without, seconds)
+    with _object_rules.items_of(item):
+        return await check_one_way(_object_rules.ONE_WAY, make, without, seconds)
 
 
 async def check_object_stream(
@@ -113,6 +113,6 @@ async def check_object_stream(
     :raises ContractError: rules are broken; names each, and what happened instead
     :raises ValueError: there is no rule of a name in `without`
     """
-    one_way: Any = object_rules.ONE_WAY  # two-way streams are both of what it takes
-    with object_rules.items_of(item):
-        return await check_both_ways(one_way, object_rules.BOTH_WAYS, make, without, seconds)
+    one_way: Any = _object_rules.ONE_WAY  # two-way streams are both of what it takes
+    with _object_rules.items_of(item):
+        return await check_both_ways(one_way, _object_rules.BOTH_WAYS, make, without, seconds)

@@ -16,7 +16,7 @@ from ..._exceptions import ClosedResourceError, ConnectionFailed
 from ..._sync import Event
 from ..._tasks.group import create_task_group
 from ..._tasks.scope import CancelScope
-from .rules import (
+from ._rules import (
     Call,
     Made,
     Suite,

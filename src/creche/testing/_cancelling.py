@@ -1,6 +1,6 @@
 """`cancel_at_each_checkpoint`: run an operation once for every point where it can be cancelled.
 
-Owns the rounds, and the counting of points. What is left behind is looked at in `leftovers.py`; how
+Owns the rounds, and the counting of points. What is left behind is looked at in `_leftovers.py`; how
 a task gives way is the kernel's business.
 
     a whole run, to warm up    then rounds 1, 2, 3...: cancelled at the first point where it was not
@@ -27,7 +27,7 @@ from .._kernel import current_kernel, current_task
 from .._loop.time import sleep
 from .._sync import Event
 from .._tasks.scope import CancelScope
-from .leftovers import Belongings
+from ._leftovers import Belongings
 
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel, Label, Nursery, Starting
@@ -171,7 +171,7 @@ class _Points:
             self._act()
 
 
-_counting: ContextVar[_Points] = ContextVar("creche.testing.cancelling")
+_counting: ContextVar[_Points] = ContextVar("creche.testing._cancelling")
 
 
 class _Stepped:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Generic, NamedTuple, TypeVar
 
-from .rules import Made, Suite, check_names, conclude, opened
+from ._rules import Made, Suite, check_names, conclude, opened
 
 S = TypeVar("S")
 R = TypeVar("R")
