@@ -82,18 +82,19 @@ async def test_sleep_until_returns_at_its_deadline_and_not_before() -> None:
     assert kernel.now() >= deadline - 0.002
 
 
-async def test_sleeps_end_in_the_order_of_their_deadlines() -> None:
-    kernel, group, order = current_kernel(), Group(), list[int]()
-    now = kernel.now()
+async def test_a_sleep_ends_at_its_deadline_though_one_that_began_before_is_not_over() -> None:
+    # Of sleeps whose deadlines pass at once, as they do on a busy machine, Trio wakes any first.
+    kernel, group, woken = current_kernel(), Group(), list[str]()
 
-    async def sleep(place: int) -> None:
-        await kernel.sleep_until(now + 0.01 * place)
-        order.append(place)
+    async def sleep(name: str, deadline: float) -> None:
+        await kernel.sleep_until(deadline)
+        woken.append(name)
+        group.cancel()
 
-    for place in (3, 1, 2):
-        group.spawn(sleep, place)
+    group.spawn(sleep, "late", kernel.now() + 1000)
+    group.spawn(sleep, "early", kernel.now() + 0.01)
     await group.close()
-    assert order == [1, 2, 3]
+    assert woken == ["early"]
 
 
 # Scopes
