@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from .._kernel import current_kernel, current_task
 from .._sync.limiter import CapacityLimiter
+from .library import tell_library
 from .pool import Pool
 
 if TYPE_CHECKING:
     from .._kernel.contract import FirmWaiter, Kernel, Task
     from .._tasks.group import TaskGroup
-    from .loop_calls import LoopCall
 
 T_Retval = TypeVar("T_Retval")
 PosArgsT = TypeVarTuple("PosArgsT")
@@ -75,12 +75,10 @@ class Call:
     """One call, between the task that waits for it and the worker that makes it."""
 
     __slots__ = ("abandonable", "args", "context", "error", "func", "group", "limiter", "result",
-                 "task", "loop_call", "waiter")  # fmt: skip
+                 "task", "waiter")  # fmt: skip
 
     group: TaskGroup | None
     """Where the loop calls of the function live, from the first one on (`loop_calls.py`)."""
-    loop_call: LoopCall | None
-    """The last loop_call that goes on by itself if the caller leaves."""
 
     def __init__(
         self,
@@ -99,7 +97,6 @@ class Call:
         self.waiter = task.make_waiter() if abandonable else task.make_firm_waiter()
         self.abandonable = abandonable
         self.group = None
-        self.loop_call = None
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -109,6 +106,7 @@ class Call:
         self.func, self.args = None, ()  # What was passed in dies when the function lets it go.
         here.call = self
         try:
+            self.context.run(tell_library, None)
             self.result = self.context.run(func, *args)
         except BaseException as exc:
             self.error = exc
@@ -217,8 +215,6 @@ async def _wait_or_leave(call: Call, withdraw: Callable[[Call], bool]) -> None:
     try:
         await call.task.wait(call.waiter)
     except BaseException:
-        if call.loop_call is not None:
-            call.loop_call.cancel()
         if withdraw(call):
             call.limiter.release_on_behalf_of(call)
         raise

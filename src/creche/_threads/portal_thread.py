@@ -113,7 +113,8 @@ def start_blocking_portal(
 class BlockingPortalProvider:
     """Shares one blocking portal among threads. Used with `with`, in each of them.
 
-    The first to enter starts it, the last to leave ends it.
+    The first to enter starts it, the last to leave ends it: the portal's tasks are awaited then, or
+    cancelled if that last block raises.
 
     :param backend: the event loop to start, as for `creche.run`
     :param backend_options: options for it, as for `creche.run`
@@ -155,4 +156,4 @@ class BlockingPortalProvider:
                 return
             manager, self._manager, self._portal = self._manager, None, None
         assert manager is not None, "entered before it is left"
-        manager.__exit__(None, None, None)
+        manager.__exit__(exc_type, exc_val, exc_tb)
