@@ -78,9 +78,7 @@ async def test_a_worker_called_from_what_a_thread_runs_in_the_loop_is_outside_of
 
 
 @pytest.mark.parametrize("other", ["asyncio", "trio"])
-async def test_code_that_goes_on_to_another_loop_is_told_of_that_one(
-    name: str, other: str
-) -> None:
+async def test_code_that_goes_on_to_another_loop_is_told_of_that_one(name: str, other: str) -> None:
     """What one library had left in the context is not what runs the code."""
     if not BACKENDS[other].installed:
         pytest.skip(f"{other} is not installed")
