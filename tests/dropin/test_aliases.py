@@ -233,7 +233,9 @@ def test_a_thread_that_asks_a_module_while_another_loads_it_waits_until_it_is_wh
     assert python.run(program, **ON).splitlines() == ["0 [True, True, True]", "4 1 module"]
 
 
-@pytest.mark.parametrize("use", ["get(module, 'TaskGroup')", "put(module, 'x', 1)", "list_(module)"])
+@pytest.mark.parametrize(
+    "use", ["get(module, 'TaskGroup')", "put(module, 'x', 1)", "list_(module)"]
+)
 def test_a_thread_that_is_late_finds_an_ordinary_module_and_does_not_mind(
     python: Python, use: str
 ) -> None:

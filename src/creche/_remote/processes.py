@@ -69,13 +69,14 @@ process_worker()
 class Worker:
     """One worker process, and our end of its socket."""
 
-    __slots__ = ("_read", "_sock", "_watch", "idle_since", "process")
+    __slots__ = ("_read", "_sock", "_watch", "greeting", "idle_since", "process")
 
     def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket) -> None:
         self.process = process
         self._sock = sock
         self._read = partial(sock.recv, CHUNK)
         self._watch: Watch | None = None
+        self.greeting = frame(_greeting())
         self.idle_since = 0.0
 
     @classmethod
@@ -223,7 +224,7 @@ class Processes:
         if worker is None:
             worker = await threads.run_sync(Worker.start, limiter=CapacityLimiter(1))
             worker.attach(self._kernel)
-            data = frame(_greeting()) + data
+            data = worker.greeting + data
         try:
             answer = await worker.exchange(data)
         except (EOFError, OSError) as exc:
