@@ -33,6 +33,7 @@ from creche import (
 )
 from creche._registry import names
 from creche._remote import processes
+from creche._remote.outcomes import processors
 from creche.to_process import current_default_process_limiter, run_sync
 
 
@@ -292,7 +293,7 @@ async def test_a_native_cancel_kills_the_process(tmp_path: Path) -> None:
 
 
 async def test_the_default_limiter_has_a_token_for_each_processor() -> None:
-    assert current_default_process_limiter().total_tokens == os.cpu_count()
+    assert current_default_process_limiter().total_tokens == processors()
 
 
 async def test_as_many_processes_work_at_a_time_as_there_are_tokens() -> None:

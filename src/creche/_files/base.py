@@ -36,6 +36,7 @@ UNSAID = {
     "case_sensitive": None,
     "follow_symlinks": True,
     "newline": None,
+    "parent_mode": None,
     "preserve_metadata": False,
     "recurse_symlinks": False,
     "walk_up": False,

@@ -39,7 +39,7 @@ from .._kernel import current_kernel, current_task
 from .._sync.limiter import CapacityLimiter
 from .._threads import calls as threads
 from .interpreter_main import read, write
-from .outcomes import main_of_program, open_answer
+from .outcomes import main_of_program, open_answer, processors
 
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel
@@ -207,7 +207,7 @@ class Interpreters:
         self._lock = threading.Lock()
         self._idle: list[Worker] = []
         self._closed = False
-        self.limiter = CapacityLimiter(os.cpu_count() or 2)
+        self.limiter = CapacityLimiter(processors())
         kernel.at_exit(self.close)
 
     def answer(self, message: bytes) -> bytes:

@@ -38,7 +38,7 @@ from .._kernel import current_kernel, current_task
 from .._sync.limiter import CapacityLimiter
 from .._tasks.scope import CancelScope
 from .._threads import calls as threads
-from .outcomes import main_of_program, open_answer
+from .outcomes import main_of_program, open_answer, processors
 from .worker_main import HEADER
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Processes:
         self._kernel = kernel
         self._idle: list[Worker] = []
         self._doomed: list[Worker] = []
-        self.limiter = CapacityLimiter(os.cpu_count() or 2)
+        self.limiter = CapacityLimiter(processors())
         kernel.at_exit(self.close)
 
     async def exchange(self, message: bytes) -> bytes:
