@@ -230,7 +230,7 @@ def test_interpreters_are_reused_and_all_of_them_end_with_their_loop(
     async def main() -> None:
         async with create_task_group() as group:
             for _ in range(30):
-                group.start_soon(to_interpreter.run_sync, int)
+                group.start_soon(to_interpreter.run_sync, divmod, 7, 2)
 
     backend.run(main)
     assert 0 < count[0] == count[1] <= 30

@@ -49,7 +49,7 @@ class TLSAttribute(TypedAttributeSet):
 def attributes_of(tls: SSLObject) -> dict[Any, Callable[[], Any]]:
     """Return the attributes that the standard library's object has the answers to."""
     key: Any = TLSAttribute  # a key passes for its value, and not all of those can be hashed
-    known = {
+    known: dict[Any, Callable[[], Any]] = {
         key.alpn_protocol: tls.selected_alpn_protocol,
         key.channel_binding_tls_unique: tls.get_channel_binding,
         key.cipher: tls.cipher,
