@@ -77,6 +77,12 @@ class PathBase:
             func = partial(func, **given)
         return await in_thread(func, *args, limiter=self._limiter)
 
+    if sys.version_info < (3, 15):
+
+        def is_reserved(self) -> bool:
+            """Tell whether Windows keeps the name for itself. Deprecated, and gone in Python 3.15."""
+            return self._path.is_reserved()
+
     if sys.version_info < (3, 12):
 
         async def link_to(self, target: str | bytes | PathLike[str] | PathLike[bytes]) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -135,12 +134,6 @@ class PathNames(PathBase):
     def is_absolute(self) -> bool:
         """Tell whether the path begins at a root."""
         return self._path.is_absolute()
-
-    if sys.version_info < (3, 15):
-
-        def is_reserved(self) -> bool:
-            """Tell whether Windows keeps the name for itself. Deprecated, and gone in Python 3.15."""
-            return self._path.is_reserved()
 
     def is_relative_to(self, other: str | PathLike[str]) -> bool:
         """Tell whether the path is `other` or below it."""
