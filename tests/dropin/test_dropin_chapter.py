@@ -35,7 +35,7 @@ def folder(python: Python, tmp_path: Path) -> Path:
 
 
 def test_the_page_has_sessions_to_run() -> None:
-    assert len(SESSIONS) == 6
+    assert len(SESSIONS) == 7
     assert sorted(FILES) == [
         "app.py",
         "private.py",
