@@ -68,17 +68,17 @@ def test_a_portal_that_nobody_closes_is_closed_and_its_tasks_clean_up(run: Progr
         async def work():
             try:
                 print("working", flush=True)
+                started.set()
                 await creche.sleep_forever()
             finally:
                 with creche.CancelScope(shield=True):
                     await creche.sleep(0.1)
                     print(await to_thread.run_sync(str, "cleaned up in a thread"), flush=True)
-        async def ready(status=None):
-            pass
+        started = threading.Event()
         manager = start_blocking_portal(kernel, options)
         portal = manager.__enter__()
         portal.start_task_soon(work)
-        portal.call(ready)
+        started.wait()
         atexit.register(print, "atexit", flush=True)
     """
     assert run(program).splitlines() == ["working", "atexit", "cleaned up in a thread"]

@@ -29,9 +29,8 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._kernel import current_kernel
+from .._kernel import current_kernel, current_task
 from .._sync.lock import Lock
-from .._tasks.checkpoint import ready_checkpoint
 from .calls import run_sync as in_thread
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class Arrivals:
         self.limiter: CapacityLimiter | None = None
 
     async def read(self, size: int | None = -1) -> Any:
-        await ready_checkpoint()
+        await current_task().ready_checkpoint()
         async with self._lock:
             endless = size is None or size < 0
             while endless or len(self._left) < (size or 0):
@@ -102,19 +101,19 @@ class Arrivals:
             return self._cut(len(self._left) if endless else size)
 
     async def read1(self, size: int = -1) -> Any:
-        await ready_checkpoint()
+        await current_task().ready_checkpoint()
         async with self._lock:
             if not self._left and size != 0:
                 await self._more()
             return self._cut(size if size >= 0 else len(self._left))
 
     async def readline(self) -> Any:
-        await ready_checkpoint()
+        await current_task().ready_checkpoint()
         async with self._lock:
             return await self._line()
 
     async def readlines(self) -> list[Any]:
-        await ready_checkpoint()
+        await current_task().ready_checkpoint()
         async with self._lock:
             while await self._more():
                 pass
