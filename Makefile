@@ -3,7 +3,7 @@
 # PY picks interpreters for the tests: make test PY=3.13
 
 # The first python here that is new enough; scripts/environments.py finds the others.
-PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 \
+PYTHON ?= $(firstword $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11 \
 	python $(HOME)/.pyenv/versions/*/bin/python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done))
 ENVIRONMENTS = $(or $(PYTHON),$(error Python 3.11 or later was not found)) scripts/environments.py
@@ -34,6 +34,7 @@ check: ## lint, formatting, types, import contracts
 	run $(BIN)/ruff format --quiet --check; \
 	run $(BIN)/mypy $(TYPED); \
 	run $(BIN)/mypy --python-version 3.14 src; \
+	run $(BIN)/mypy --python-version 3.15 src; \
 	run $(BIN)/basedpyright; \
 	run $(BIN)/lint-imports --no-logo; \
 	exit $$status

@@ -15,6 +15,7 @@ from __future__ import annotations
 import faulthandler
 import functools
 import os
+import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
 from inspect import iscoroutinefunction
@@ -22,7 +23,8 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis.strategies import none
 
 from _harness import BACKENDS, EVERY, Backend
 from _harness._leaks import LoopReports, Snapshot, other_tasks, settle, sweep, tasks_left_since
@@ -34,6 +36,10 @@ ON_THE_TOY = {"sync", "tasks", "test_memory", "test_memory_ends", "test_memory_i
 settings.register_profile("creche", max_examples=50, deadline=None, print_blob=True)
 settings.register_profile("soak", max_examples=2000, deadline=None, print_blob=True)
 settings.load_profile("creche")
+with warnings.catch_warnings():
+    # Once in a process, and on Python 3.15 for no reason, hypothesis warns of how it keeps its randomness.
+    warnings.simplefilter("ignore")
+    given(none())(lambda nothing: None)()
 
 loop_reports_key = pytest.StashKey[LoopReports]()
 stderr_key = pytest.StashKey[int]()

@@ -200,6 +200,59 @@ def test_threads_that_import_at_the_same_time_get_whole_modules(python: Python) 
     assert python.run(program, **ON) == "[]"
 
 
+def test_a_thread_that_asks_a_module_while_another_loads_it_waits_until_it_is_whole(
+    python: Python,
+) -> None:
+    program = """
+        import sys, threading
+        from creche._dropin import lazy
+        spec, alias = lazy.known["creche.abc"]
+        entered, go_on, results = threading.Event(), threading.Event(), []
+        class Slow:
+            def exec_module(self, module):
+                entered.set()
+                go_on.wait()
+                loader.exec_module(module)
+        loader, spec.loader = spec.loader, Slow()
+        def ask():
+            module = sys.modules["anyio.abc"]
+            results.append((module.TaskGroup, module.BlockingPortal, "ByteStream" in dir(module)))
+        import warnings
+        warnings.simplefilter("ignore")
+        first = threading.Thread(target=ask)
+        first.start()
+        entered.wait()
+        others = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in others: thread.start()
+        for thread in others: thread.join(0.1)
+        print(len(results), [thread.is_alive() for thread in others])
+        go_on.set()
+        for thread in (first, *others): thread.join()
+        print(len(results), len(set(results)), type(sys.modules["anyio.abc"]).__name__)
+    """
+    assert python.run(program, **ON).splitlines() == ["0 [True, True, True]", "4 1 module"]
+
+
+@pytest.mark.parametrize(
+    "use", ["get(module, 'TaskGroup')", "put(module, 'x', 1)", "list_(module)"]
+)
+def test_a_thread_that_is_late_finds_an_ordinary_module_and_does_not_mind(
+    python: Python, use: str
+) -> None:
+    """It has found the method of a module that waits, and another thread loads that before it runs."""
+    program = f"""
+        import sys
+        module = sys.modules["anyio.abc"]
+        kind = type(module)
+        get, put, list_ = kind.__getattribute__, kind.__setattr__, kind.__dir__
+        import anyio.abc
+        assert type(module) is not kind
+        {use}
+        get(module, "__name__")
+    """
+    python.run(program, **ON)
+
+
 def test_a_module_that_cannot_be_loaded_can_be_tried_again(python: Python) -> None:
     program = """
         import sys

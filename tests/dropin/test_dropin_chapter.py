@@ -35,8 +35,15 @@ def folder(python: Python, tmp_path: Path) -> Path:
 
 
 def test_the_page_has_sessions_to_run() -> None:
-    assert len(SESSIONS) == 6
-    assert sorted(FILES) == ["app.py", "private.py", "pytest.ini", "test_app.py", "written_down.py"]
+    assert len(SESSIONS) == 7
+    assert sorted(FILES) == [
+        "app.py",
+        "private.py",
+        "pytest.ini",
+        "sitecustomize.py",
+        "test_app.py",
+        "written_down.py",
+    ]
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda text: text.splitlines()[0])

@@ -48,6 +48,8 @@ def running(name: str, backend_name: str, **environment: str) -> Iterator[None]:
 
 def curl(*arguments: str, path: str = "/", port: int, scheme: str = "http") -> tuple[str, str]:
     """Return the status and the body that curl got; it tries again while nobody listens."""
+    if shutil.which(CURL) is None:
+        pytest.skip("curl is not installed on this machine")
     url = f"{scheme}://localhost:{port}{path}"
     more = ("--silent", "--show-error", "--noproxy", "*", "--max-time", "20")
     patient = ("--retry", "50", "--retry-connrefused", "--retry-delay", "0")

@@ -1,5 +1,5 @@
-"""The other end is a program that is not ours: curl, bash and Python's own, and where the machine
-has them nc and socat.
+"""The other end is a program that is not ours: bash and Python's own, and where the machine has them
+curl, nc and socat.
 
 Those of `SURE` are used on every machine, so no test is without a peer.
 """
@@ -31,7 +31,7 @@ from creche import (
 from creche.abc import SocketAttribute, SocketStream
 from creche.streams.buffered import BufferedByteStream
 
-SURE = {"curl", "bash", sys.executable}
+SURE = {"bash", sys.executable}
 GREETING = b"who is there?\n"
 
 
@@ -82,7 +82,25 @@ async def converse(stream: SocketStream) -> None:
         await lines.send(b"welcome, " + name.strip().upper() + b"\n")
 
 
+PYTHON_TCP = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", {port})) as there, there.makefile("rb") as lines:
+    there.sendall(sys.stdin.buffer.readline())
+    for line in lines:
+        sys.stdout.buffer.write(line)
+"""
+PYTHON_HTTP = """
+import http.client, socket
+there = http.client.HTTPConnection("there")
+there.sock = socket.socket(socket.AF_UNIX)
+there.sock.connect("{path}")
+there.request("GET", "/hello")
+print(there.getresponse().read().decode(), end="")
+"""
+
+
 @present(
+    python=[sys.executable, "-c", PYTHON_TCP],
     curl=["curl", "--silent", "--no-buffer", "--noproxy", "*", "telnet://127.0.0.1:{port}"],
     nc=["nc", "127.0.0.1", "{port}"],
     socat=["socat", "-", "TCP:127.0.0.1:{port}"],
@@ -106,13 +124,14 @@ async def answer_http(stream: SocketStream) -> None:
 
 
 @present(
+    python=[sys.executable, "-c", PYTHON_HTTP],
     curl=["curl", "--silent", "--noproxy", "*", "--unix-socket", "{path}", "http://there/hello"],
     socat=["socat", "-", "UNIX-CONNECT:{path}"],
 )
 async def test_a_program_is_answered_over_a_unix_socket(command: list[str], path: Path) -> None:
     async with await create_unix_listener(path) as listener:
         async with create_task_group() as group:
-            http = command[0] == "curl"
+            http = command[0] != "socat"
             group.start_soon(listener.serve, answer_http if http else converse)
             ready = filled_in(command, path=path)
             said = await to_thread.run_sync(say, ready, b"a program\n", 1 if http else 2)

@@ -18,6 +18,7 @@ import pytest
 from _harness import Backend
 from creche import BrokenWorkerInterpreter, CapacityLimiter, create_task_group, move_on_after
 from creche._remote import interpreters
+from creche._remote.outcomes import processors
 from creche.to_interpreter import current_default_interpreter_limiter, run_sync
 
 if sys.version_info >= (3, 13):
@@ -83,7 +84,7 @@ if sys.version_info >= (3, 13):
         assert before < count() <= before + 3
 
     async def test_the_default_limiter_has_a_token_for_each_processor() -> None:
-        assert current_default_interpreter_limiter().total_tokens == os.cpu_count()
+        assert current_default_interpreter_limiter().total_tokens == processors()
 
     async def test_idle_interpreters_are_ended_when_the_next_call_comes(
         monkeypatch: pytest.MonkeyPatch,

@@ -33,6 +33,7 @@ from creche import (
 )
 from creche._registry import names
 from creche._remote import processes
+from creche._remote.outcomes import processors
 from creche.to_process import current_default_process_limiter, run_sync
 
 
@@ -292,7 +293,7 @@ async def test_a_native_cancel_kills_the_process(tmp_path: Path) -> None:
 
 
 async def test_the_default_limiter_has_a_token_for_each_processor() -> None:
-    assert current_default_process_limiter().total_tokens == os.cpu_count()
+    assert current_default_process_limiter().total_tokens == processors()
 
 
 async def test_as_many_processes_work_at_a_time_as_there_are_tokens() -> None:
@@ -394,6 +395,80 @@ def test_a_program_without_a_guard_is_not_run_by_workers_that_do_not_need_it(
     program.write_text(dedent(text))
     subprocess.run([sys.executable, str(program)], check=True, timeout=30)
     assert log.read_text() == "loaded\n"
+
+
+HELPER = """
+    import sys
+    settings = {}
+
+    def look_up():
+        return settings.get("colour"), "__mp_main__" in sys.modules
+
+    class Machine:
+        def look_up(self, *, extra=None):
+            return look_up()
+"""
+COUNTS_ON_MAIN = """
+    import functools
+    import os
+    import creche
+    import helper
+    from creche import MODULE
+
+    with open("log", "a") as file:
+        file.write("loaded\\n")
+    helper.settings["colour"] = "green"
+
+    async def main():
+        assert await MODULE.run_sync(os.getpid)
+        print(*await MODULE.run_sync(FUNCTION))
+
+    GUARD:
+        creche.run(main, backend=BACKEND)
+"""
+remote = pytest.mark.parametrize(
+    "module",
+    [
+        "to_process",
+        pytest.param(
+            "to_interpreter",
+            marks=pytest.mark.skipif(sys.version_info < (3, 13), reason="not before Python 3.13"),
+        ),
+    ],
+)
+
+
+def _run_program(folder: Path, backend: Backend, module: str, function: str, guard: str) -> str:
+    text = dedent(COUNTS_ON_MAIN).replace("MODULE", module).replace("FUNCTION", function)
+    text = text.replace("GUARD", guard).replace("BACKEND", repr(backend.kernel))
+    (folder / "program.py").write_text(text)
+    (folder / "helper.py").write_text(dedent(HELPER))
+    command = [sys.executable, "program.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@remote
+@pytest.mark.backends("asyncio", "trio")
+@pytest.mark.parametrize(
+    "function", ["helper.look_up", "functools.partial(helper.Machine().look_up, extra=1)"]
+)
+def test_a_function_of_the_program_finds_what_its_main_module_has_set_up(
+    tmp_path: Path, backend: Backend, module: str, function: str
+) -> None:
+    guard = 'if __name__ == "__main__"'
+    assert _run_program(tmp_path, backend, module, function, guard) == "green True"
+    assert (tmp_path / "log").read_text() == "loaded\n" * 2
+
+
+@remote
+@pytest.mark.backends("asyncio", "trio")
+def test_a_main_module_without_a_guard_is_not_run_for_a_function_of_another(
+    tmp_path: Path, backend: Backend, module: str
+) -> None:
+    assert _run_program(tmp_path, backend, module, "helper.look_up", "if True") == "None False"
+    assert (tmp_path / "log").read_text() == "loaded\n"
 
 
 def test_ending_the_program_ends_its_workers(tmp_path: Path) -> None:

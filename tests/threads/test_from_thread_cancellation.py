@@ -7,10 +7,11 @@ import threading
 
 import pytest
 
-from _harness import on_asyncio
+from _harness import Backend, on_asyncio
 from creche import (
     CancelScope,
     Event,
+    RunFinishedError,
     create_task_group,
     from_thread,
     get_cancelled_exc_class,
@@ -221,33 +222,61 @@ async def test_a_native_timeout_before_the_function_calls_reaches_its_call() -> 
     await checkpoint()
 
 
-async def test_leaving_a_function_cancels_what_it_runs_in_the_loop() -> None:
-    entered, ended = Event(), Event()
+async def test_what_an_abandoned_function_runs_in_the_loop_runs_to_its_end() -> None:
+    """As on Trio: whoever abandons a function has said that it may go on."""
+    entered, go_on, steps = Event(), Event(), list[str]()
 
-    async def wait() -> None:
+    async def child() -> None:
+        await go_on.wait()
+        steps.append("child")
+
+    async def work_in_the_loop() -> str:
         entered.set()
-        try:
-            await sleep_forever()
-        finally:
-            ended.set()
-
-    seen: list[type[BaseException]] = []
+        async with create_task_group() as group:
+            group.start_soon(child)
+        return "returned"
 
     def work() -> None:
         try:
-            from_thread.run(wait)
-        except BaseException as exc:
-            seen.append(type(exc))
+            steps.append(from_thread.run(work_in_the_loop))
+            from_thread.check_cancelled()
+        except get_class:
+            steps.append("the caller has left")
         left.set()
 
+    get_class = get_cancelled_exc_class()
     left = threading.Event()
     async with create_task_group() as group:
         group.start_soon(lambda: run_sync(work, abandon_on_cancel=True))
         await entered.wait()
         group.cancel_scope.cancel()
-    await ended.wait()
+    assert steps == []
+    go_on.set()
     await run_sync(left.wait)
-    assert seen == [get_cancelled_exc_class()]
+    assert steps == ["child", "returned", "the caller has left"]
+
+
+def test_what_an_abandoned_function_runs_ends_with_the_loop(backend: Backend) -> None:
+    seen: list[type[BaseException]] = []
+    left = threading.Event()
+
+    def work() -> None:
+        try:
+            from_thread.run(sleep_forever)
+        except BaseException as exc:
+            seen.append(type(exc))
+        left.set()
+
+    async def main() -> None:
+        with move_on_after(0.05):
+            await run_sync(work, abandon_on_cancel=True)
+
+    for _ in range(5):
+        seen.clear()
+        left.clear()
+        backend.run(main)
+        assert left.wait(5)
+        assert seen == [RunFinishedError]
 
 
 async def test_an_abandoned_function_can_still_call_into_the_loop() -> None:

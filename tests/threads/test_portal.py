@@ -17,6 +17,7 @@ from _harness import Backend
 from creche import (
     Event,
     NoEventLoopError,
+    get_cancelled_exc_class,
     get_current_task,
     sleep_forever,
 )
@@ -147,20 +148,40 @@ def test_cancelling_a_future_cancels_its_task(start: Start) -> None:
             future.result()
 
 
-def test_a_future_that_is_cancelled_before_its_task_begins(start: Start) -> None:
-    called: list[bool] = []
+def test_a_function_whose_future_is_cancelled_at_once_takes_its_first_step(start: Start) -> None:
+    steps: list[str] = []
     release = threading.Event()
 
-    def block() -> None:
-        release.wait()
+    async def work() -> None:
+        steps.append("first step")
+        try:
+            await checkpoint()
+        except get_cancelled_exc_class():
+            steps.append("cancelled at the first checkpoint")
+            raise
 
     with start() as portal:
-        blocker = portal.start_task_soon(block)
+        blocker = portal.start_task_soon(release.wait)
+        future = portal.start_task_soon(work)
+        plain = portal.start_task_soon(steps.append, "plain")
+        assert future.cancel()
+        assert plain.cancel()
+        release.set()
+        blocker.result()
+    assert sorted(steps) == ["cancelled at the first checkpoint", "first step", "plain"]
+
+
+def test_a_future_that_is_cancelled_as_its_portal_stops_is_cancelled(start: Start) -> None:
+    release = threading.Event()
+    called: list[bool] = []
+
+    with start() as portal:
+        portal.start_task_soon(release.wait)
+        portal.start_task_soon(portal.stop)
         future = portal.start_task_soon(called.append, True)
         assert future.cancel()
         release.set()
-        blocker.result()
-    assert not called
+    assert future.cancelled()
 
 
 def test_a_task_that_is_cancelled_cancels_its_future(start: Start) -> None:

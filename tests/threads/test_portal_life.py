@@ -199,6 +199,28 @@ def test_a_provider_starts_one_portal_for_all_and_ends_it_with_the_last(backend:
         assert three is not one
 
 
+def test_an_error_of_the_last_block_cancels_the_tasks_of_a_shared_portal(backend: Backend) -> None:
+    provider = BlockingPortalProvider(backend.kernel, dict(backend.options))
+    futures: list[Future[None]] = []
+    with provider as portal:
+        with pytest.raises(LookupError, match="not the last"):
+            with provider:
+                raise LookupError("not the last")
+        assert portal.call(double, 1) == 2
+    with pytest.raises(LookupError, match="the last"):
+        with provider as portal:
+            futures.append(portal.start_task_soon(sleep_forever))
+            raise LookupError("the last")
+    assert futures[0].cancelled()
+
+
+def test_a_shared_portal_whose_last_block_ends_well_waits_for_its_tasks(backend: Backend) -> None:
+    provider = BlockingPortalProvider(backend.kernel, dict(backend.options))
+    with provider as portal:
+        future = portal.start_task_soon(sleep, 0.01)
+    assert future.result() is None
+
+
 def test_a_provider_serves_many_threads(backend: Backend) -> None:
     provider = BlockingPortalProvider(backend.kernel, dict(backend.options))
     barrier = threading.Barrier(4)

@@ -48,7 +48,6 @@ class Gate:
 async def test_the_call_is_made_in_another_thread_and_its_result_returned() -> None:
     thread = await run_sync(threading.current_thread)
     assert thread is not threading.current_thread()
-    assert not thread.daemon
 
 
 async def test_positional_arguments_are_passed_on() -> None:

@@ -12,7 +12,8 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
 from typing import Any, TypeVar, final, overload
 
 from .._exceptions import TypedAttributeLookupError
@@ -37,6 +38,20 @@ def typed_attribute() -> Any:
     return object()
 
 
+def _annotated_names(cls: type) -> Collection[str]:
+    """Return the names that have an annotation in the class itself, not in a base.
+
+    From Python 3.14 on annotations are evaluated when they are asked for. Then it may turn out that a type
+    was imported for type checkers only; and the class is given a new private name.
+    """
+    try:
+        return cls.__annotations__.keys()
+    except NameError:
+        lib: Any = import_module("annotationlib")
+        names: dict[str, Any] = lib.get_annotations(cls, format=lib.Format.FORWARDREF)
+        return names.keys()
+
+
 class TypedAttributeSet:
     """Base class for collections of typed attributes.
 
@@ -44,8 +59,9 @@ class TypedAttributeSet:
     """
 
     def __init_subclass__(cls) -> None:
+        annotated = _annotated_names(cls)
         for name in vars(cls):
-            if not name.startswith("_") and name not in cls.__annotations__:
+            if not name.startswith("_") and name not in annotated:
                 raise TypeError(
                     f"Attribute {name!r} is missing its type annotation: "
                     f"write '{name}: TYPE = typed_attribute()' in class {cls.__qualname__}"

@@ -4,8 +4,9 @@ Owns `Waiting`. Loading all of Creche in every Python process that inherits the 
 each of them the time to import asyncio, ssl and more; leaving the modules out and finding them later
 is not safe, for pytest's finder goes ahead of everybody's and loads a second copy.
 
-    waiting --a public attribute, or __spec__, is asked for--> loading --> loaded
-        `------------------------------ the module raises ------'
+    waiting --a public attribute, or __spec__, is asked for--> loading --> loaded, an ordinary module
+        ^                                                         |
+        `------------------------------ the module raises --------'
 
 Rules
 -----
@@ -15,6 +16,10 @@ Rules
   (reloaders, `inspect`, `unittest`) ask for them.
 * A module is loaded once, under the locks that the import system has for both of its names, so that
   threads that import it by either name and those that come by here wait for each other.
+* It is a `Waiting` until it is whole. So a thread that asks for a name meanwhile comes by here and waits;
+  it does not find half a module. The thread that loads it, which holds the locks, is let through.
+* Any method here may still be running in one thread when another makes the module an ordinary one: so no
+  method counts on what class the module has (`super()` would).
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 LOADS = ("__spec__", "__path__")
 
@@ -40,23 +45,25 @@ class Waiting(ModuleType):
     """A module that is not loaded yet. Loading makes it an ordinary module."""
 
     def __getattribute__(self, name: str) -> Any:
-        if name[:2] == "__" and name not in LOADS:
-            return super().__getattribute__(name)
-        load(self)
-        return getattr(self, name)
+        if name[:2] != "__" or name in LOADS:
+            load(self)
+        return ModuleType.__getattribute__(self, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         if name[:2] != "__":
             load(self)
-        ModuleType.__setattr__(self, name, value)  # it is no Waiting any more
+        ModuleType.__setattr__(self, name, value)
 
     def __dir__(self) -> list[str]:
         load(self)
-        return dir(self)
+        return list(ModuleType.__dir__(self))
 
 
 known: dict[str, tuple[Any, str]] = {}
 """By the names of modules that wait or waited: how to load each, and the other name that it has."""
+
+loading: set[str] = set()
+"""The names of modules that are being loaded: each by the thread that holds its locks."""
 
 completed: dict[str, Callable[[ModuleType], None]] = {}
 """What is done to modules that were loaded, by their names."""
@@ -85,14 +92,18 @@ def waiting(name: str, alias: str) -> ModuleType:
 
 def load(module: ModuleType) -> None:
     """Load a module that waits. Does nothing to one that is loaded, or that this thread loads."""
-    name = module.__name__
+    name: str = ModuleType.__getattribute__(module, "__name__")
     if parent := name.rpartition(".")[0]:
         import_module(parent)
     try:
         spec, alias = known[name]
         with _ModuleLockManager(name), _ModuleLockManager(alias):
-            if type(module) is Waiting:
-                _execute(module, spec)
+            if type(module) is Waiting and name not in loading:
+                loading.add(name)
+                try:
+                    _execute(module, spec)
+                finally:
+                    loading.discard(name)
     except _DeadlockError:
         # Two threads load two modules that import each other. As in any such import, this one goes
         # on with what the other thread has got so far.
@@ -103,15 +114,12 @@ def _execute(module: ModuleType, spec: Any) -> None:
     name = module.__name__
     vars(module)["__spec__"] = spec  # it may have that of an alias, which is being imported
     spec._initializing = True  # tells other threads' import statements to wait
-    module.__class__ = ModuleType
     try:
         spec.loader.exec_module(module)
-    except BaseException:
-        cast("Any", module).__class__ = Waiting
-        raise
     finally:
         spec._initializing = False
-    parent, _, child = name.rpartition(".")
-    setattr(sys.modules[parent], child, module)
     if name in completed:
         completed[name](module)
+    parent, _, child = name.rpartition(".")
+    setattr(sys.modules[parent], child, module)
+    module.__class__ = ModuleType

@@ -36,6 +36,7 @@ UNSAID = {
     "case_sensitive": None,
     "follow_symlinks": True,
     "newline": None,
+    "parent_mode": None,
     "preserve_metadata": False,
     "recurse_symlinks": False,
     "walk_up": False,
@@ -75,6 +76,12 @@ class PathBase:
         if options and (given := said(options)):
             func = partial(func, **given)
         return await in_thread(func, *args, limiter=self._limiter)
+
+    if sys.version_info < (3, 15):
+
+        def is_reserved(self) -> bool:
+            """Tell whether Windows keeps the name for itself. Deprecated, and gone in Python 3.15."""
+            return self._path.is_reserved()
 
     if sys.version_info < (3, 12):
 

@@ -7,6 +7,8 @@ Rules
 * One call here is one call of the file's own method in a thread, so position, buffering, newlines
   and errors are the file's. A call that was cancelled before its turn did nothing; one that runs
   is waited for, since a thread cannot be stopped.
+* Where the next bytes may never come, from a terminal, a pipe or a socket, a thread is taken when there is
+  something to read, and not before (`arrivals.py`). There bytes are read ahead.
 * A close and a flush happen, whatever is cancelled: what was written is not lost.
 * No line is read ahead, though that would save trips: whoever uses the file itself (`wrapped`,
   `fileno`) finds it where the last line ended, and a pipe's line does not wait for the next one.
@@ -19,6 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, cast, overload
 
 from .._abc.resources import AsyncResource
+from .._threads.arrivals import UNKNOWN, Arrivals, arrivals_of
 from .thread import for_certain, in_thread
 
 if TYPE_CHECKING:
@@ -47,6 +50,17 @@ class AsyncFile(AsyncResource, Generic[AnyStr]):
     def __init__(self, fp: IO[AnyStr], *, limiter: CapacityLimiter | None = None) -> None:
         self._fp: Any = fp
         self._limiter = limiter
+        self._arrivals: Any = UNKNOWN
+
+    def _source(self) -> Any:
+        """Return what reading goes through, None for the file itself, in threads."""
+        source = self._arrivals
+        if source is UNKNOWN:
+            source = arrivals_of(self._fp)
+            if source is not None:
+                source.limiter = self._limiter
+            self._arrivals = source
+        return None if source is None or self._fp.closed else source
 
     @property
     def wrapped(self) -> IO[AnyStr]:
@@ -80,35 +94,55 @@ class AsyncFile(AsyncResource, Generic[AnyStr]):
 
         :raises OSError: what was buffered could not be written; the file is closed all the same
         """
+        if isinstance(self._arrivals, Arrivals):
+            self._arrivals.closing()
         await for_certain(self._fp.close, limiter=self._limiter)
 
     async def read(self, size: int = -1) -> AnyStr:
         """Read up to `size` characters or bytes; all that is left if that is negative."""
+        source = self._source()
+        if source is not None:
+            return cast("AnyStr", await source.read(size))
         data: AnyStr = await in_thread(self._fp.read, size, limiter=self._limiter)
         return data
 
     async def read1(self: AsyncFile[bytes], size: int = -1) -> bytes:
         """Read up to `size` bytes with at most one call of the system."""
+        source = self._source()
+        if source is not None and hasattr(self._fp, "read1"):
+            return cast("bytes", await source.read1(size))
         data: bytes = await in_thread(self._fp.read1, size, limiter=self._limiter)
         return data
 
     async def readline(self) -> AnyStr:
         """Read to the end of the line; return an empty string or bytes at the end of the file."""
+        source = self._source()
+        if source is not None:
+            return cast("AnyStr", await source.readline())
         line: AnyStr = await in_thread(self._fp.readline, limiter=self._limiter)
         return line
 
     async def readlines(self) -> list[AnyStr]:
         """Read all the lines that are left."""
+        source = self._source()
+        if source is not None:
+            return cast("list[AnyStr]", await source.readlines())
         lines: list[AnyStr] = await in_thread(self._fp.readlines, limiter=self._limiter)
         return lines
 
     async def readinto(self: AsyncFile[bytes], b: WriteableBuffer) -> int:
         """Read into `b` until it is full or the file ends; return the number of bytes."""
+        source = self._source()
+        if source is not None and hasattr(self._fp, "readinto"):
+            return cast("int", await source.readinto(b))
         count: int = await in_thread(self._fp.readinto, b, limiter=self._limiter)
         return count
 
     async def readinto1(self: AsyncFile[bytes], b: WriteableBuffer) -> int:
         """Read into `b` with at most one call of the system; return the number of bytes."""
+        source = self._source()
+        if source is not None and hasattr(self._fp, "readinto1"):
+            return cast("int", await source.readinto1(b))
         count: int = await in_thread(self._fp.readinto1, b, limiter=self._limiter)
         return count
 
@@ -246,6 +280,21 @@ async def open_file(
 
 def wrap_file(file: IO[AnyStr], *, limiter: CapacityLimiter | None = None) -> AsyncFile[AnyStr]:
     """Make an async file of an open one, which from then on is used through it only.
+
+    Reading standard input (`wrap_file(sys.stdin)`), or a terminal, pipe or socket that was opened for bytes,
+    can be cancelled at any time: no thread is held while nothing comes.
+
+    ```python
+    import sys
+
+    import creche
+
+
+    async def main() -> None:
+        with creche.move_on_after(0.1):
+            async for line in creche.wrap_file(sys.stdin):
+                print("you said", line.rstrip())
+    ```
 
     :param file: any object with a file's methods
     :param limiter: what bounds the number of calls that run at a time; None for the event loop's

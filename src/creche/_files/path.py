@@ -250,9 +250,19 @@ class Path(PathNames):
         """Make this path a symbolic link to `target`; Windows has to know if that is a directory."""
         await self._run(self._path.symlink_to, plain(target), target_is_directory)
 
-    async def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        """Make a directory, and the parents it lacks if asked to."""
-        await self._run(self._path.mkdir, mode, parents, exist_ok)
+    async def mkdir(
+        self,
+        mode: int = 0o777,
+        parents: bool = False,
+        exist_ok: bool = False,
+        *,
+        parent_mode: int | None = None,
+    ) -> None:
+        """Make a directory, and the parents it lacks if asked to.
+
+        :param parent_mode: the permissions of those parents; needs Python 3.15
+        """
+        await self._run(self._path.mkdir, mode, parents, exist_ok, parent_mode=parent_mode)
 
     async def rmdir(self) -> None:
         """Remove an empty directory."""

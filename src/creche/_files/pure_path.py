@@ -135,10 +135,6 @@ class PathNames(PathBase):
         """Tell whether the path begins at a root."""
         return self._path.is_absolute()
 
-    def is_reserved(self) -> bool:
-        """Tell whether Windows keeps the name for itself. Deprecated since Python 3.13."""
-        return self._path.is_reserved()
-
     def is_relative_to(self, other: str | PathLike[str]) -> bool:
         """Tell whether the path is `other` or below it."""
         return self._path.is_relative_to(plain(other))

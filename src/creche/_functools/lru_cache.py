@@ -1,7 +1,7 @@
 """`AsyncLRUCacheWrapper`: an async function that remembers results, for each event loop by itself.
 
-Owns what was cached and which calls are under way. Knows the loop only by the contract, threads not
-at all, and nothing of how a function came to be wrapped (`functools.py`).
+Owns what was cached and which calls are under way. Knows the loop only by the contract, and nothing
+of how a function came to be wrapped (`functools.py`).
 
 The states of one key in one loop:
 
@@ -16,6 +16,10 @@ Rules
   is a variable of the loop, and holds the functions weakly.
 * A failed or cancelled call leaves nothing behind, and what was under way when `cache_clear` was
   called is not put into the cache any more: it may be from before whatever was the reason to clear.
+* Loops in several threads share a function. Each has a store of its own, its counters included, and
+  only its own thread writes there; so a hit takes no lock, and no count is lost on a Python without a
+  global lock either. What is shared is written under `_lock`: the list of stores, and what was counted
+  in loops that are gone. `_last` is a hint, and checked: whichever store a thread finds there.
 * A hit is no checkpoint, unless `always_checkpoint` asks for it: it costs a look into a dictionary
   (`lru-cache-hit` in benchmarks).
 """
@@ -25,6 +29,7 @@ from __future__ import annotations
 import functools as _functools
 import inspect
 import sys
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -88,13 +93,24 @@ class _Call:
         self.callers = 0
 
 
+class _Counts:
+    """The hits and misses of one loop. Outlives its store, until somebody has added them up."""
+
+    __slots__ = ("hits", "misses", "store")
+
+    def __init__(self, store: _Store) -> None:
+        self.hits = self.misses = 0
+        self.store = weakref.ref(store)
+
+
 class _Store:
     """What one loop has cached of one function, and what is under way."""
 
-    __slots__ = ("__weakref__", "calls", "items", "kernel")
+    __slots__ = ("__weakref__", "calls", "counts", "items", "kernel")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = weakref.ref(kernel)  # the kernel holds this, not the other way round
+        self.counts = _Counts(self)
         self.items: OrderedDict[Any, tuple[Any, float | None]] = OrderedDict()
         self.calls: dict[Any, _Call] = {}
 
@@ -128,7 +144,11 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
         self._always_checkpoint = always_checkpoint
         self._ttl = ttl
         self._bounded = maxsize is not None
-        self._hits = self._misses = 0
+        self._lock = threading.Lock()
+        self._counts: list[_Counts] = []
+        self._hits_before = self._misses_before = (
+            0  # Of loops that are gone, less what was cleared.
+        )
         self._last: Callable[[], _Store | None] = _no_store
         _functools.update_wrapper(self, func)
         if sys.version_info >= (3, 12):
@@ -154,7 +174,7 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
         value, expires = store.items.get(key, _NOTHING)
         if value is _ABSENT or (expires is not None and expires <= kernel.now()):
             return await self._share(store, key, args, kwargs)
-        self._hits += 1
+        store.counts.hits += 1
         if self._bounded:
             store.items.move_to_end(key)
         return value  # type: ignore[no-any-return]  # the values of a store are of any type
@@ -162,7 +182,7 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
     async def _share(self, store: _Store, key: Any, args: Any, kwargs: Any) -> T:
         """Run the function, or wait for the caller that does."""
         if self._maxsize == 0:
-            self._misses += 1
+            store.counts.misses += 1
             return await self._call(args, kwargs)
         call = store.calls.get(key)
         if call is None:
@@ -171,13 +191,13 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
         try:
             async with call.lock:
                 if call.value is _ABSENT:
-                    self._misses += 1
+                    store.counts.misses += 1
                     call.value = await self._call(args, kwargs)
                     if store.calls.get(key) is call:
                         del store.calls[key]
                         self._keep(store, key, call.value)
                 else:
-                    self._hits += 1
+                    store.counts.hits += 1
                 value: T = call.value
                 return value
         finally:
@@ -216,8 +236,25 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
         store = stores.get(self)
         if store is None:
             store = stores[self] = _Store(kernel)
+            self._count(store.counts)
         self._last = weakref.ref(store)
         return store
+
+    def _count(self, counts: _Counts) -> None:
+        """Add the counts of one more loop, and add up those of loops that are gone."""
+        with self._lock:
+            before, self._counts = self._counts, [counts]
+            for each in before:
+                if each.store() is None:
+                    self._hits_before += each.hits
+                    self._misses_before += each.misses
+                else:
+                    self._counts.append(each)
+
+    def _total(self) -> tuple[int, int]:
+        """Return the hits and misses of all loops. Under the lock."""
+        hits = self._hits_before + sum(each.hits for each in self._counts)
+        return hits, self._misses_before + sum(each.misses for each in self._counts)
 
     def cache_info(self) -> AsyncCacheInfo:
         """Return the hits and misses so far, the limits, and how many results are cached.
@@ -229,7 +266,9 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
             size = len(self._find_store(current_kernel()).items)
         except NoEventLoopError:
             size = 0
-        return AsyncCacheInfo(self._hits, self._misses, self._maxsize, size, self._ttl)
+        with self._lock:
+            hits, misses = self._total()
+        return AsyncCacheInfo(hits, misses, self._maxsize, size, self._ttl)
 
     def cache_parameters(self) -> AsyncCacheParameters:
         """Return what `lru_cache` was called with."""
@@ -250,7 +289,10 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
         store = self._find_store(current_kernel())
         store.items.clear()
         store.calls.clear()
-        self._hits = self._misses = 0
+        with self._lock:  # Other loops go on counting: take off what they have so far.
+            hits, misses = self._total()
+            self._hits_before -= hits
+            self._misses_before -= misses
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Bind to an instance, as functions do: a cached method is called without `self`."""

@@ -28,8 +28,20 @@ if TYPE_CHECKING:
     from .running import Finder, Runner, Simulator, Starter
     from .simulation import Simulation
 
-_last: Finder | None = None
-"""The kernel of the task that was last found in the slow way, None if that was asyncio's: ask it first."""
+_others_seen = False
+"""Whether any thread has ever found a task of another kernel: until then nobody need look at `_here.last`."""
+
+
+class _Here(threading.local):
+    """What a thread remembers of the last task that it looked for. Each may run another loop."""
+
+    last: Finder | None = None
+    """Whose task was last found in the slow way, None if it was asyncio's: ask it first."""
+    loop: Any
+    """The asyncio loop that ran last. Only before Python 3.12."""
+
+
+_here = _Here()
 
 
 def _others() -> Iterator[Finder]:
@@ -45,7 +57,7 @@ if sys.version_info >= (3, 12):
 
     def current_task() -> Task:
         """Return the running task. Raises NoEventLoopError outside a loop."""
-        if _last is None:
+        if not _others_seen or _here.last is None:
             try:
                 native = _native_task()
             except RuntimeError:
@@ -59,11 +71,10 @@ if sys.version_info >= (3, 12):
 
 else:
     # Asking for the running loop costs more than all the rest there, so remember the thread's.
-    _here = threading.local()
 
     def current_task() -> Task:
         """Return the running task. Raises NoEventLoopError outside a loop."""
-        if _last is None:
+        if not _others_seen or _here.last is None:
             try:
                 native = _native_tasks[_here.loop]
             except (AttributeError, KeyError):
@@ -78,12 +89,13 @@ else:
 
 
 def _find_task() -> Task:
-    global _last  # noqa: PLW0603  # a hint, for the process
-    if _last is not None:
-        found = _last.task_here()
+    global _others_seen  # noqa: PLW0603  # set once
+    last = _here.last
+    if last is not None:
+        found = last.task_here()
         if found is not None:
             return found
-        _last = None
+        _here.last = None
     task = _asyncio_task()
     if task is not None:
         return task
@@ -92,7 +104,8 @@ def _find_task() -> Task:
     for finder in others:
         found = finder.task_here()
         if found is not None:
-            _last = finder
+            _here.last = finder
+            _others_seen = True
             return found
     if _asyncio_kernel() is not None or any(finder.kernel_here() for finder in others):
         raise RuntimeError(

@@ -31,7 +31,8 @@ Threads     All of this belongs to the loop's own thread, but `Kernel.call_soon_
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,8 +46,25 @@ if TYPE_CHECKING:
     from .scope import Scope
     from .simulation import Simulation
 
-BUDGET = 128
-"""Ready operations that a task may do in a row before it lets the others run.
+
+def budget_of(environment: Mapping[str, str]) -> int:
+    """Return how many ready operations a task may do in a row: `CRECHE_BUDGET`, less the one that gives way.
+
+    For programs that count on every operation to give way, as AnyIO's do: `CRECHE_BUDGET=1`.
+
+    :raises ValueError: the variable is not a whole number of at least 1
+    """
+    asked = environment.get("CRECHE_BUDGET", "").strip() or "129"
+    if not (asked.isdecimal() and int(asked) >= 1):
+        raise ValueError(
+            f"CRECHE_BUDGET must be a whole number of at least 1, not {asked!r}: with 1 every operation "
+            f"lets other tasks run. Unset it for the usual 129"
+        )
+    return int(asked) - 1
+
+
+BUDGET = budget_of(os.environ)
+"""Ready operations that a task may do in a row before it lets the others run: 128 if nobody asks for less.
 
 As many as Tokio allows: at some 0.3 µs each a task has the loop for 40 µs at most, and the pass of
 the loop that ends it is spread so thin that it does not show (`event`, `lock` in benchmarks)."""

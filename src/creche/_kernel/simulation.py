@@ -271,6 +271,8 @@ class InlinePool:
             return True
         return False
 
+    abandon = withdraw  # A call runs in one step of the loop: nobody leaves it in the middle.
+
 
 _LIBRARIES = frozenset(
     ("_thread", "concurrent", __name__.partition(".")[0], "multiprocessing", "os", "signal",

@@ -35,7 +35,8 @@ class SocketFile:
     __slots__ = ("identity", "path")
 
     def __init__(self, path: str | bytes) -> None:
-        self.path = os.path.abspath(path)  # the working directory may change
+        # The working directory may change. (Only a relative path needs a look at it.)
+        self.path = path if os.path.isabs(path) else os.path.abspath(path)
         self.identity = _identity(os.lstat(path))
 
     def remove(self) -> None:

@@ -89,7 +89,7 @@ class DirectSocketStream(OwnedSocket, SocketStream):
         "_unpaid",
     )
 
-    _bytes_per_credit: ClassVar[int] = 524288 // BUDGET
+    _bytes_per_credit: ClassVar[int] = 524288 // max(BUDGET, 1)
     """So many that sends give way after 512 KiB, whatever the budget."""
 
     def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:

@@ -91,7 +91,7 @@ class DirectUNIXStream(DirectSocketStream, UNIXSocketStream):
 
     __slots__ = ()
 
-    _bytes_per_credit: ClassVar[int] = 131072 // BUDGET
+    _bytes_per_credit: ClassVar[int] = 131072 // max(BUDGET, 1)
     """Fewer than for TCP: the system keeps 208 KiB for it at the most, and to run into that costs a
     wait for room (`unix-send-64k` in `benchmarks/`: on uvloop 14 µs for 18)."""
 

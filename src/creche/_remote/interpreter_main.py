@@ -51,12 +51,13 @@ def serve(descriptor: int, program: Program) -> None:
     """Make the call that is in the file, and write the outcome there."""
     message = read(descriptor)
     program.look_at(message)
-    write(descriptor, _outcome(message))
+    write(descriptor, _outcome(message, program))
 
 
-def _outcome(message: bytes) -> bytes:
+def _outcome(message: bytes, program: Program) -> bytes:
     try:
         func, args = pickle.loads(message)
+        program.prepare_for(func)
         result = func(*args)
     except BaseException as exc:
         import traceback

@@ -14,6 +14,9 @@ Rules
   and a cancelled caller waits for the outcome as it does for a thread.
 * Call and outcome are pickles. What an interpreter cannot answer, because the outcome cannot be
   pickled or something is wrong inside, is a `BrokenWorkerInterpreter` with its traceback.
+* Calls are made in worker threads and the loop closes: what is shared, `_idle` and `_closed`, is looked
+  at and changed under `_lock`, in one go. So a worker goes back among the idle before the end of the
+  loop, which then finds it there, or it is ended by the call that has used it.
 * What is asked of Python is little: to make an interpreter, to run a line of code in it, to end it.
 """
 
@@ -23,8 +26,8 @@ import os
 import pickle
 import sys
 import tempfile
+import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,7 +39,7 @@ from .._kernel import current_kernel, current_task
 from .._sync.limiter import CapacityLimiter
 from .._threads import calls as threads
 from .interpreter_main import read, write
-from .outcomes import main_of_program, open_answer
+from .outcomes import main_of_program, open_answer, processors
 
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel
@@ -197,51 +200,49 @@ class Worker:
 class Interpreters:
     """The subinterpreters of one loop."""
 
-    __slots__ = ("_closed", "_idle", "_maker", "limiter")
+    __slots__ = ("_closed", "_idle", "_lock", "_maker", "limiter")
 
     def __init__(self, kernel: Kernel) -> None:
         self._maker = _maker()
-        self._idle: deque[Worker] = deque()
+        self._lock = threading.Lock()
+        self._idle: list[Worker] = []
         self._closed = False
-        self.limiter = CapacityLimiter(os.cpu_count() or 2)
+        self.limiter = CapacityLimiter(processors())
         kernel.at_exit(self.close)
 
     def answer(self, message: bytes) -> bytes:
         """Have an interpreter make a call. In a worker thread."""
-        try:
-            worker = self._idle.pop()
-        except IndexError:
-            worker = Worker(self._maker)
-        self._prune()
+        worker = self._take() or Worker(self._maker)
         try:
             return worker.answer(message)
         finally:
-            worker.idle_since = time.monotonic()
-            self._idle.append(worker)
-            if self._closed:
-                self.close()
+            self._put_back(worker)
 
-    def _prune(self) -> None:
-        """End those that nobody has used for a long time."""
+    def _take(self) -> Worker | None:
+        """Take the newest idle interpreter, and end those that nobody has used for a long time."""
         old = time.monotonic() - IDLE
-        while self._idle:
-            try:
-                oldest = self._idle.popleft()
-            except IndexError:
-                return  # Another thread was quicker.
-            if oldest.idle_since > old:
-                self._idle.appendleft(oldest)
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+            unused = [each for each in self._idle if each.idle_since <= old]
+            self._idle = self._idle[len(unused) :]  # The oldest come first.
+        for each in unused:
+            each.end()
+        return worker
+
+    def _put_back(self, worker: Worker) -> None:
+        with self._lock:
+            worker.idle_since = time.monotonic()  # Here, so that they come in the order of it.
+            if not self._closed:
+                self._idle.append(worker)
                 return
-            oldest.end()
+        worker.end()
 
     def close(self) -> None:
-        """End the idle interpreters."""
-        self._closed = True
-        while self._idle:
-            try:
-                worker = self._idle.pop()
-            except IndexError:
-                return
+        """End the idle interpreters. One that is busy is ended when its call has returned."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
             worker.end()
 
 

@@ -36,3 +36,9 @@ def main_of_program() -> tuple[str | None, str | None]:
     spec = getattr(main, "__spec__", None)
     file: str | None = getattr(main, "__file__", None)
     return None if spec is None else spec.name, file and os.path.abspath(file)
+
+
+def processors() -> int:
+    """Return how many processors this process may use, as far as Python can tell."""
+    count: Callable[[], int | None] = getattr(os, "process_cpu_count", os.cpu_count)
+    return count() or 2

@@ -38,7 +38,7 @@ from .._kernel import current_kernel, current_task
 from .._sync.limiter import CapacityLimiter
 from .._tasks.scope import CancelScope
 from .._threads import calls as threads
-from .outcomes import main_of_program, open_answer
+from .outcomes import main_of_program, open_answer, processors
 from .worker_main import HEADER
 
 if TYPE_CHECKING:
@@ -69,13 +69,14 @@ process_worker()
 class Worker:
     """One worker process, and our end of its socket."""
 
-    __slots__ = ("_read", "_sock", "_watch", "idle_since", "process")
+    __slots__ = ("_read", "_sock", "_watch", "greeting", "idle_since", "process")
 
     def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket) -> None:
         self.process = process
         self._sock = sock
         self._read = partial(sock.recv, CHUNK)
         self._watch: Watch | None = None
+        self.greeting = frame(_greeting())
         self.idle_since = 0.0
 
     @classmethod
@@ -211,7 +212,7 @@ class Processes:
         self._kernel = kernel
         self._idle: list[Worker] = []
         self._doomed: list[Worker] = []
-        self.limiter = CapacityLimiter(os.cpu_count() or 2)
+        self.limiter = CapacityLimiter(processors())
         kernel.at_exit(self.close)
 
     async def exchange(self, message: bytes) -> bytes:
@@ -223,7 +224,7 @@ class Processes:
         if worker is None:
             worker = await threads.run_sync(Worker.start, limiter=CapacityLimiter(1))
             worker.attach(self._kernel)
-            data = frame(_greeting()) + data
+            data = worker.greeting + data
         try:
             answer = await worker.exchange(data)
         except (EOFError, OSError) as exc:

@@ -13,8 +13,10 @@ Rules
 -----
 * The socket is all that the other end reads. Standard input, output and error are the null device,
   so a function may print what it likes.
-* The program's main module is loaded, as `__mp_main__`, when that or `__main__` is first seen in a
-  message. A function from elsewhere does not run a program that has no `__name__` guard.
+* The program's main module is loaded, as `__mp_main__`, when a call may need it: when that name or
+  `__main__` is first seen in a message; or, if the module has a `__name__` guard, when the function is of
+  the program's own modules, which may count on what its main module has set up. A function of Python's or
+  of an installed package does not need it, and a program without a guard is not run by accident.
 * An error in reading the call, in the call, or in writing its result is the outcome of that call,
   and the worker stays.
 * Ctrl-C, which a terminal sends to workers too, interrupts the running call; it ends no idle worker.
@@ -83,6 +85,23 @@ class Program:
             self._loaded = True
             self._load()
 
+    def prepare_for(self, func: Any) -> None:
+        """Load the module if a function may count on it, and it can be loaded without being run."""
+        if not self._loaded and _is_of_a_program(func) and self._is_guarded():
+            self._loaded = True
+            self._load()
+
+    def _is_guarded(self) -> bool:
+        """Tell whether the module keeps what is to run once under a guard. An installed command's is empty."""
+        if self._file is None or os.path.dirname(self._file) == os.path.dirname(sys.executable):
+            return False
+        try:
+            with open(self._file, "rb") as file:
+                source = file.read()
+        except OSError:
+            return False
+        return b"__name__" in source and MAIN in source
+
     def _load(self) -> None:
         # The main module of a package or a zip file has no guard as a rule: it is left alone.
         if self._name is not None and not self._name.endswith("__main__"):
@@ -98,6 +117,17 @@ class Program:
         module: ModuleType = type(sys)("__mp_main__")
         vars(module).update(names)
         sys.modules["__main__"] = sys.modules["__mp_main__"] = module
+
+
+def _is_of_a_program(func: Any) -> bool:
+    """Tell whether a function is neither Python's nor of a package that is installed."""
+    while hasattr(func, "func"):  # functools.partial
+        func = func.func
+    name = getattr(func, "__module__", None) or type(func).__module__
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None or name.partition(".")[0] in sys.stdlib_module_names:
+        return False
+    return "site-packages" not in file and "dist-packages" not in file
 
 
 class Worker:
@@ -138,6 +168,7 @@ class Worker:
             self._busy = True
             self._program.look_at(message)
             func, args = pickle.loads(message)
+            self._program.prepare_for(func)
             return RESULT + pickle.dumps(func(*args), pickle.HIGHEST_PROTOCOL)
         except BaseException as exc:
             self._busy = False

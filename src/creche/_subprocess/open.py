@@ -7,13 +7,9 @@ Owns the pipes until the process has them. Knows nothing of what happens to the 
 
 Rules
 -----
-* A process is started here and now, in the thread of the event loop. Popen returns when the new program
-  runs, or says why it does not: on Linux the child borrows our memory and this very thread until then
-  (vfork), which is a fraction of a millisecond, or more where processors are scarce. A worker thread
-  would let the loop go on meanwhile. But each start would cost 6 to 15 % more (`process-run` in
-  `benchmarks/`), and a program that asks to die with its parent, as `bwrap --die-with-parent` does,
-  would die with that thread: to the system that is the parent.
-* So no await lies between the start and the object that will end it: no cancel can lose a process.
+* A process is started in the thread for that (`spawner.py`): the loop waits for nothing meanwhile.
+* No cancel comes between the start and the object that will end the process: the wait for that thread
+  is shielded.
 * The pipes are made here rather than by Popen, which would put a file object on each.
 """
 
@@ -22,6 +18,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from subprocess import PIPE, STDOUT, Popen
 from typing import IO, Any, TypeAlias
 
@@ -29,6 +26,7 @@ from .._kernel import current_task
 from .abc import Process
 from .pipes import PipeEnd, PipeReceiveStream, PipeSendStream, close
 from .process import ChildProcess
+from .spawner import spawn
 
 StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _BytesPopen: Callable[..., Popen[bytes]] = Popen
@@ -89,23 +87,22 @@ async def open_process(
     :raises ValueError: an argument is not possible, here or on this system
     """
     options = options_of(locals())
-    # Always a real one: a start has the loop for a millisecond, and others must get between two.
-    await current_task().checkpoint()
-    return start(command, (stdin, stdout, stderr), options)
+    await current_task().checkpoint_if_cancelled()  # The start itself lets others run.
+    return await start(command, (stdin, stdout, stderr), options)
 
 
-def start(
+async def start(
     command: Command,
     streams: tuple[int | IO[Any] | None, ...],
     options: dict[str, Any],
 ) -> ChildProcess:
-    """Start the process, or raise and leave nothing behind. Never waits."""
+    """Start the process, or raise and leave nothing behind. Never cancelled."""
     args, shell = _arguments(command)
     if streams[0] == STDOUT or streams[1] == STDOUT:
         raise ValueError("STDOUT can only be used for stderr: it says to follow stdout")
     plumbing = _Plumbing(streams, args)
     try:
-        popen = _popen(args, plumbing.theirs, {"shell": shell, **options})
+        popen = await spawn(partial(_popen, args, plumbing.theirs, {"shell": shell, **options}))
     except BaseException:
         plumbing.close_ours()
         raise

@@ -75,8 +75,8 @@ async def run_process(
             raise TypeError("input must be bytes, not str: encode it first, input.encode()")
         stdin = PIPE
     task = current_task()
-    await task.ready_checkpoint()
-    async with start(command, (stdin, stdout, stderr), options) as process:
+    await task.checkpoint_if_cancelled()
+    async with await start(command, (stdin, stdout, stderr), options) as process:
         output, errors = await _communicate(process, input, task.kernel)
         code = await process.wait()
     args: Any = command

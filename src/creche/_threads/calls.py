@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from .._kernel import current_kernel, current_task
 from .._sync.limiter import CapacityLimiter
+from .library import tell_library
 from .pool import Pool
 
 if TYPE_CHECKING:
     from .._kernel.contract import FirmWaiter, Kernel, Task
     from .._tasks.group import TaskGroup
-    from .loop_calls import LoopCall
 
 T_Retval = TypeVar("T_Retval")
 PosArgsT = TypeVarTuple("PosArgsT")
@@ -74,13 +74,13 @@ here = _Here()
 class Call:
     """One call, between the task that waits for it and the worker that makes it."""
 
-    __slots__ = ("abandonable", "args", "context", "error", "func", "group", "limiter", "result",
-                 "task", "loop_call", "waiter")  # fmt: skip
+    __slots__ = ("abandonable", "abandoned", "args", "context", "error", "func", "group", "kept",
+                 "limiter", "result", "task", "waiter")  # fmt: skip
+
+    kept: object
 
     group: TaskGroup | None
     """Where the loop calls of the function live, from the first one on (`loop_calls.py`)."""
-    loop_call: LoopCall | None
-    """The last loop_call that goes on by itself if the caller leaves."""
 
     def __init__(
         self,
@@ -98,8 +98,8 @@ class Call:
         self.limiter = limiter
         self.waiter = task.make_waiter() if abandonable else task.make_firm_waiter()
         self.abandonable = abandonable
+        self.abandoned = False
         self.group = None
-        self.loop_call = None
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -109,6 +109,7 @@ class Call:
         self.func, self.args = None, ()  # What was passed in dies when the function lets it go.
         here.call = self
         try:
+            self.context.run(tell_library, None)
             self.result = self.context.run(func, *args)
         except BaseException as exc:
             self.error = exc
@@ -151,7 +152,8 @@ async def run_sync(
     :param func: a function that may block
     :param args: its positional arguments
     :param abandon_on_cancel: whether a cancelled caller leaves at once. The function then goes on
-        alone, with its token of the limiter, and its outcome goes nowhere
+        alone, with its token of the limiter, and its outcome goes nowhere. If it still runs when the
+        interpreter ends it is cut off there, while a function that was not abandoned is waited for
     :param cancellable: the old name of `abandon_on_cancel`, deprecated
     :param limiter: what bounds the number of functions that run at a time; None for the event
         loop's own, of 40
@@ -174,7 +176,7 @@ async def run_sync(
         limiter.release_on_behalf_of(call)
         raise
     if abandon_on_cancel:
-        await _wait_or_leave(call, workers.pool.withdraw)
+        await _wait_or_leave(call, workers.pool.abandon)
     else:
         firm = cast("FirmWaiter", call.waiter)
         first = await firm.wait()
@@ -213,13 +215,11 @@ def _warn_of_cancellable() -> None:
     )
 
 
-async def _wait_or_leave(call: Call, withdraw: Callable[[Call], bool]) -> None:
+async def _wait_or_leave(call: Call, abandon: Callable[[Call], bool]) -> None:
     try:
         await call.task.wait(call.waiter)
     except BaseException:
-        if call.loop_call is not None:
-            call.loop_call.cancel()
-        if withdraw(call):
+        if abandon(call):
             call.limiter.release_on_behalf_of(call)
         raise
 

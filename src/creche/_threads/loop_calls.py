@@ -11,8 +11,8 @@ A loop_call:
 Where the coroutine of a loop_call runs:
 
     the worker's caller waits for it    in a group of the caller's: what cancels the caller, cancels it
-    the caller may leave                as a detached of the loop's, cancelled if the caller leaves
-    a thread that gave a token          as a detached of the loop's
+    the caller may leave                as a detached task of the loop's, and runs on if the caller leaves
+    a thread that gave a token          as a detached task of the loop's
 
 Rules
 -----
@@ -34,8 +34,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 from .._exceptions import NoEventLoopError, RunFinishedError
 from .._kernel import current_kernel
 from .._tasks.handle import name_of
-from .._tasks.scope import CancelScope
 from .calls import Call, here
+from .library import tell_library
 
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel
@@ -52,7 +52,7 @@ PATIENCE = 1.0
 class LoopCall:
     """One call from a thread into a loop."""
 
-    __slots__ = ("_answered", "args", "error", "func", "kernel", "result", "scope")
+    __slots__ = ("_answered", "args", "error", "func", "kernel", "result")
 
     def __init__(self, kernel: Kernel, func: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self.kernel = kernel
@@ -60,7 +60,6 @@ class LoopCall:
         self.args = args
         self.result: Any = None
         self.error: BaseException | None = None
-        self.scope: CancelScope | None = None
         answered = self._answered = threading.Lock()
         answered.acquire()
 
@@ -68,6 +67,7 @@ class LoopCall:
 
     def call(self) -> None:
         """Call a plain function."""
+        tell_library(self.kernel)
         try:
             self.result = self.func(*self.args)
         except BaseException as exc:
@@ -76,25 +76,24 @@ class LoopCall:
 
     async def run(self) -> None:
         """Call an async function, in a task that is there for this."""
+        await self._make()
+        self.answer()
+
+    async def _make(self) -> None:
+        tell_library(self.kernel)
         try:
             self.result = await _coroutine(self.func, self.args)
         except GeneratorExit:  # The loop was closed around it.
             self.error = RunFinishedError()
         except BaseException as exc:
             self.error = exc
-        self.answer()
 
     async def run_detached(self) -> None:
-        """Do that in a task outside all scopes, which only `cancel` or the loop's end cancels."""
-        with CancelScope() as self.scope:
-            await self.run()
-        if isinstance(self.error, self.kernel.cancelled_class) and not self.scope.cancel_called:
+        """Do that in a task outside all scopes, which only the loop's end cancels."""
+        await self._make()
+        if isinstance(self.error, self.kernel.cancelled_class):
             self.error = RunFinishedError()
-
-    def cancel(self) -> None:
-        """Cancel a detached, if it has begun."""
-        if self.scope is not None:
-            self.scope.cancel("the caller of the worker thread has left")
+        self.answer()
 
     def answer(self) -> None:
         self._answered.release()
@@ -133,10 +132,8 @@ def run(
     else:
         _refuse_loop_thread(kernel)
     loop_call = LoopCall(kernel, func, args)
-    if call is None:
+    if call is None or call.abandonable:
         kernel.call_soon_threadsafe(_admit_detached, loop_call)
-    elif call.abandonable:
-        kernel.call_soon_threadsafe(_admit_for_leaver, loop_call, call)
     else:
         kernel.call_soon_threadsafe(_admit, loop_call, call)
     result: T_Retval = loop_call.wait()
@@ -198,11 +195,6 @@ def _refuse_loop_thread(kernel: Kernel) -> None:
 
 def _admit_detached(loop_call: LoopCall) -> None:
     loop_call.kernel.spawn_detached(loop_call.run_detached(), name_of(loop_call.func))
-
-
-def _admit_for_leaver(loop_call: LoopCall, call: Call) -> None:
-    call.loop_call = loop_call
-    _admit_detached(loop_call)
 
 
 def _admit(loop_call: LoopCall, call: Call) -> None:

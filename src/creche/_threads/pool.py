@@ -21,8 +21,13 @@ Rules
 * A worker is idle before the loop hears of the call it has done: the next call finds it.
 * Outcomes go back in bunches: a knock at the loop stands for all that is done when it answers.
 * `_lock` is held for a few moves of data and nothing else. Everybody sleeps on a lock of their own.
-* No worker is a daemon: the interpreter does not pull the floor from under a running call. It sends
-  the idle ones home before it waits for threads.
+* All that two threads write is written under it, so nothing here counts on a global lock of the
+  interpreter. One deque is not: workers put outcomes into `_done` under the lock, and the loop alone
+  takes them out. The mark `_knocked` is what must not be missed. A worker leaves its outcome and looks
+  at the mark in one go, the loop takes the mark away before it looks for outcomes: so either the loop
+  sees the outcome, or the worker sees that it has to knock.
+* At the end of the interpreter (`shutdown.py`) a worker is waited for if it has a call, unless that was
+  abandoned.
 """
 
 from __future__ import annotations
@@ -30,9 +35,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
-from weakref import WeakSet
 
 from .._exceptions import RunFinishedError
+from . import shutdown
 
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel
@@ -45,6 +50,11 @@ NAME = "creche worker"
 
 class Job(Protocol):
     """What a pool does with a call."""
+
+    abandoned: bool
+    """Whether nobody waits for its outcome, not even the end of the interpreter."""
+    kept: object
+    """What has to outlive a call that the end of the interpreter leaves in the middle."""
 
     def run(self) -> None:
         """Make the call, and keep its outcome. In a worker; never raises."""
@@ -62,7 +72,7 @@ class Job(Protocol):
 class Pool:
     """The worker threads of one loop. Made in the loop, which ends it."""
 
-    __slots__ = ("__weakref__", "_closed", "_done", "_idle", "_kernel", "_knocked", "_lock",
+    __slots__ = ("__weakref__", "_closed", "_done", "_ended", "_idle", "_kernel", "_knocked", "_lock",
                  "_pending", "_searching", "_workers")  # fmt: skip
 
     def __init__(self, kernel: Kernel) -> None:
@@ -75,8 +85,9 @@ class Pool:
         self._closed = False
         self._done: deque[Job] = deque()
         self._knocked = False
+        self._ended: threading.Condition | None = None
         kernel.at_exit(self.close)
-        _pools.add(self)
+        shutdown.register_pool(self)
 
     def submit(self, job: Job) -> None:
         """Have a worker run `job`. In the loop.
@@ -103,6 +114,15 @@ class Pool:
                 return False
             return True
 
+    def abandon(self, job: Job) -> bool:
+        """Take a job back if no worker has taken it; otherwise let it go on alone."""
+        if self.withdraw(job):
+            return True
+        with self._lock:
+            job.abandoned = True
+            self._tell_the_end()
+        return False
+
     def close(self) -> None:
         """Send the workers home, and wait for those that were idle. Others go when they can."""
         with self._lock:
@@ -113,6 +133,21 @@ class Pool:
             worker.wake()
         for worker in idle:
             worker.join()
+
+    def end(self) -> None:
+        """Close, and wait for the calls that were not abandoned. As the interpreter ends."""
+        self.close()
+        with self._lock:
+            ended = self._ended = threading.Condition(self._lock)
+            while self._pending or any(worker.has_to_finish() for worker in self._workers):
+                ended.wait()
+            for worker in self._workers:
+                worker.leave()
+
+    def _tell_the_end(self) -> None:
+        """Have `end` look again, if it waits. Under the lock."""
+        if self._ended is not None:
+            self._ended.notify_all()
 
     def _summon(self) -> _Worker | None:
         """Return who has to be woken for the pending calls, None if somebody is on the way."""
@@ -130,6 +165,7 @@ class Pool:
         with self._lock:
             self._searching -= 1
             self._workers.discard(worker)
+            self._tell_the_end()
 
     # In the workers
 
@@ -139,15 +175,17 @@ class Pool:
         with self._lock:
             self._searching -= searching
             if self._pending:
-                job = self._pending.popleft()
+                job = worker.job = self._pending.popleft()
                 if self._pending:
                     summoned = self._summon()
             else:
                 if self._closed:
                     self._workers.discard(worker)
                     worker.stays = False
+                    self._tell_the_end()
                 else:
                     self._idle.append(worker)
+                worker.job = None
                 return None
         if summoned is not None:
             self._wake_from_worker(summoned)
@@ -166,17 +204,20 @@ class Pool:
 
     def report(self, job: Job) -> None:
         """Have the loop finish a call that was made."""
-        self._done.append(job)
-        if not self._knocked:
-            self._knocked = True
+        with self._lock:
+            self._done.append(job)
+            knocked, self._knocked = self._knocked, True
+        if not knocked:
             try:
                 self._kernel.call_soon_threadsafe(self._finish)
             except RunFinishedError:
-                self._done.clear()  # Nobody is there to hear of it.
-                self._knocked = False
+                with self._lock:
+                    self._done.clear()  # Nobody is there to hear of it.
+                    self._knocked = False
 
     def _finish(self) -> None:
-        self._knocked = False  # First: what comes from now on knocks again.
+        with self._lock:
+            self._knocked = False  # First: what comes from now on knocks again.
         done = self._done
         while done:
             done.popleft().finish()
@@ -189,26 +230,37 @@ class Pool:
             except ValueError:
                 return False
             self._workers.discard(worker)
+            self._tell_the_end()
             return True
 
 
 class _Worker:
     """One thread."""
 
-    __slots__ = ("_awake", "_pool", "_thread", "stays")
+    __slots__ = ("_awake", "_pool", "_thread", "job", "stays")
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._awake = threading.Lock()
         self._awake.acquire()
         self._thread: threading.Thread | None = None
+        self.job: Job | None = None
         self.stays = True
+
+    def has_to_finish(self) -> bool:
+        """Tell whether the end of the interpreter has to wait for this one. Under the pool's lock."""
+        return self.job is not None and not self.job.abandoned
+
+    def leave(self) -> None:
+        """Let the end of the interpreter find this one in the middle of a call."""
+        if self.job is not None:
+            self.job.kept = shutdown.standard_streams()
 
     def wake(self) -> None:
         """Have it look for calls; its thread is started when it is woken first."""
         if self._thread is None:
             # Before it starts: it may be idle, and woken by others, before `start` returns.
-            self._thread = threading.Thread(target=self._work, name=NAME, daemon=False)
+            self._thread = threading.Thread(target=self._work, name=NAME, daemon=shutdown.DAEMON)
             self._thread.start()
         else:
             self._awake.release()
@@ -232,18 +284,3 @@ class _Worker:
                 if pool.dismiss(self):
                     return
                 self._awake.acquire()
-
-
-_pools: WeakSet[Pool] = WeakSet()
-
-
-def _close_all() -> None:
-    for pool in list(_pools):
-        pool.close()
-
-
-# The interpreter waits for threads before it runs what `atexit` has; concurrent.futures does this
-# as well. Without it an idle worker of a loop that was closed rudely keeps it waiting for a while.
-_register = getattr(threading, "_register_atexit", None)
-if _register is not None:
-    _register(_close_all)

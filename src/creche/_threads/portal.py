@@ -12,7 +12,9 @@ Rules
 -----
 * Each call is a task of the portal's group, which keeps its outcome to itself: no call can end the
   portal, and none is left behind when it closes.
-* A call that was sent is answered: by its task, or by the portal as it closes (`_sent`).
+* A call that was sent is answered: by its task, or by the portal as it closes (`_sent`). Whoever sends
+  looks whether the portal is open and leaves the call in one go, under `_lock`; so what the portal finds
+  when it has closed is all that there will ever be.
 * Futures cancel both ways. Who cancels a future cancels the task; a task that was cancelled cancels
   its future.
 * What leaves the portal is of no event loop: a cancelled task is `concurrent.futures.CancelledError`
@@ -76,12 +78,22 @@ class BlockingPortal:
     :raises NoEventLoopError: no event loop runs in this thread
     """
 
-    __slots__ = ("__weakref__", "_group", "_open", "_sent", "_stopped", "_kernel", "_thread")
+    __slots__ = (
+        "__weakref__",
+        "_group",
+        "_kernel",
+        "_lock",
+        "_open",
+        "_sent",
+        "_stopped",
+        "_thread",
+    )
 
     def __init__(self) -> None:
         self._kernel = current_kernel()
         self._group = TaskGroup()
         self._stopped = Event()
+        self._lock = threading.RLock()  # A signal's handler may send while its thread sends.
         self._open = True
         self._sent: set[PortalCall] = set()
         self._thread = threading.get_ident()
@@ -100,8 +112,10 @@ class BlockingPortal:
         try:
             return await self._group.__aexit__(exc_type, exc_val, exc_tb)
         finally:
-            while self._sent:
-                self._sent.pop().refuse(_not_running())
+            with self._lock:
+                sent, self._sent = self._sent, set()
+            for call in sent:
+                call.refuse(_not_running())
 
     async def sleep_until_stopped(self) -> None:
         """Wait until `stop()` is called. A checkpoint."""
@@ -116,7 +130,8 @@ class BlockingPortal:
         self._close(cancel_remaining)
 
     def _close(self, cancel_remaining: bool = False) -> None:
-        self._open = False
+        with self._lock:
+            self._open = False
         self._stopped.set()
         if cancel_remaining:
             self._group.cancel_scope.cancel("the blocking portal was stopped")
@@ -260,22 +275,25 @@ class BlockingPortal:
                 "This method cannot be called from the event loop thread: it would wait for "
                 "itself. Await the function, or start it in a task group"
             )
-        if not self._open:
-            raise _not_running()
-        self._sent.add(call)
+        with self._lock:
+            if not self._open:
+                raise _not_running()
+            self._sent.add(call)
         try:
             self._kernel.call_soon_threadsafe(self._admit, call)
         except BaseException:
-            self._sent.discard(call)
+            with self._lock:
+                self._sent.discard(call)
             raise
 
     def _admit(self, call: PortalCall) -> None:
-        if call in self._sent:
+        with self._lock:
+            waits = call in self._sent
             self._sent.discard(call)
-            if self._open:
-                call.begin(self._group)
-            else:
-                call.refuse(_not_running())
+        if waits and self._open:
+            call.begin(self._group)
+        elif waits:
+            call.refuse(_not_running())
 
 
 def stop_from_outside(portal: BlockingPortal, cancel_remaining: bool) -> None:

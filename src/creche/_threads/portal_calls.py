@@ -10,7 +10,9 @@ no event loop beyond the contract.
     CrossLoopCall        a task of another event loop       a waiter of that loop
 
 A call is `sent -> running -> answered`, or `sent -> refused` by a portal that has stopped. It may be
-cancelled in each; one that was not begun yet never begins.
+cancelled in each. One that was sent takes its first step all the same, as a task of a group does that is
+cancelled before it begins: a function that has something to clean up, or is handed something to close, is
+always called, and hears of the cancel at its first checkpoint.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._exceptions import RunFinishedError
 from .._tasks.handle import TaskHandle, name_of
+from .library import tell_library
 from .loop_calls import LoopCall
 
 if TYPE_CHECKING:
@@ -48,15 +51,12 @@ class PortalCall(LoopCall):
     # In the loop
 
     def begin(self, group: TaskGroup) -> None:
-        if self.unwanted():
-            self.refuse(CancelledError())
-        else:
-            self.handle = group.start_soon(self.run, name=self.name)
+        self.handle = group.start_soon(self.run, name=self.name)
+        if self._withdrawn:
+            self.handle.cancel()
 
     async def run(self) -> None:
-        if self.unwanted():  # Cancelled since then.
-            self.refuse(CancelledError())
-            return
+        tell_library(self.kernel)
         try:
             result = self.func(*self.args)
             if hasattr(result, "__await__"):
@@ -69,10 +69,6 @@ class PortalCall(LoopCall):
         except BaseException as exc:
             self.error = exc
         self.answer()
-
-    def unwanted(self) -> bool:
-        """Tell whether the call was cancelled before its function was called."""
-        return self._withdrawn
 
     def refuse(self, exc: BaseException) -> None:
         self.error = exc
@@ -107,9 +103,6 @@ class FutureCall(PortalCall):
         super().__init__(kernel, func, args, name)
         self.future: Future[Any] = Future()
         self.future.add_done_callback(self._hear)
-
-    def unwanted(self) -> bool:
-        return self.future.cancelled()
 
     def answer(self) -> None:
         future, error, self.error = self.future, self.error, None

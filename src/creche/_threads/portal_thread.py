@@ -4,6 +4,7 @@ Owns the thread from its start to its end, and who shares one portal among sever
 event loop by `run` only.
 
     starting --the portal is open--> open --close()--> stopping --> ended
+        |                              `--the interpreter ends--> its tasks cancelled --> ended
         `--the loop fails to start--> ended
 """
 
@@ -17,13 +18,14 @@ from types import TracebackType
 from typing import Any
 
 from .._loop.run import run
+from . import shutdown
 from .portal import BlockingPortal, stop_from_outside
 
 
 class _PortalThread:
     """A thread with an event loop whose main task is a portal."""
 
-    __slots__ = ("_failed", "_opened", "_thread")
+    __slots__ = ("__weakref__", "_failed", "_opened", "_thread")
 
     def __init__(self, backend: str, options: dict[str, Any] | None, name: str | None) -> None:
         self._opened: Future[BlockingPortal] = Future()
@@ -32,7 +34,7 @@ class _PortalThread:
             target=self._work,
             args=(backend, options),
             name=name or f"creche portal on {backend}",
-            daemon=False,
+            daemon=shutdown.DAEMON,
         )
 
     def _work(self, backend: str, options: dict[str, Any] | None) -> None:
@@ -52,6 +54,7 @@ class _PortalThread:
 
     def open(self) -> BlockingPortal:
         self._thread.start()
+        shutdown.register_portal(self)
         try:
             return self._opened.result()
         except BaseException:
@@ -63,6 +66,12 @@ class _PortalThread:
 
     def close(self, portal: BlockingPortal, *, cancel: bool) -> None:
         stop_from_outside(portal, cancel)
+        self._thread.join()
+
+    def end(self) -> None:
+        """Cancel what is left, and wait until that has ended. As the interpreter ends."""
+        if not self._opened.cancel() and self._opened.exception() is None:
+            stop_from_outside(self._opened.result(), True)
         self._thread.join()
 
     def check(self) -> None:
@@ -86,6 +95,9 @@ def start_blocking_portal(
 
     At the end of the block the portal is stopped, and its tasks are awaited; if the block raises
     they are cancelled. Then loop and thread are gone.
+
+    A portal that is to last as long as the program may be entered by hand, and closed in a function that
+    `atexit` calls. One that nobody closes is closed as the interpreter ends, its tasks cancelled.
 
     ```python
     import creche
@@ -113,7 +125,8 @@ def start_blocking_portal(
 class BlockingPortalProvider:
     """Shares one blocking portal among threads. Used with `with`, in each of them.
 
-    The first to enter starts it, the last to leave ends it.
+    The first to enter starts it, the last to leave ends it: the portal's tasks are awaited then, or
+    cancelled if that last block raises.
 
     :param backend: the event loop to start, as for `creche.run`
     :param backend_options: options for it, as for `creche.run`
@@ -155,4 +168,4 @@ class BlockingPortalProvider:
                 return
             manager, self._manager, self._portal = self._manager, None, None
         assert manager is not None, "entered before it is left"
-        manager.__exit__(None, None, None)
+        manager.__exit__(exc_type, exc_val, exc_tb)

@@ -7,6 +7,8 @@ Owns an open file. Every call of it that may block is made in a worker thread. K
 Rules
 -----
 * A call that runs is waited for, also by a caller that is cancelled: nothing is written later.
+* A terminal, pipe or socket is read when there is something to read: until then no thread is taken, and the
+  caller can be cancelled (`_threads/arrivals.py`).
 * What the file says is broken stays the `__cause__`; a file of the wrong mode speaks for itself.
 """
 
@@ -24,6 +26,7 @@ from .._abc.typed_attributes import TypedAttributeProvider, TypedAttributeSet, t
 from .._exceptions import BrokenResourceError, ClosedResourceError, EndOfStream
 from .._kernel import current_task
 from .._tasks.scope import CancelScope
+from .._threads.arrivals import UNKNOWN, Arrivals, arrivals_of
 from .._threads.calls import run_sync
 
 T = TypeVar("T")
@@ -44,10 +47,11 @@ class FileStreamAttribute(TypedAttributeSet):
 class _FileStream(AsyncResource, TypedAttributeProvider):
     """What both kinds have in common."""
 
-    __slots__ = ("__weakref__", "_file")
+    __slots__ = ("__weakref__", "_arrivals", "_file")
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._arrivals: Any = UNKNOWN
 
     async def aclose(self) -> None:
         """Close the file, writing out what is still in its buffer. A checkpoint.
@@ -57,6 +61,8 @@ class _FileStream(AsyncResource, TypedAttributeProvider):
         :raises OSError: the buffer could not be written out; the file is closed all the same
         """
         task = current_task()
+        if isinstance(self._arrivals, Arrivals):
+            self._arrivals.closing()
         cancelled: BaseException | None = None
         with CancelScope(shield=True):
             while not self._file.closed:
@@ -133,8 +139,13 @@ class FileReadStream(_FileStream, ByteReceiveStream):
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
         # `read` of a file with a buffer waits until there is all that was asked for, also of a pipe.
         read: Callable[[int], bytes] = getattr(self._file, "read1", self._file.read)
+        if self._arrivals is UNKNOWN:
+            self._arrivals = arrivals_of(self._file)
         try:
-            data = await self._call(read, max_bytes)
+            if self._arrivals is None or self._file.closed:
+                data = await self._call(read, max_bytes)
+            else:
+                data = await self._arrivals.read1(max_bytes)
         except UnsupportedOperation:
             raise
         except OSError as exc:

@@ -18,6 +18,8 @@ Rules
   loop takes the mark away before it looks at the queue for the last time.
 * The calls are made first, and then the eventfd is read: the thread that waits for an answer wakes
   up while this one is in that system call. A call that comes in between is made after it.
+* The lock also orders the mark and the queue on a Python without a global lock: a call is put into the
+  queue and the mark looked at in one go, and so is the mark taken away, before the queue is looked at.
 * No call is put into the queue of a calls that was taken down: so there is a lock. A signal's handler
   may ring in the middle of a ring: so it is a re-entrant one.
 * Only the loop holds the eventfd for long. A loop that is closed, and nothing else, lets go of it too;
@@ -96,8 +98,8 @@ class ThreadsafeCalls:
                     self._rung = True
                     wire.pull()
                 return
-        if not self._asked:
-            self._asked = True
+            asked, self._asked = self._asked, True
+        if not asked:
             loop.call_soon_threadsafe(self._open)
         loop.call_soon_threadsafe(func, *args)
 
@@ -109,7 +111,8 @@ class ThreadsafeCalls:
             self._loop.add_reader(wire.fd, self._answer, wire)
         except (OSError, NotImplementedError):
             return  # Out of descriptors, or none can be watched: the loop's own way needs none.
-        self._wire = weakref.ref(wire)
+        with self._lock:
+            self._wire = weakref.ref(wire)
         if self._exits.armed:  # Else the kernel does it, or the loop as it is closed.
             self._exits.add(self.close)
 
@@ -127,13 +130,15 @@ class ThreadsafeCalls:
 
     def _answer(self, wire: _Wire) -> None:
         """The loop reports that the calls has rung."""
-        self._rung = False
+        with self._lock:
+            self._rung = False
         self._make_calls(wire)
         try:
             os.eventfd_read(wire.fd)
         except BlockingIOError:
             pass
-        self._rung = False
+        with self._lock:
+            self._rung = False
         self._make_calls(wire)
 
     def _make_calls(self, wire: _Wire) -> None:

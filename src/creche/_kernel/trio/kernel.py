@@ -8,7 +8,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
-import trio.testing
 
 from ..._exceptions import RunFinishedError
 from ..contract import Label
@@ -64,7 +63,10 @@ class TrioKernel:
         if self.simulation is not None:
             await self.simulation.settle(known_task() or new_state(self))
         else:
-            await trio.testing.wait_all_tasks_blocked()
+            # Not before it is asked for: it loads pytest, where that is installed.
+            from trio.testing import wait_all_tasks_blocked
+
+            await wait_all_tasks_blocked()
 
     async def sleep_until(self, deadline: float) -> None:
         if deadline == inf:

@@ -10,8 +10,6 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
-import trio.testing
-
 from ..probing import CheckpointsSeen
 
 
@@ -24,8 +22,11 @@ class Probe:
         self._ready = False
         self._outer: Probe | None = task.probe
         task.probe = self
-        self._none = trio.testing.assert_no_checkpoints()
-        self._some = trio.testing.assert_checkpoints()
+        # Not before it is asked for: it loads pytest, where that is installed.
+        from trio.testing import assert_checkpoints, assert_no_checkpoints
+
+        self._none = assert_no_checkpoints()
+        self._some = assert_checkpoints()
         self._none.__enter__()
         self._some.__enter__()
 

@@ -19,6 +19,7 @@ import outcome
 import trio
 
 from ..main import name_of_main, start
+from . import here as here  # Already now, for in the first task it would keep the run waiting.
 from . import private
 
 

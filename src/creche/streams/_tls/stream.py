@@ -22,6 +22,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from ssl import MemoryBIO, SSLContext, SSLError, SSLObject
 from typing import Any, NoReturn
 
@@ -30,6 +31,7 @@ from ..._abc.streams import AnyByteStream, ByteStream
 from ..._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
 from ..._kernel import current_task
 from ..._tasks.scope import move_on_after
+from ..._threads.calls import run_sync as in_thread
 from .attributes import TLSAttribute, attributes_of
 from .context import default_context, server_name
 from .records import PORTION, RECORD, TLSRecords, ragged_end
@@ -112,12 +114,15 @@ class TLSStream(ByteStream):
             server_side=server_side, check_hostname=bool(hostname)
         )
         incoming, outgoing = MemoryBIO(), MemoryBIO()
-        ssl_object = context.wrap_bio(
+        begin = partial(
+            context.wrap_bio,
             incoming,
             outgoing,
             server_side=server_side,
             server_hostname=server_name(hostname) if hostname else None,
         )
+        # A context of another kind (truststore's) may look for certificates in files here.
+        ssl_object = begin() if type(context) is SSLContext else await in_thread(begin)
         stream = cls(transport_stream, standard_compatible, ssl_object, incoming, outgoing)
         await stream._shake_hands()
         return stream
