@@ -77,7 +77,13 @@ def pages(backend: str) -> Sybil:
 
     return Sybil(
         [code_blocks, SkipParser()],
-        patterns=["docs/*.md", "README.md", "src/creche/*.py", "src/creche/*/*.py"],
+        patterns=[
+            "docs/*.md",
+            "docs/how-to/*.md",
+            "README.md",
+            "src/creche/*.py",
+            "src/creche/*/*.py",
+        ],
         document_types={".py": PythonDocStringDocument},
         setup=setup,
         name=backend,

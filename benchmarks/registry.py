@@ -8,6 +8,7 @@ from . import (
     work_connections,
     work_datagram,
     work_files,
+    work_flow,
     work_processes,
     work_simulation,
     work_streams,
@@ -36,6 +37,7 @@ ROWS: tuple[Row, ...] = (
     *work_files.ROWS,
     *work_web.ROWS,
     *work_simulation.ROWS,
+    *work_flow.ROWS,
     *special.ROWS,
     # Last: uvloop cannot start a process where there have been interpreters.
     *work_threads.INTERPRETER_ROWS,

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     # Submodules that are there without an import of their own
     from . import abc as abc
     from . import debug as debug
+    from . import flow as flow
     from . import from_thread as from_thread
     from . import functools as functools
     from . import itertools as itertools
@@ -235,6 +236,7 @@ else:
     _SUBMODULES = (
         "abc",
         "debug",
+        "flow",
         "from_thread",
         "functools",
         "itertools",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,17 @@ def test_example_runs_as_a_file(name: str) -> None:
     command = [sys.executable, "-W", "error", str(FOLDER / f"{name}.py")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr, done.returncode) == (expected(name), "", 0)
+
+
+@pytest.mark.parametrize("bar", ["rich", "tqdm"])
+def test_the_crawler_shows_a_bar_of_either_package(bar: str) -> None:
+    command = [sys.executable, "-W", "error", str(FOLDER / "crawler.py")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, "BAR": bar}
+    )
+    assert (done.stdout, done.returncode) == (expected("crawler"), 0)
+    assert "crawling" in done.stderr
+    assert "100%" in done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)

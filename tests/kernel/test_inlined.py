@@ -25,6 +25,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RAW = {"credit", "park", "granted"}
 
 INLINED = {
+    "_flow/selecting.py select": {"credit"},
     "_net/stream.py DirectSocketStream.send": {"credit"},
     "_sync/event.py Event.wait": {"credit", "park", "granted"},
     "_sync/limiter.py CapacityLimiter.acquire": {"credit"},

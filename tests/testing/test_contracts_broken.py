@@ -10,6 +10,7 @@ from typing import Any
 import _flawed_bytes
 import _flawed_locks
 import _flawed_objects
+import _flawed_operations
 import pytest
 from _flawed_listeners import FlawedListener
 
@@ -26,9 +27,11 @@ from creche.testing.contracts import (
     check_object_stream,
     check_one_way_byte_stream,
     check_one_way_object_stream,
+    check_operation,
 )
 from creche.testing.contracts._listeners import LISTENER
 from creche.testing.contracts._locks import LOCK
+from creche.testing.contracts._operations import OPERATION
 
 Check = Callable[..., Awaitable[tuple[str, ...]]]
 
@@ -50,6 +53,7 @@ CHECKS: list[tuple[Check, Callable[[str], Any], list[str]]] = [
     (check_one_way_object_stream, _flawed_objects.one_way, [*_object_rules.ONE_WAY.rules]),
     (check_object_stream, _flawed_objects.two_way, [*_object_rules.ONE_WAY.rules, *_object_rules.BOTH_WAYS.rules]),
     (check_lock, _flawed_locks.FlawedLock, [*LOCK.rules]),
+    (check_operation, _flawed_operations.offered, [*OPERATION.rules]),
     (check_listener, reception, [*LISTENER.rules]),
 ]  # fmt: skip
 

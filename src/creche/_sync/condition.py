@@ -25,6 +25,8 @@ from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._wait_description import WaitDescription
 from .lock import Lock, LockStatistics
+from .operation import Operation
+from .operations import WaitingForNews
 
 if TYPE_CHECKING:
     from .._kernel.contract import FirmWaiter, Task
@@ -102,8 +104,7 @@ class Condition:
         :raises RuntimeError: the current task does not hold the lock
         """
         task = current_task()
-        if not self._lock._held_by(task):
-            raise _not_held()
+        self._check_held(task)
         await task.checkpoint_if_cancelled()  # Before the lock changes hands.
         self._lock.release()
         turn: FirmWaiter | None = None
@@ -111,6 +112,14 @@ class Condition:
             turn = await self._queue.wait(task, task)
         finally:
             await self._lock._reacquire(task, turn)
+
+    def waiting(self) -> Operation[None]:
+        """Return waiting for a notification as an operation for `creche.flow.select`.
+
+        Its value is None. The current task has to hold the lock. It is released if `select` has to wait, and
+        held again when `select` returns or raises, whichever operation was done.
+        """
+        return WaitingForNews(self)
 
     async def wait_for(self, predicate: Callable[[], T]) -> T:
         """Wait until `predicate()` is true, asking now and after each notification.
@@ -129,8 +138,7 @@ class Condition:
 
         :raises RuntimeError: the current task does not hold the lock
         """
-        if not self._lock._held_by(current_task()):
-            raise _not_held()
+        self._check_held(current_task())
         while n > 0 and (first := self._queue.pop()) is not None:
             waiter, task = first
             # Its place among those that wait for the lock is taken now, so that the order of
@@ -148,6 +156,11 @@ class Condition:
     def statistics(self) -> ConditionStatistics:
         """Return how many tasks wait for a notification, and the state of the lock."""
         return ConditionStatistics(len(self._queue), self._lock.statistics())
+
+    def _check_held(self, task: Task) -> None:
+        """Raise RuntimeError unless `task` holds the lock. For the operation."""
+        if not self._lock._held_by(task):
+            raise _not_held()
 
     def _describe_wait(
         self, task: TaskInfo, inner: WaitDescription | None

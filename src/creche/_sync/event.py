@@ -16,6 +16,8 @@ from .. import _labels
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._wait_description import WaitDescription
+from .operation import Operation
+from .operations import WaitingForEvent
 
 if TYPE_CHECKING:
     from .._tasks.info import TaskInfo
@@ -75,6 +77,10 @@ class Event:
             if not task.granted(waiter, exc):
                 self._queue.discard(waiter)
                 raise
+
+    def waiting(self) -> Operation[None]:
+        """Return waiting for the flag as an operation for `creche.flow.select`. Its value is None."""
+        return WaitingForEvent(self)
 
     def statistics(self) -> EventStatistics:
         """Return how many tasks wait now."""

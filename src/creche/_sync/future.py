@@ -27,6 +27,8 @@ from .._exceptions import (
 )
 from .._wait_description import WaitDescription
 from . import Event
+from .operation import Operation
+from .operations import WaitingForFuture
 
 if TYPE_CHECKING:
     from .._tasks.info import TaskInfo
@@ -110,6 +112,13 @@ class Future(Generic[T]):
     async def wait(self) -> None:
         """Wait until there is an outcome, of whatever kind. A checkpoint."""
         await self._done.wait()
+
+    def waiting(self) -> Operation[T]:
+        """Return waiting for the value as an operation for `creche.flow.select`.
+
+        If there will be none, it is done by raising what awaiting the future raises.
+        """
+        return WaitingForFuture(self)
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Wait for the outcome; return the value. A checkpoint.

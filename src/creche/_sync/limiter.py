@@ -24,6 +24,8 @@ from .._exceptions import WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._wait_description import WaitDescription
+from .operation import Operation
+from .operations import AcquiringToken
 
 if TYPE_CHECKING:
     from .._kernel.contract import Task
@@ -119,6 +121,13 @@ class CapacityLimiter:
         if len(self._borrowers) >= self._total:
             raise WouldBlock
         self._borrowers[borrower] = kernel_task
+
+    def acquiring(self) -> Operation[None]:
+        """Return borrowing a token as an operation for `creche.flow.select`. Its value is None.
+
+        The token is borrowed for the task that selects.
+        """
+        return AcquiringToken(self)
 
     def release(self) -> None:
         """Give back the current task's token; the first that waits has it from now on.

@@ -18,6 +18,8 @@ from .._exceptions import WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._wait_description import WaitDescription
+from .operation import Operation
+from .operations import AcquiringLock
 
 if TYPE_CHECKING:
     from .._kernel.contract import FirmWaiter, Task
@@ -90,6 +92,10 @@ class Lock:
             raise _held_already(task)
         else:
             raise WouldBlock
+
+    def acquiring(self) -> Operation[None]:
+        """Return taking the lock as an operation for `creche.flow.select`. Its value is None."""
+        return AcquiringLock(self)
 
     def release(self) -> None:
         """Release the lock; the first task that waits for it holds it from now on.

@@ -15,6 +15,8 @@ from .._exceptions import WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._wait_description import WaitDescription
+from .operation import Operation
+from .operations import AcquiringSemaphore
 
 if TYPE_CHECKING:
     from .._tasks.info import TaskInfo
@@ -96,6 +98,10 @@ class Semaphore:
         if not self._value:
             raise WouldBlock
         self._value -= 1
+
+    def acquiring(self) -> Operation[None]:
+        """Return taking 1 as an operation for `creche.flow.select`. Its value is None."""
+        return AcquiringSemaphore(self)
 
     def release(self) -> None:
         """Let the first task that waits go on, or add 1 to the value if none does.

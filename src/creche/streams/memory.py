@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .._abc.streams import ObjectReceiveStream, ObjectSendStream
 from .._exceptions import ClosedResourceError, EndOfStream, WouldBlock
 from .._kernel import current_task
+from .._sync.operation import Operation
 from .._wait_description import WaitDescription
 from ._channel import NOTHING, Channel
 from ._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
+from ._operations import Receiving, Sending
 
 if TYPE_CHECKING:
     from .._tasks.info import TaskInfo
@@ -106,6 +108,10 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         if item is NOTHING:
             raise WouldBlock
         return item
+
+    def receiving(self) -> Operation[T_co]:
+        """Return receiving an item as an operation for `creche.flow.select`. Its value is the item."""
+        return Receiving(self)
 
     def clone(self) -> MemoryObjectReceiveStream[T_co]:
         """Make another receive stream of the same items, to be closed for itself.
@@ -214,6 +220,10 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
             raise ClosedResourceError(_CLOSED)
         if not self._state.put(item):
             raise WouldBlock
+
+    def sending(self, item: T_contra) -> Operation[None]:
+        """Return sending an item as an operation for `creche.flow.select`. Its value is None."""
+        return Sending(self, item)
 
     def clone(self) -> MemoryObjectSendStream[T_contra]:
         """Make another send stream to the same receivers, to be closed for itself.

@@ -10,11 +10,13 @@ Publishes the suites, and does nothing itself:
     _object_rules.py   items, once and in order
     _listeners.py      connections, each in a task of its own
     _locks.py          one task at a time
+    _operations.py     what `select` may be offered
 """
 
 from ._listeners import check_listener as check_listener
 from ._locks import LockLike as LockLike
 from ._locks import check_lock as check_lock
+from ._operations import check_operation as check_operation
 from ._rules import BrokenRule as BrokenRule
 from ._rules import ContractError as ContractError
 from ._streams import check_byte_stream as check_byte_stream
