@@ -9,6 +9,7 @@ from . import (
     work_datagram,
     work_files,
     work_processes,
+    work_services,
     work_simulation,
     work_streams,
     work_sync,
@@ -36,6 +37,7 @@ ROWS: tuple[Row, ...] = (
     *work_files.ROWS,
     *work_web.ROWS,
     *work_simulation.ROWS,
+    *work_services.ROWS,
     *special.ROWS,
     # Last: uvloop cannot start a process where there have been interpreters.
     *work_threads.INTERPRETER_ROWS,
