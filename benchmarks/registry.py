@@ -10,6 +10,7 @@ from . import (
     work_files,
     work_flow,
     work_processes,
+    work_services,
     work_simulation,
     work_streams,
     work_sync,
@@ -38,6 +39,7 @@ ROWS: tuple[Row, ...] = (
     *work_web.ROWS,
     *work_simulation.ROWS,
     *work_flow.ROWS,
+    *work_services.ROWS,
     *special.ROWS,
     # Last: uvloop cannot start a process where there have been interpreters.
     *work_threads.INTERPRETER_ROWS,

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from . import functools as functools
     from . import itertools as itertools
     from . import lowlevel as lowlevel
+    from . import services as services
     from . import streams as streams
     from . import testing as testing
     from . import to_interpreter as to_interpreter
@@ -172,7 +173,8 @@ if TYPE_CHECKING:
     from ._tasks.info import get_running_tasks as get_running_tasks
     from ._tasks.info import wait_all_tasks_blocked as wait_all_tasks_blocked
 
-    # Cancellation and timeouts
+    # Errors, cancellation and timeouts
+    from ._tasks.root_cause import root_cause as root_cause
     from ._tasks.scope import CancelScope as CancelScope
     from ._tasks.scope import fail_after as fail_after
     from ._tasks.scope import fail_at as fail_at
@@ -228,6 +230,7 @@ else:
         "_tasks.group": "create_task_group",
         "_tasks.handle": "TaskHandle",
         "_tasks.info": "TaskInfo get_current_task get_running_tasks wait_all_tasks_blocked",
+        "_tasks.root_cause": "root_cause",
         "_tasks.scope": "CancelScope fail_after fail_at move_on_after move_on_at",
         "_tasks.start": "TASK_STATUS_IGNORED",
         "streams._memory_pair": "create_memory_object_stream",
@@ -241,6 +244,7 @@ else:
         "functools",
         "itertools",
         "lowlevel",
+        "services",
         "streams",
         "testing",
         "to_interpreter",

@@ -75,10 +75,10 @@ def open_signal_receiver(*signals: Signals) -> AbstractContextManager[AsyncItera
     if not signals:
         raise TypeError("No signals were provided: name at least one, such as signal.SIGTERM")
     current_kernel()
-    return SignalReceiver([_checked(signum) for signum in dict.fromkeys(signals)])
+    return SignalReceiver([checked(signum) for signum in dict.fromkeys(signals)])
 
 
-def _checked(signum: Any) -> Signals:
+def checked(signum: Any) -> Signals:
     """Return the signal, or say why it cannot be received."""
     if not isinstance(signum, int):
         raise TypeError(

@@ -47,9 +47,14 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str, app: str) -> Iterator[Server]:
-    """Keep a server process: ``app`` is a module of the applications and a name in it."""
-    command = [sys.executable, "-m", *COMMANDS[kind], app]
+def started(kind: str, app: str, *flags: str) -> Iterator[tuple[subprocess.Popen[str], Output]]:
+    """Start a server process, and end it if it has not ended: for tests that end it themselves."""
+    with started_command([sys.executable, "-m", *COMMANDS[kind], *flags, app]) as started:
+        yield started
+
+
+@contextmanager
+def started_command(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], Output]]:
     process = subprocess.Popen(
         command,
         cwd=APPS,
@@ -62,9 +67,17 @@ def serving(kind: str, app: str) -> Iterator[Server]:
     )
     output = Output(process)
     try:
-        yield Server(kind, f"http://{HOST}:{output.port()}")
+        yield process, output
     finally:
-        end(process, output)
+        if process.poll() is None:
+            end(process, output)
+
+
+@contextmanager
+def serving(kind: str, app: str) -> Iterator[Server]:
+    """Keep a server process: ``app`` is a module of the applications and a name in it."""
+    with started(kind, app) as (_, output):
+        yield Server(kind, f"http://{HOST}:{output.port()}")
     assert "Traceback" not in output.text, output.text
 
 

@@ -103,7 +103,10 @@ async def test_a_group_raised_by_the_user_stays_whole_inside_the_outer_one(where
     (inner,) = caught.value.exceptions
     assert isinstance(inner, ExceptionGroup)
     assert inner.message == "mine"
-    assert inner.__notes__ == ["noted"]
+    assert inner.__notes__[0] == "noted"
+    assert [note.startswith("in task ") for note in inner.__notes__[1:]] == [True] * (
+        where != "body"
+    )
     assert repr(inner.exceptions) == repr(mine.exceptions)
     assert leaves(inner) == leaves(mine)
 
@@ -211,7 +214,7 @@ async def test_cause_context_and_notes_survive_the_split() -> None:
     assert inner.message == "mine"
     assert inner.exceptions == mine.exceptions
     assert repr(inner.__cause__) == "KeyError('inner cause')"
-    assert inner.__notes__ == ["inner note"]
+    assert inner.__notes__[0] == "inner note"
 
 
 async def test_the_childs_own_cause_and_context_are_kept() -> None:

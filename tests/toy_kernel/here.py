@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from .scopes import Cancelled
+
 if TYPE_CHECKING:
     from .kernel import ToyKernel
     from .tasks import Task
 
+cancelled_class = Cancelled
 _here = threading.local()
 """`kernel`: the one whose loop runs in this thread."""
 

@@ -202,6 +202,9 @@ class Task:
 
     # The contract's `Task`. The waiters that come back are those made here: `Any`.
 
+    def enclosing_scope(self) -> None:
+        return None  # the chain has it
+
     def make_waiter(self) -> Waiter:
         return Waiter(self)
 

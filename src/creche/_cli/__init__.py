@@ -88,6 +88,21 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag, dest="chosen", action="append_const", const=option, help=option.help
         )
+    parser.add_argument(
+        "--grace",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long a stop by SIGTERM or Ctrl-C may take before it cancels (default: 0)",
+    )
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, for argparse."""
+    value = float(text)
+    if not value >= 0:
+        raise ValueError(text)
+    return value
 
 
 def options_by_flag() -> dict[str, Option]:
@@ -143,7 +158,7 @@ def place_of_program(arguments: list[str]) -> int:
     """Return where the options of `creche run` end and the program is named."""
     place = 1
     while place < len(arguments) and arguments[place].startswith("--"):
-        place += 2 if arguments[place] == "--backend" else 1
+        place += 2 if arguments[place] in ("--backend", "--grace") else 1
     return place
 
 
@@ -176,7 +191,9 @@ def show_run(options: argparse.Namespace, rest: list[str]) -> int:
             del rest[0]
     from .run import run_program  # knows event loops, which a script may do without
 
-    return run_program(options.target, options.backend, rest, options.chosen or [])
+    return run_program(
+        options.target, options.backend, rest, options.chosen or [], grace=options.grace
+    )
 
 
 def turn_on_the_drop_in() -> None:
@@ -191,8 +208,8 @@ def turn_on_the_drop_in() -> None:
 def show_python(options: argparse.Namespace, rest: list[str]) -> int:
     from .python import run_module, run_script
 
-    if options.backend != BACKEND or options.chosen:
-        flags = ", ".join(["--backend", *options_by_flag()])
+    if options.backend != BACKEND or options.chosen or options.grace:
+        flags = ", ".join(["--backend", *options_by_flag(), "--grace"])
         raise Mistake(f"{flags} only go with module:function")
     if options.module is not None:
         return run_module(options.module, rest)

@@ -1,15 +1,11 @@
-"""`creche run`: finds a coroutine function, runs it, and stands between it and Ctrl-C.
+"""`creche run`: finds a coroutine function and runs it.
 
-Owns the way from the text that was typed to a function, and SIGINT while the program runs. Knows
-the kernel only for its way to be called from a signal handler.
-
-The first Ctrl-C cancels a scope around the whole program, which is the same on every loop: its
-`finally` blocks run, and may wait under a shield. From then on SIGINT has its default action, so
-that a second Ctrl-C ends a program that will not go.
+Owns the way from the text that was typed to a function. What signals do to it is told in
+`interrupts.py`.
 
     loading ──▸ running ──▸ finished         status 0
-       │           ├──Ctrl-C──▸ cleaning up ──▸ finished     130
-       │           │                 ╰──Ctrl-C──▸ killed     130, as the shell sees it
+       │           ├──a signal──▸ stopping or cleaning up ──▸ finished     130 or 143
+       │           │                 ╰──one more than it takes──▸ killed   the same, in a shell
        ╰───────────┴──an exception──▸ shown   1, a SystemExit its own
 """
 
@@ -19,18 +15,16 @@ import importlib
 import importlib.util
 import inspect
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from operator import attrgetter
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
-from .._kernel import current_kernel
 from .._loop.run import run
 from .._registry import KERNELS, Option
-from .._tasks.scope import CancelScope
+from .interrupts import Interrupter
 from .python import is_path
 from .screen import Mistake
 from .traces import is_machinery, own_code, show
@@ -39,7 +33,12 @@ Program = Callable[[], Coroutine[Any, Any, object]]
 
 
 def run_program(
-    target: str, backend: str, arguments: Sequence[str], chosen: Sequence[Option]
+    target: str,
+    backend: str,
+    arguments: Sequence[str],
+    chosen: Sequence[Option],
+    *,
+    grace: float = 0,
 ) -> int:
     """Run the program that `target` names, and return the exit status."""
     options = backend_options(backend, chosen)
@@ -51,7 +50,7 @@ def run_program(
     except Exception as exc:
         return show(exc, lambda code: not is_machinery(code))
     function = find_function(module, name, target)
-    return run_function(function, backend, options)
+    return run_function(function, backend, options, grace)
 
 
 def backend_options(backend: str, chosen: Sequence[Option]) -> dict[str, Any]:
@@ -158,39 +157,9 @@ def describe(thing: object) -> str:
 # ── Running it ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Interrupter:
-    """Turns the first SIGINT into a cancel of the program."""
-
-    def __init__(self) -> None:
-        self.pressed = False
-        self.started = False
-        self._cancel: Callable[[], None] | None = None
-
-    async def run(self, function: Program) -> None:
-        kernel = current_kernel()
-        with CancelScope() as scope:
-            # The handler may run anywhere in the loop's own code: only this call is safe there.
-            self._cancel = lambda: kernel.call_soon_threadsafe(scope.cancel, "Ctrl-C was pressed")
-            self.started = True
-            try:
-                await function()
-            finally:
-                self._cancel = None
-
-    def handle(self, signum: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        self.pressed = True
-        if self._cancel is not None:
-            self._cancel()
-        elif not self.started:
-            raise KeyboardInterrupt
-
-
-def run_function(function: Program, backend: str, options: dict[str, Any]) -> int:
-    interrupter = Interrupter()
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # who ignores SIGINT goes on to ignore it
-        signal.signal(signal.SIGINT, interrupter.handle)
+def run_function(function: Program, backend: str, options: dict[str, Any], grace: float = 0) -> int:
+    interrupter = Interrupter(grace)
+    interrupter.listen()
     try:
         run(interrupter.run, function, backend=backend, backend_options=options)
     except Exception as exc:
@@ -202,5 +171,5 @@ def run_function(function: Program, backend: str, options: dict[str, Any]) -> in
             raise KeyboardInterrupt from None
         return show(exc, own_code(function))
     finally:
-        signal.signal(signal.SIGINT, before)
-    return 130 if interrupter.pressed else 0
+        interrupter.end()
+    return interrupter.status

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _registry
 from .._exceptions import NoEventLoopError
+from .asyncio.here import cancelled_class as _cancelled
 from .asyncio.here import kernel_here as _asyncio_kernel
 from .asyncio.here import task_here as _asyncio_task
 from .asyncio.state import native_task as _native_task
@@ -198,3 +199,10 @@ def simulate(
     """Run `func(*args)` in a new simulated loop of `backend`."""
     check_outside_loops()
     return simulator(backend).run(func, args, simulation)
+
+
+def is_cancellation(exc: BaseException) -> bool:
+    """Tell whether an exception is a cancellation of any loop, also where none runs."""
+    return isinstance(exc, _cancelled) or any(
+        isinstance(exc, finder.cancelled_class) for finder in _others()
+    )

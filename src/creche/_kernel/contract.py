@@ -117,6 +117,13 @@ class Task(Protocol):
         """The loop that the task runs in."""
         ...
 
+    def enclosing_scope(self) -> Scope | None:
+        """Return the scope around all that this task has entered, where the chain ends before it.
+
+        A kernel whose loop keeps that by itself need not link a child to the scope of its group.
+        """
+        ...
+
     def make_waiter(self) -> Waiter:
         """Make a waiter that this task is about to wait on."""
         ...

@@ -61,6 +61,11 @@ class Starter(Protocol):
 class Finder(Protocol):
     """`here.py`: finds what runs in this thread. Loaded once the loop's library is imported."""
 
+    @property
+    def cancelled_class(self) -> type[BaseException]:
+        """What a cancellation raises on loops of this kernel: as `Kernel.cancelled_class`."""
+        ...
+
     def task_here(self) -> Task | None:
         """Return the task that runs in this thread, None if no task of this kernel's loops does."""
         ...

@@ -23,6 +23,8 @@ from math import inf
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
+from .._tracebacks import place_in
+
 if TYPE_CHECKING:
     from .contract import Task
 
@@ -47,6 +49,7 @@ class Scope:
         "_parent",
         "_reason",
         "_shield",
+        "_stopping",
     )
 
     _deadline: float
@@ -59,6 +62,8 @@ class Scope:
     _lost: bool
     """Whether a task that is not its host tried to leave it."""
     _reason: str | None
+    _stopping: Any
+    """What is known of a graceful stop, None if nobody has asked for one. No kernel looks at it."""
     _host: Task | None
     """The task that entered the scope, None before and after."""
     _parent: Scope | None
@@ -72,7 +77,18 @@ class Scope:
         self._deadline = deadline
         self._shield = shield
         self._cancelled = self._caught = self._left = self._lost = False
-        self._host = self._parent = self._reason = self._native = None
+        self._host = self._parent = self._reason = self._native = self._stopping = None
+
+    def _expiry(self) -> str:
+        """Say why the scope is cancelled when its deadline has passed."""
+        stopping = self._stopping
+        if stopping is not None and stopping.asked and self._deadline == stopping.cancel_at:
+            return str(stopping.why())
+        return f"by the deadline of {self._spoken()}"
+
+    def _spoken(self) -> str:
+        entered = place_in(self._code, self._instruction)
+        return "a scope" if entered is None else f"the scope entered at {entered}"
 
 
 def place(scope: Scope) -> str:

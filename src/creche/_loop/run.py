@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from .. import _kernel, _registry
+from .._tracebacks import from_the_program
 
 T_Retval = TypeVar("T_Retval")
 PosArgsT = TypeVarTuple("PosArgsT")
@@ -44,7 +45,11 @@ def run(
     :raises RuntimeError: an event loop already runs in this thread
     :raises LookupError: there is no such backend, or it is not installed
     """
-    result: T_Retval = _kernel.run(func, args, backend, backend_options or {})
+    try:
+        result: T_Retval = _kernel.run(func, args, backend, backend_options or {})
+    except BaseException as exc:
+        exc.__traceback__ = from_the_program(exc.__traceback__)
+        raise
     return result
 
 

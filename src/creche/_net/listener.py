@@ -26,6 +26,7 @@ from .._exceptions import BusyResourceError, ClosedResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
 from .._tasks.group import create_task_group
+from .._tasks.until_stop import until_stop
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
 from .attributes import SocketProvider
@@ -137,6 +138,9 @@ class DirectSocketListener(OwnedSocket, SocketListener):
     ) -> None:
         """Accept connections until it is cancelled, each handled in a new task. A checkpoint.
 
+        When a stop is asked for (`CancelScope.stop()`) it accepts no more, and leaves be what it has
+        accepted: the handlers run on.
+
         When the process has run out of descriptors this logs a warning and tries again.
 
         :param handler: a coroutine function that is called with each stream, and closes it
@@ -160,6 +164,10 @@ class DirectSocketListener(OwnedSocket, SocketListener):
                     raise
 
     async def _serve(self, handler: Callable[[SocketStream], Any], group: TaskGroup) -> None:
+        with until_stop():  # what was accepted in the same moment is handled
+            await self._accept_all(handler, group)
+
+    async def _accept_all(self, handler: Callable[[SocketStream], Any], group: TaskGroup) -> None:
         while True:
             try:
                 stream = await self.accept()

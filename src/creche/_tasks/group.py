@@ -24,7 +24,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 from .._kernel import current_task
 from .._kernel.scope import link
+from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
+from . import stop as _stop
+from .errors import (
+    MESSAGE,
+    group_of,
+    leaves,
+    note_task,
+    raise_as_it_was,
+    shortly,
+    sole_error,
+)
 from .handle import (
     CANCELLED,
     CANCELLING,
@@ -47,8 +58,6 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 PosArgsT = TypeVarTuple("PosArgsT")
 
-MESSAGE = "unhandled errors in a TaskGroup"
-
 
 class TaskGroup:
     """A group of tasks that all end before its `async with` block is left.
@@ -59,6 +68,7 @@ class TaskGroup:
 
     __slots__ = (
         "__weakref__",
+        "_collapse",
         "_errors",
         "_host",
         "_nursery",
@@ -70,8 +80,9 @@ class TaskGroup:
     cancel_scope: CancelScope
     """The scope that the tasks and the block run in."""
 
-    def __init__(self) -> None:
+    def __init__(self, collapse: bool = False) -> None:
         self.cancel_scope = CancelScope()
+        self._collapse = collapse
         self._host: Task | None = None
         self._nursery: Nursery | None = None
         self._open = False
@@ -101,16 +112,16 @@ class TaskGroup:
         nursery, host, scope = self._nursery, self._host, self.cancel_scope
         assert nursery is not None and host is not None, "entered before it is left"
         if host is not (task := current_task()):
-            from .._kernel.scope import misplaced
-
-            raise misplaced(scope, task)
+            raise self._left_by_another(task, host, nursery)
         stopped: BaseException | None = None
         if exc_val is not None:
             if isinstance(exc_val, host.kernel.cancelled_class):
                 stopped = exc_val
+                scope.cancel()
             else:
+                exc_val.__traceback__ = without_machinery(exc_val.__traceback__)
                 self._errors.append(exc_val)
-            scope.cancel()
+                scope.cancel(f"by an error in the group's block: {shortly(exc_val)}")
         try:
             try:
                 rest = await nursery.close(stopped)
@@ -123,6 +134,8 @@ class TaskGroup:
         finally:
             self._open = False
             self._errors = []
+            if scope._stopping is not None:
+                _stop.leave(scope, host, exc_val)
             del exc_val, stopped, nursery, host
 
     def _conclude(
@@ -139,7 +152,11 @@ class TaskGroup:
                     return False  # The generator around the block is being closed: let it.
                 if stopped is not None and enclosed:
                     errors.append(stopped)
-                raise BaseExceptionGroup(MESSAGE, errors) from None
+                if self._collapse:
+                    sole = sole_error(errors, host.kernel.cancelled_class)
+                    if sole is not None:
+                        return _leave_bare(sole, body)
+                raise group_of(MESSAGE, errors) from None
             if stopped is not None and stopped is not body:
                 raise stopped
             return stopped is None
@@ -164,6 +181,10 @@ class TaskGroup:
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the group's tasks and its block. Short for `cancel_scope.cancel(reason)`."""
         self.cancel_scope.cancel(reason)
+
+    def stop(self, reason: str | None = None, *, grace: float = inf) -> None:
+        """Ask the group's tasks and its block to stop. Short for `cancel_scope.stop(...)`."""
+        self.cancel_scope.stop(reason, grace=grace)
 
     def start_soon(
         self,
@@ -190,6 +211,9 @@ class TaskGroup:
             coro = _checked(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
+        frame = _getframe(1)
+        handle._code = frame.f_code
+        handle._at = frame.f_lasti
         nursery.spawn(self._run(handle), handle, None)
         return handle
 
@@ -220,6 +244,9 @@ class TaskGroup:
             raise self._inactive()
         handle = TaskHandle(coro, origin_of(None, coro, name))
         handle._nursery = nursery
+        frame = _getframe(1)
+        handle._code = frame.f_code
+        handle._at = frame.f_lasti
         nursery.spawn(self._run(handle), handle, context)
         return handle
 
@@ -275,6 +302,10 @@ class TaskGroup:
         if self._starts is None:
             self._starts = {}
         self._starts[caller] = handle
+        frame = _getframe(1)
+        handle._code = frame.f_code
+        handle._at = frame.f_lasti
+        del frame
         try:
             await nursery.start(self._run(handle), handle, status)
             if not status._started and handle._state is not FINISHED:
@@ -321,8 +352,8 @@ class TaskGroup:
 
     def _ended_badly(self, handle: TaskHandle[Any], exc: BaseException) -> BaseException | None:
         """Note how a task failed; return the cancellation that the group has to know of."""
-        if exc.__traceback__ is not None:  # Without our own frame, which would keep the handle.
-            exc.__traceback__ = exc.__traceback__.tb_next
+        # Without our own frame, which would keep the handle.
+        exc.__traceback__ = without_machinery(exc.__traceback__)
         host = self._host
         assert host is not None, "a task runs in a group that was entered"
         cancelled_class = host.kernel.cancelled_class
@@ -333,17 +364,22 @@ class TaskGroup:
         if isinstance(exc, BaseExceptionGroup):
             rest = exc.split(cancelled_class)[1]
             if rest is None:
-                exc = _first_of(exc)  # `except*` has left nothing but cancellations.
+                exc = next(leaves(exc))  # `except*` has left nothing but cancellations.
             elif alone:
                 exc = rest
         if isinstance(exc, cancelled_class):
             handle._end(CANCELLED, exc)
+            if _stop.grace_given:
+                place = innermost_place(exc.__traceback__)
+                _stop.note_overrun(self.cancel_scope, handle.name, place)
             return None if alone else exc
+        note_task(exc, handle.name, place_in(handle._code, handle._at))
         handle._end(FAILED, exc)
         starting = handle._starting
         if starting is None or starting._started:
             self._errors.append(exc)
-            self.cancel_scope.cancel()
+            if not self.cancel_scope._cancelled:
+                self.cancel_scope.cancel(f"by the failure of task {handle.name!r}: {shortly(exc)}")
         return None
 
     def __repr__(self) -> str:
@@ -371,6 +407,22 @@ class TaskGroup:
         what = "the end of" if children else "the end of its task group"
         return WaitDescription(what, "the end of all", tasks=children, needs_all=True)
 
+    def _left_by_another(self, task: Task, host: Task, nursery: Nursery) -> RuntimeError:
+        """Say that the group was left by a task that is not its host; look after its tasks."""
+        from .._kernel.scope import misplaced
+
+        error = misplaced(self.cancel_scope, task)
+        if nursery.cancelled():
+            from .orphans import adopt
+
+            self._open = False
+            adopt(host.kernel, nursery, self._errors)
+            error = RuntimeError(
+                f"{error}. The group was cancelled already: its tasks end, and a detached task "
+                f"waits for them"
+            )
+        return error
+
     def _inactive(self) -> RuntimeError:
         return RuntimeError(
             "This task group is not active; no new tasks can be started: start them inside its "
@@ -378,9 +430,25 @@ class TaskGroup:
         )
 
 
-def create_task_group() -> TaskGroup:
-    """Make a task group, to be entered with `async with`."""
-    return TaskGroup()
+def create_task_group(
+    *, collapse: bool = False, stop_order: Literal["reverse"] | None = None
+) -> TaskGroup:
+    """Make a task group, to be entered with `async with`.
+
+    :param collapse: whether an error that is the only one, besides cancellations, leaves the group bare;
+        several leave in an exception group all the same
+    :param stop_order: `"reverse"` to have a stop first reach the body and the tasks of `start_soon`, then
+        what was started with `start()`, one after the other, the last one first; None to have it reach
+        all at once
+    :raises ValueError: there is no such order
+    """
+    if stop_order is None:
+        return TaskGroup(collapse)
+    if stop_order != "reverse":
+        raise ValueError(f"stop_order must be 'reverse' or None, not {stop_order!r}")
+    from .ordered import OrderedTaskGroup  # few need it
+
+    return OrderedTaskGroup(collapse)
 
 
 def _checked(func: Any, coro: Any) -> Any:
@@ -393,12 +461,11 @@ def _checked(func: Any, coro: Any) -> Any:
     )
 
 
-def _first_of(exc: BaseException) -> BaseException:
-    """Return the first exception in a tree of groups."""
-    first: Any = exc
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    return first  # type: ignore[no-any-return]
+def _leave_bare(sole: BaseException, body: BaseException | None) -> bool:
+    """Let the only error leave a group: as it is where it came from the block, else by raising it."""
+    if sole is not body:
+        raise_as_it_was(sole)
+    return False
 
 
 def _raise_unstarted(handle: TaskHandle[Any]) -> None:

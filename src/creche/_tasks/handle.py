@@ -21,13 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
 from enum import Enum
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .._exceptions import TaskCancelled, TaskFailed, TaskNotFinished
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._wait_description import WaitDescription
+from .errors import quoted
 
 if TYPE_CHECKING:
     from .._kernel.contract import Nursery
@@ -62,6 +63,8 @@ class TaskHandle(Generic[T_co]):
 
     __slots__ = (
         "__weakref__",
+        "_at",
+        "_code",
         "_coro",
         "_key",
         "_nursery",
@@ -76,6 +79,9 @@ class TaskHandle(Generic[T_co]):
     Status: TypeAlias = _Status
 
     _key: Any  # The kernel's own name for the task: see the contract's `Label`.
+    # Where the task was started: some code, and an instruction in it.
+    _code: CodeType
+    _at: int
 
     def __init__(
         self,
@@ -195,7 +201,7 @@ class TaskHandle(Generic[T_co]):
         if self._state is FAILED or self._state is CANCELLED:
             failed = self._state is FAILED
             error = (
-                TaskFailed("the task raised an exception")
+                TaskFailed(f"the task raised an exception: {self.name!r}, {quoted(self._outcome)}")
                 if failed
                 else TaskCancelled("the task was cancelled")
             )

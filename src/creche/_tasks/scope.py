@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from .._kernel import current_kernel, current_task
 from .._kernel.scope import Scope, link, reentered, unlink
+from .._tracebacks import place_in
+from . import stop as _stop
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -41,7 +43,7 @@ class CancelScope(Scope):
         self._deadline = deadline  # As `Scope.__init__`, without the call.
         self._shield = shield
         self._cancelled = self._caught = self._left = False
-        self._host = self._parent = self._reason = self._native = None
+        self._host = self._parent = self._reason = self._native = self._stopping = None
 
     def __enter__(self) -> Self:
         task = current_task()
@@ -75,6 +77,8 @@ class CancelScope(Scope):
         if rest is exc_val:
             return False
         if rest is None:
+            if self._stopping is not None:
+                _stop.leave(self, task, exc_val)
             return True
         raise_as_is(rest)
         return False
@@ -90,6 +94,20 @@ class CancelScope(Scope):
             if self._host is not None:
                 self._host.kernel.update_scope(self)
 
+    def stop(self, reason: str | None = None, *, grace: float = inf) -> None:
+        """Ask what is inside the scope to finish what it does and stop.
+
+        Nothing is interrupted that does not listen for it: see `creche.services`. When the grace is
+        over the scope is cancelled. The earliest grace wins, so a second stop may shorten it. Does
+        nothing to a scope that was left.
+
+        :param reason: a text for reports, and for the message of the cancellation
+        :param grace: seconds until the scope is cancelled; 0 cancels it at once, `inf` never
+        :raises ValueError: `grace` is negative or NaN
+        :raises NoEventLoopError: no event loop runs in this thread
+        """
+        _stop.stop(self, reason, grace)
+
     @property
     def deadline(self) -> float:
         """The time at which the scope is cancelled, in seconds; `inf` for never. Settable."""
@@ -100,6 +118,8 @@ class CancelScope(Scope):
         if value != value:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
         called = self.cancel_called  # The old deadline may have passed.
+        if self._stopping is not None:
+            value = min(value, self._stopping.cancel_at)
         self._deadline = float(value)
         if self._host is not None and not called:
             self._host.kernel.update_scope(self)
@@ -115,6 +135,8 @@ class CancelScope(Scope):
             self._shield = value
             if self._host is not None:
                 self._host.kernel.update_scope(self)
+                if _stop.ever_asked and not value:
+                    _stop.tell(self._host.kernel)
 
     @property
     def cancel_called(self) -> bool:
@@ -185,6 +207,8 @@ class _FailScope(CancelScope):
         kernel = task.kernel
         if self._delay is not None:
             self._deadline = kernel.now() + self._delay
+            if self._stopping is not None:
+                self._deadline = min(self._deadline, self._stopping.cancel_at)
         link(self, task, _getframe(1))
         kernel.enter_scope(self, task)
         return self
@@ -198,8 +222,17 @@ class _FailScope(CancelScope):
         swallow = super().__exit__(exc_type, exc_val, exc_tb)
         # A loop with a coarse clock may fire a little early: then it was the deadline all the same.
         if self._caught and (not self._called or self._deadline <= current_kernel().now()):
-            raise TimeoutError(self._message) if self._message is not None else TimeoutError
+            message = self._message
+            raise TimeoutError(message if message is not None else f"{self._spoken()} timed out")
         return swallow
+
+    def _expiry(self) -> str:
+        return super()._expiry().replace("by the deadline of fail", "by fail")
+
+    def _spoken(self) -> str:
+        place = place_in(self._code, self._instruction)
+        call = "fail_at(...)" if self._delay is None else f"fail_after({self._delay:g})"
+        return call if place is None else f"{call} at {place}"
 
     def cancel(self, reason: str | None = None) -> None:
         self._called = self._called or not self._cancelled

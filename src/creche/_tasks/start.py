@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
+from .._kernel import current_kernel
+from . import stop as _stop
+
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
 
@@ -40,6 +43,9 @@ class _IgnoredTaskStatus(TaskStatus[object]):
     def started(self, value: object = None) -> None:
         pass
 
+    def __repr__(self) -> str:
+        return "TASK_STATUS_IGNORED"
+
 
 TASK_STATUS_IGNORED = _IgnoredTaskStatus()
 
@@ -70,6 +76,8 @@ class Starting:
         if self._move is not None and self._move():
             self._started = True
             self._value = value
+            if _stop.ever_asked:  # The group that it has moved into may have been asked to stop.
+                _stop.tell(current_kernel())
         else:
             self._abandoned = True
             self._value = value

@@ -121,12 +121,17 @@ class BlockingPortal:
         """Wait until `stop()` is called. A checkpoint."""
         await self._stopped.wait()
 
-    async def stop(self, cancel_remaining: bool = False) -> None:
+    async def stop(self, cancel_remaining: bool = False, *, grace: float | None = None) -> None:
         """Take no more calls, and end `sleep_until_stopped()`.
 
         :param cancel_remaining: whether to cancel the tasks that still run, rather than have the
             end of the `async with` block wait for them
+        :param grace: ask the tasks that still run to stop, and cancel those that are left after so many
+            seconds; None to leave them be
+        :raises ValueError: `grace` is negative or NaN
         """
+        if grace is not None:
+            self._group.stop("the blocking portal was stopped", grace=grace)
         self._close(cancel_remaining)
 
     def _close(self, cancel_remaining: bool = False) -> None:

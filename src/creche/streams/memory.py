@@ -18,6 +18,8 @@ from .._abc.streams import ObjectReceiveStream, ObjectSendStream
 from .._exceptions import ClosedResourceError, EndOfStream, WouldBlock
 from .._kernel import current_task
 from .._sync.operation import Operation
+from .._tasks import stop as _stop
+from .._tasks.until_stop import Draining, block_around
 from .._wait_description import WaitDescription
 from ._channel import NOTHING, Channel
 from ._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
@@ -78,6 +80,14 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         finally:
             self._waiting -= 1
         return item
+
+    def __aiter__(self) -> MemoryObjectReceiveStream[T_co]:
+        if _stop.used:
+            block = block_around(current_task())
+            if block is not None:  # Its loop takes a stop over: it drains, then ends.
+                draining: Any = Draining(self, block)
+                return draining  # type: ignore[no-any-return]  # iterates as this does
+        return self
 
     async def __anext__(self) -> T_co:
         # The fast half of receive() again, for a coroutine inside a coroutine costs more than it.

@@ -9,6 +9,7 @@ from .kernel import AsyncioKernel
 from .state import native_task, running_loop
 from .tasks import ForeignTask, Task, foreign_task, foreign_tasks
 
+cancelled_class = asyncio.CancelledError
 _unkept: dict[int, AsyncioKernel] = {}
 
 

@@ -119,7 +119,7 @@ def expire(scope: Scope) -> None:
     """The deadline of a scope has come, and its entry is out of the timers."""
     _forget_timer(scope)
     if scope._host is not None:
-        scope._reason = scope._reason or "deadline exceeded"
+        scope._reason = scope._reason or scope._expiry()
         cancel(scope)
 
 

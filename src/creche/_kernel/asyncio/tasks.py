@@ -55,6 +55,9 @@ class Verbs(TaskState):
 
     __slots__ = tuple[str, ...]()
 
+    def enclosing_scope(self) -> Scope | None:
+        return None  # the chain has it
+
     def make_waiter(self) -> Future[Any]:
         return Future(loop=self.kernel.loop)
 

@@ -8,6 +8,7 @@ from ..._exceptions import RunFinishedError
 from .kernel import TrioKernel
 from .tasks import Task, native_task, new_state, states
 
+cancelled_class = trio.Cancelled
 _kernel: trio.lowlevel.RunVar[TrioKernel] = trio.lowlevel.RunVar("creche")
 
 

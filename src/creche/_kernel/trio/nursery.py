@@ -20,7 +20,7 @@ from ..contract import Label, Starting
 from ..scope import Scope, unlink
 from . import private
 from .scopes import settle, unwind
-from .tasks import known_task
+from .tasks import homes, known_task
 
 if TYPE_CHECKING:
     from .introspection import RunKernel
@@ -50,6 +50,7 @@ class Nursery:
         if scope._cancelled:
             native.cancel(scope._reason)
         host.stack.append(scope)
+        homes[self._nursery] = scope
 
     def spawn(self, coro: Run, label: Label, context: Context | None) -> None:
         label._key = coro
@@ -120,6 +121,7 @@ class Nursery:
         except BaseException as exc:
             rest = exc
         self.host.stack.remove(scope)
+        del homes[self._nursery]
         unlink(scope, self.host)
         settle(scope)
         unwind(self.host, None)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .tasks import homes
+
 if TYPE_CHECKING:
     from ..scope import Scope
     from .tasks import Task
@@ -46,10 +48,15 @@ def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException 
 def unwind(task: Task, until: Scope | None) -> None:
     """Leave the innermost Trio scopes whose own scope was left in the wrong place."""
     stack = task.stack
-    while stack and stack[-1] is not until and (stack[-1]._left or stack[-1]._lost):
+    while stack and stack[-1] is not until and _abandoned(stack[-1]):
         abandoned = stack.pop()._native
         abandoned.deadline, abandoned.shield = inf, False
         exit_native(abandoned, None)
+
+
+def _abandoned(scope: Scope) -> bool:
+    """Tell whether a scope was left in the wrong place; that of an open nursery leaves with it."""
+    return scope._left or (scope._lost and scope not in homes.values())
 
 
 def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseException | None:

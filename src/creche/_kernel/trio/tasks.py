@@ -108,6 +108,21 @@ class Task:
     def native(self) -> trio.lowlevel.Task | None:
         return self._native()
 
+    def enclosing_scope(self) -> Scope | None:
+        native = self._native()
+        nursery = None if native is None else native.parent_nursery
+        while nursery is not None:
+            scope = homes.get(nursery)
+            if scope is not None:
+                return scope
+            # A nursery that is not ours, such as Trio's own for a child that starts.
+            parent = nursery.parent_task
+            state = states.get(id(parent))
+            if state is not None and state.scope is not None:
+                return state.scope
+            nursery = parent.parent_nursery
+        return None
+
     def make_waiter(self) -> Waiter:
         native = self._native()
         assert native is not None, "a task that parks is alive"
@@ -165,6 +180,9 @@ class Task:
             return TaskRecord(id(self), None, "a task that has ended", None, None)
         return record(native, self.kernel.labels)
 
+
+homes: dict[trio.Nursery, Scope] = {}
+"""The scope of the group whose children live in a nursery of Trio's, while it is open."""
 
 states: dict[int, Task] = {}
 

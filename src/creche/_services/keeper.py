@@ -1,0 +1,323 @@
+"""`Keeper`: the inside of a supervisor: which services there are, and what the end of one means.
+
+After each change `_step` looks at the states and does what can be done. Nothing here waits, and each method
+returns at once. The block, and what a program may call, are `Supervisor`'s.
+
+An end of a service that nobody asked for:
+
+    restart=       it returned        it raised            it was cancelled
+    ----------     ---------------    -----------------    ----------------
+    "always"       starts again       starts again         stopped
+    "on_failure"   finished           starts again         stopped
+    "never"        finished           failed, reported     stopped
+"""
+
+# A supervisor and its services are one thing in several files.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any, Literal, TypeAlias
+
+from .._exceptions import ClosedResourceError
+from .._kernel import current_kernel
+from .._loop.time import sleep
+from .._sync.event import Event
+from .._tasks import stop as _stop
+from .._tasks.scope import CancelScope
+from .backoff import Intensity
+from .cycle import Cycle
+from .enclosure import Enclosure
+from .handle import ServiceHandle
+from .service import Service
+
+Strategy: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
+OnError: TypeAlias = Callable[[ServiceHandle, BaseException], object]
+
+LAST_ERRORS = 10
+"""As many of the last errors are kept."""
+
+
+class RestartsExhausted(Exception):
+    """Services failed more often than their supervisor restarts them; the last error is the cause."""
+
+    def __init__(self, message: str, errors: Iterable[BaseException] = ()) -> None:
+        super().__init__(message)
+        self.errors: tuple[BaseException, ...] = tuple(errors)
+        """The last errors of the services, the latest one last."""
+
+
+class Keeper:
+    """What a supervisor knows of its services."""
+
+    __slots__ = (
+        "__weakref__",
+        "_all_down",
+        "_body_left",
+        "_closing",
+        "_cycles",
+        "_enclosure",
+        "_errors",
+        "_intensity",
+        "_numbers",
+        "_on_error",
+        "_services",
+        "_strategy",
+    )
+
+    def __init__(self, strategy: Strategy, intensity: Intensity, on_error: OnError | None) -> None:
+        self._strategy = strategy
+        self._intensity = intensity
+        self._on_error = on_error
+        self._enclosure: Enclosure | None = None
+        self._services: dict[Service, None] = {}
+        """Those that have not ended for good."""
+        self._numbers = count(1)
+        self._cycles: dict[Cycle, None] = {}
+        self._errors: deque[BaseException] = deque(maxlen=LAST_ERRORS)
+        self._all_down = Event()
+        self._body_left = self._closing = False
+
+    # ── What happens to services ─────────────────────────────────────────────────────────────────
+
+    def _up(self, service: Service) -> None:
+        """Hear from a service that it has started."""
+        assert self._enclosure is not None, "it is a task of it"
+        service.since = self._enclosure.kernel.now()
+        if service.state == "starting":
+            service.become("running")
+        if self._cycles or self._closing:
+            self._step()
+
+    def _ended(self, service: Service, error: BaseException | None, *, cancelled: bool) -> None:
+        """Hear from a service that its task does its last step."""
+        before = service.state
+        service.forget_scope()
+        if error is not None:
+            service.last_error = error
+        expected = before == "stopping" or (
+            service.cycle is not None and service.cycle.holds(service)
+        )
+        done = error is None and before != "stopping" and service.restart_when != "always"
+        if self._closing or (cancelled and not expected) or (expected and not done):
+            returns = expected and service.wanted and service.cycle is not None
+            self._rest(service, "waiting" if returns and not self._closing else "stopped")
+            if error is not None:
+                self._report(service, error, "while it was being stopped")
+        elif done or service.restart_when == "never":
+            self._rest(service, "finished" if error is None else "failed")
+            if error is not None:
+                self._report(service, error, "and is not restarted")
+        else:
+            self._failed(service, error)
+        if self._cycles or self._closing or self._body_left:
+            self._step()
+
+    def _keep(self, service: Service) -> None:
+        """Put a service behind those that were started before it."""
+        service.order = next(self._numbers)
+        self._services[service] = None
+
+    def _rest(self, service: Service, state: Any) -> None:
+        """Note that a service is down; for good, or until its turn comes."""
+        if state != "waiting":
+            service.wanted = False
+            if service.cycle is not None:
+                service.cycle.drop(service)
+                service.cycle = None
+            self._services.pop(service, None)
+        service.become(state)
+
+    def _failed(self, service: Service, error: BaseException | None) -> None:
+        """A service has to be started again, if there were not too many restarts."""
+        now = current_kernel().now()
+        if error is not None:
+            self._errors.append(error)
+        service.become("waiting")
+        if self._intensity.too_many(now):
+            self._exhausted(service, error)
+            return
+        service.restarts += 1
+        try:
+            pause = self._pause_before(service, now)
+        except Exception as exc:
+            self._give_up(exc)
+            return
+        if error is not None:
+            self._report(service, error, f"and is restarted in {pause:g} s")
+        self._begin_cycle(service, pause)
+
+    def _pause_before(self, service: Service, now: float) -> float:
+        """Return how long to wait before a service is started again, in seconds."""
+        delays = service.delays
+        if delays is None:
+            return 0.0
+        if now - service.since > self._intensity.within:
+            delays.begin_again()
+        return delays.next()
+
+    def _begin_cycle(self, service: Service, pause: float) -> None:
+        affected = [service]
+        cycle = service.cycle
+        if self._strategy != "one_for_one":
+            affected = [
+                other
+                for other in self._services
+                if self._strategy == "one_for_all" or other.order >= service.order
+            ]
+            for other in affected:
+                if other.restart_when == "never":
+                    other.wanted = False
+            for running in list(self._cycles):  # one at a time: they would stop each other's
+                if running is not cycle:
+                    affected += running.dissolve()
+                    del self._cycles[running]
+        if cycle is None or cycle not in self._cycles:
+            cycle = Cycle(self)
+        self._cycles[cycle] = None
+        cycle.begin(affected, pause)
+
+    def _step(self) -> None:
+        """Do what can be done now, after anything has changed."""
+        if self._closing:
+            self._step_closing()
+        else:
+            for cycle in list(self._cycles):
+                if cycle in self._cycles:
+                    cycle.step()
+        if self._body_left and not self._services:
+            self._all_down.set()
+
+    # What a cycle has done for it:
+
+    def _begin_stop(self, service: Service) -> None:
+        service.become("stopping")
+        service.ask_to_stop()
+
+    def _begin_start(self, service: Service) -> None:
+        service.become("starting")
+        service.new_scope()
+        self._open().tasks.create_task(
+            service.live(), name=service.name, context=service.fresh_context()
+        )
+
+    def _begin_pause(self, cycle: Cycle, seconds: float) -> None:
+        cycle.timer = CancelScope()
+        self._open().tasks.start_soon(self._pause, cycle, cycle.timer, seconds)
+
+    async def _pause(self, cycle: Cycle, timer: CancelScope, seconds: float) -> None:
+        with timer:
+            await sleep(seconds)
+            if cycle.timer is timer:
+                cycle.timer = None
+                cycle.pause_over = True
+                self._step()
+
+    def _cycle_over(self, cycle: Cycle) -> None:
+        self._cycles.pop(cycle, None)
+
+    # ── Stopping ─────────────────────────────────────────────────────────────────────────────────
+
+    def _told(self, state: _stop.Stop) -> None:
+        self._close()
+        self._step()
+
+    def _close(self) -> None:
+        """Stop all services, the last one first, and start none any more."""
+        self._closing = True
+        for cycle in list(self._cycles):
+            cycle.dissolve()
+        self._cycles.clear()
+        for service in list(self._services):
+            if not service.alive:
+                self._rest(service, "stopped")
+
+    def _step_closing(self) -> None:
+        last = next(reversed(self._services), None)
+        if last is not None and last.state != "stopping":
+            self._begin_stop(last)
+
+    def _exhausted(self, service: Service, error: BaseException | None) -> None:
+        limit = self._intensity
+        last = f": {error!r}" if error is not None else ", for it returned"
+        exhausted = RestartsExhausted(
+            f"the service {service.name!r} failed{last}. That is more than {limit.max_restarts} "
+            f"restarts within {limit.within:g} s",
+            self._errors,
+        )
+        exhausted.__cause__ = error
+        self._rest(service, "failed")
+        self._give_up(exhausted)
+
+    def _give_up(self, error: BaseException) -> None:
+        enclosure = self._open()
+        enclosure.errors.append(error)
+        self._close()
+        enclosure.body.cancel(f"its supervisor gave up: {error}")
+
+    def _stop_one(self, service: ServiceHandle) -> None:
+        assert isinstance(service, Service), "made by `start`"
+        if service.ended:
+            return
+        service.wanted = False
+        cycle = service.cycle
+        if service.alive:
+            if cycle is not None:
+                cycle.drop(service)
+            if service.state != "stopping":
+                self._begin_stop(service)
+        else:
+            self._rest(service, "stopped")
+        self._step()
+
+    def _restart_one(self, service: ServiceHandle) -> None:
+        assert isinstance(service, Service), "made by `start`"
+        if self._closing:
+            raise self._closed()
+        service.wanted = True
+        if service.ended:
+            self._keep(service)
+            service.become("waiting")
+        if service.cycle is not None and not service.alive:
+            service.cycle.end_pause()
+        elif service.cycle is None or not service.cycle.holds(service):
+            cycle = service.cycle if service.cycle in self._cycles else None
+            cycle = cycle or Cycle(self)
+            self._cycles[cycle] = None
+            cycle.begin([service], 0)
+        self._step()
+
+    # ── Small parts ──────────────────────────────────────────────────────────────────────────────
+
+    def _report(self, service: Service, error: BaseException, what: str) -> None:
+        """Tell of an error that nobody else raises."""
+        if self._on_error is not None:
+            try:
+                self._on_error(service, error)
+            except Exception as exc:
+                self._give_up(exc)
+            return
+        from logging import getLogger  # heavy, and hardly ever needed
+
+        getLogger("creche").warning(
+            "the service %r failed, %s: %r",
+            service.name,
+            what,
+            error,
+            exc_info=error if service.ended else None,
+        )
+
+    def _open(self) -> Enclosure:
+        if self._enclosure is None:
+            raise RuntimeError("this Supervisor was not entered: use it in an 'async with' block")
+        return self._enclosure
+
+    def _closed(self) -> ClosedResourceError:
+        return ClosedResourceError(f"{self!r} is closing: start services while it is open")
+
+    def __repr__(self) -> str:
+        state = "new" if self._enclosure is None else "closing" if self._closing else "open"
+        return f"<{type(self).__name__} {self._strategy} {state}, {len(self._services)} services>"

@@ -1,0 +1,145 @@
+"""Errors that explain: what an exception group of ours says, and which task an error came from.
+
+Owns the exception groups that task groups raise, and the notes on errors that leave a task. Knows no event
+loop and no task group.
+
+Rules
+-----
+* An exception group looks like Python's own: its name is `ExceptionGroup` or `BaseExceptionGroup`, and its
+  `message` is what it always was. If there is one error in it, its text ends with that error.
+* An error gets one note, from the first task that it leaves. What it says is made when it fails, never when
+  the task is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+MESSAGE = "unhandled errors in a TaskGroup"
+LONGEST = 200
+"""Characters of an error that are quoted in another."""
+
+# ── Groups ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def group_of(message: str, errors: Sequence[BaseException]) -> BaseExceptionGroup[BaseException]:
+    """Make an exception group that says more when there is one error in it."""
+    plain = [exc for exc in errors if isinstance(exc, Exception)]
+    if len(plain) == len(errors):
+        return _ExceptionGroup(message, plain)
+    return _BaseExceptionGroup(message, errors)
+
+
+class _Explaining:
+    """What both kinds of groups have."""
+
+    __slots__ = ()
+
+    def __str__(self: Any) -> str:
+        text: str = super().__str__()
+        if len(self.exceptions) == 1:
+            text = f"{text.removesuffix(')')}: {quoted(only_leaf(self))})"
+        return text
+
+    def derive(self: Any, errors: Sequence[BaseException], /) -> BaseExceptionGroup[BaseException]:
+        return group_of(self.message, errors)
+
+    def __reduce__(self: Any) -> tuple[Any, ...]:
+        return group_of, (self.message, self.exceptions), self.__dict__ or None
+
+
+class _BaseExceptionGroup(_Explaining, BaseExceptionGroup[BaseException]):  # type: ignore[misc]  # pyright: ignore[reportIncompatibleMethodOverride]  # generic
+    pass
+
+
+class _ExceptionGroup(_Explaining, ExceptionGroup[Exception]):  # type: ignore[misc]  # pyright: ignore[reportIncompatibleMethodOverride]  # generic
+    pass
+
+
+for _kind in (_BaseExceptionGroup, _ExceptionGroup):
+    # What everybody knows, and what tracebacks of Python's own groups say.
+    _kind.__name__ = _kind.__qualname__ = _kind.__name__.removeprefix("_")
+    _kind.__module__ = "builtins"
+
+
+def only_leaf(exc: BaseException) -> BaseException:
+    """Go down into groups of one error, as far as that goes."""
+    only: Any = exc
+    while isinstance(only, BaseExceptionGroup) and len(only.exceptions) == 1:
+        only = only.exceptions[0]
+    found: BaseException = only
+    return found
+
+
+def leaves(exc: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions in a tree of groups, the first one first."""
+    pending = [exc]
+    while pending:
+        first = pending.pop()
+        if isinstance(first, BaseExceptionGroup):
+            pending.extend(reversed(first.exceptions))
+        else:
+            yield first
+
+
+def sole_error(
+    errors: Sequence[BaseException], cancelled: type[BaseException]
+) -> BaseException | None:
+    """Return the error if there is exactly one besides cancellations."""
+    found: BaseException | None = None
+    for error in errors:
+        for leaf in leaves(error):
+            if isinstance(leaf, cancelled):
+                continue
+            if found is not None:
+                return None
+            found = leaf
+    return found
+
+
+def raise_as_it_was(exc: BaseException) -> NoReturn:
+    """Raise an error that happened elsewhere, with the cause and context that it had there."""
+    cause, context, suppress = exc.__cause__, exc.__context__, exc.__suppress_context__
+    try:
+        raise exc
+    finally:
+        exc.__cause__, exc.__context__, exc.__suppress_context__ = cause, context, suppress
+        del exc, cause, context
+
+
+def quoted(exc: BaseException) -> str:
+    """Say an error in one line: `ValueError: bad row`."""
+    try:
+        text = str(exc)
+    except Exception:
+        text = "<its text cannot be made>"
+    text = text.partition("\n")[0]
+    if len(text) > LONGEST:
+        text = text[: LONGEST - 1] + "…"
+    name = type(exc).__qualname__
+    return f"{name}: {text}" if text else name
+
+
+def shortly(exc: BaseException) -> str:
+    """Return the `repr` of an error, or what is short of it: `ValueError('bad row')`."""
+    try:
+        text = repr(exc)
+    except Exception:
+        return type(exc).__qualname__
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+# ── Notes ────────────────────────────────────────────────────────────────────────────────────────
+
+NOTE = "in task "
+
+
+def note_task(exc: BaseException, name: str, place: str | None) -> None:
+    """Note on an error which task it has left, if no other has been noted."""
+    if any(note.startswith(NOTE) for note in getattr(exc, "__notes__", ())):
+        return
+    try:
+        exc.add_note(f"{NOTE}{name!r}" + (f", started at {place}" if place else ""))
+    except Exception:
+        pass  # an exception that takes no notes is still an exception
