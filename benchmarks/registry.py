@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     special,
     work_accept,
+    work_cluster,
     work_connections,
     work_datagram,
     work_files,
@@ -36,6 +37,7 @@ ROWS: tuple[Row, ...] = (
     *work_files.ROWS,
     *work_web.ROWS,
     *work_simulation.ROWS,
+    *work_cluster.ROWS,
     *special.ROWS,
     # Last: uvloop cannot start a process where there have been interpreters.
     *work_threads.INTERPRETER_ROWS,

@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     # Submodules that are there without an import of their own
     from . import abc as abc
+    from . import cluster as cluster
     from . import debug as debug
     from . import from_thread as from_thread
     from . import functools as functools
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from . import lowlevel as lowlevel
     from . import streams as streams
     from . import testing as testing
+    from . import to_executor as to_executor
     from . import to_interpreter as to_interpreter
     from . import to_process as to_process
     from . import to_thread as to_thread
@@ -234,6 +236,7 @@ else:
     _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
     _SUBMODULES = (
         "abc",
+        "cluster",
         "debug",
         "from_thread",
         "functools",
@@ -241,6 +244,7 @@ else:
         "lowlevel",
         "streams",
         "testing",
+        "to_executor",
         "to_interpreter",
         "to_process",
         "to_thread",

@@ -21,8 +21,8 @@ import toy_kernel
 from creche._registry import LIBRARIES
 
 FD_DIRECTORY = "/proc/self/fd"
-# Trio keeps idle workers for ten seconds on purpose, and shares them between runs.
-SHARED_THREADS = ("Trio thread ",)
+# Trio keeps idle workers for ten seconds on purpose, and shares them between runs; Dask keeps one thread.
+SHARED_THREADS = ("Trio thread ", "Dask-Offload")
 THREADS_MAY_TAKE = 1.0
 
 
