@@ -46,7 +46,7 @@ class FakeEngine:
         self.closed = False
 
     async def open(self, listener: Listener) -> None:
-        self._listener = listener
+        self.listener = listener
         for name in ("w0", "w1", "w2"):
             listener.worker_came(WorkerInfo(name, name, "host", sys.version_info[:3], 4))
         await checkpoint()
@@ -89,9 +89,9 @@ class FakeEngine:
         self._offers += 1
         offer = f"offer-{self._offers}"
         event, found = self._replies[offer] = Event(), []
-        self._listener.asked(lease, offer, worker)
+        self.listener.asked(lease, offer, worker)
         if fault == "asking":
-            self._listener.worker_left(worker)
+            self.listener.worker_left(worker)
             return
         await event.wait()
         await checkpoint()
@@ -99,18 +99,18 @@ class FakeEngine:
         if not found[0]:
             return
         if fault == "granted":
-            self._listener.worker_left(worker)
+            self.listener.worker_left(worker)
             return
         kind, number = await self._call(found[0][1], fault, self._stops.setdefault(offer, Event()))
         self.running.discard(number)
         if fault in {"running", "answered"}:
-            self._listener.worker_left(worker)
+            self.listener.worker_left(worker)
             return
         await checkpoint()
         data = pickle.dumps(number) if kind == RESULT else b""
-        self._listener.answered(lease, offer, Answer(kind, data))
+        self.listener.answered(lease, offer, Answer(kind, data))
         if fault == "after":
-            self._listener.worker_left(worker)
+            self.listener.worker_left(worker)
 
     async def _call(self, data: bytes, fault: str, stop: Event) -> tuple[bytes, int]:
         """Make the call, and end early if it is stopped."""

@@ -154,7 +154,6 @@ def test_a_planted_bug_in_the_fence_is_found(
 
 async def test_a_call_by_value_is_not_granted_to_another_python() -> None:
     async with fake_cluster() as (cluster, engine):
-        listener = cluster.listener
         async with create_task_group() as group:
 
             async def call() -> None:
@@ -165,5 +164,5 @@ async def test_a_call_by_value_is_not_granted_to_another_python() -> None:
             while not cluster.calls():
                 await checkpoint()
             lease = cluster.calls()[0].lease
-            listener.worker_came(WorkerInfo(f"first-{lease}", "old", "host", (3, 9, 1), 1))
+            engine.listener.worker_came(WorkerInfo(f"first-{lease}", "old", "host", (3, 9, 1), 1))
         assert not engine.starts

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from .._loop.time import current_time
 from .._sync.event import Event
 from .._sync.limiter import CapacityLimiter
+from .._tasks.info import TaskInfo
+from .._wait_description import WaitDescription
 from .call import Attempt, Verdict
 from .contract import Answer, Engine, Options, WorkerInfo
 from .errors import (
@@ -72,6 +74,11 @@ class Pending:
         """Wait for the end of the attempt."""
         await self.ended.wait()
 
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        return WaitDescription(repr(self).strip("<>"), complete=False)
+
     def describe(self) -> RemoteCall:
         """Return what people are shown of the call."""
         attempt, age = self.attempt, current_time() - self.since
@@ -94,7 +101,7 @@ class Calls:
 
     def __init__(self, engine: Engine, output: Output | None) -> None:
         self._engine = engine
-        self._output = output
+        self.output = output
         self._pending: dict[str, Pending] = {}
         self.workers: dict[str, WorkerInfo] = {}
         self.limiter = CapacityLimiter(1)
@@ -110,8 +117,8 @@ class Calls:
         """Let go of an attempt that is over, or that nothing more is to be heard of."""
         del self._pending[pending.lease]
         self._engine.forget(pending.lease)
-        if self._output is not None and pending.attempt.worker is not None:
-            self._output.ended(pending.lease, pending.name, pending.attempt.worker)
+        if self.output is not None and pending.attempt.worker is not None:
+            self.output.ended(pending.lease, pending.name, pending.attempt.worker)
 
     def list(self) -> list[RemoteCall]:
         return [each.describe() for each in self._pending.values()]
@@ -170,13 +177,13 @@ class Calls:
 
     def printed(self, lease: str, data: bytes) -> None:
         pending = self._pending.get(lease)
-        if pending is not None and self._output is not None:
-            self._output.printed(lease, pending.name, pending.attempt.worker or "?", data)
+        if pending is not None and self.output is not None:
+            self.output.printed(lease, pending.name, pending.attempt.worker or "?", data)
 
     def logged(self, lease: str, data: bytes) -> None:
         pending = self._pending.get(lease)
-        if pending is not None and self._output is not None:
-            self._output.logged(pending.attempt.worker or "?", data)
+        if pending is not None and self.output is not None:
+            self.output.logged(pending.attempt.worker or "?", data)
 
     def _check_python(self, pending: Pending, worker: str) -> None:
         """Fail a call that travels by value to a worker that came after it was placed, and does not fit."""

@@ -40,7 +40,6 @@ from .errors import (
     WorkerUnreachable,
 )
 from .mapping import Results, map_calls
-from .output import Output
 from .payload import open_answer, pack
 from .remote.leases import DIED, GIVEN_UP
 from .remote.perform import CANCELLED
@@ -69,18 +68,12 @@ class Call(NamedTuple):
 class Cluster:
     """A connection to a cluster, which `open_cluster` makes."""
 
-    def __init__(self, engine: Engine, ttl: float, output: Output | None = None) -> None:
+    def __init__(self, engine: Engine, calls: Calls, ttl: float) -> None:
         self._engine = engine
+        self._calls = calls
         self._ttl = ttl
-        self._output = output
-        self._calls = Calls(engine, output)
         self._numbers = itertools.count(1)
         self._process = os.urandom(4).hex()
-
-    @property
-    def listener(self) -> Calls:
-        """Who hears the engine."""
-        return self._calls
 
     @property
     def workers(self) -> Sequence[WorkerInfo]:
@@ -296,7 +289,7 @@ class Cluster:
 
         def options() -> Options:
             remaining = max(0.0, deadline - current_time())
-            output = self._output is not None
+            output = self._calls.output is not None
             return Options(remaining, call.backend, call.placement.threads, call.reuse, output)
 
         task = get_current_task().name or "?"

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from .calls import Calls
 from .cluster import Cluster
 from .contract import Engine
 from .output import Output
@@ -76,13 +77,12 @@ async def serve(
     engine: Engine, ttl: float, log: logging.Logger | None = None
 ) -> AsyncGenerator[Cluster, None]:
     """Open any engine as a cluster."""
-    cluster = Cluster(engine, ttl, None if log is None else Output(log))
-    listener = cluster.listener
-    await engine.open(listener)
+    calls = Calls(engine, None if log is None else Output(log))
+    await engine.open(calls)
     try:
-        yield cluster
+        yield Cluster(engine, calls, ttl)
     finally:
-        listener.cluster_lost("the cluster was closed")
+        calls.cluster_lost("the cluster was closed")
         await engine.close()
 
 
