@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
 import signal
 import threading
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from _watching import alive, fork_servers, noted, until
 
 from creche import create_task_group, fail_after, move_on_after
+from creche._introspection.waits import Waits
+from creche._kernel import current_kernel
 from creche.cluster import (
     ClusterError,
     ClusterLost,
@@ -219,6 +222,9 @@ async def test_the_calls_that_run_are_shown(tmp_path: Path) -> None:
             assert call.name == "heed" and call.state == "running" and call.age > 0
             assert call.worker == cluster.workers[0].address
             assert call.task == "the one that waits"
+            waits = Waits(current_kernel())
+            [wait] = [each for each in waits.all() if each.record.name == "the one that waits"]
+            assert re.match(rf"remote call of heed\(\) on {call.worker}, running for ", wait.what)
             group.cancel_scope.cancel()
 
 
