@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     special,
     work_accept,
+    work_cluster,
     work_connections,
     work_datagram,
     work_files,
@@ -40,6 +41,7 @@ ROWS: tuple[Row, ...] = (
     *work_simulation.ROWS,
     *work_flow.ROWS,
     *work_services.ROWS,
+    *work_cluster.ROWS,
     *special.ROWS,
     # Last: uvloop cannot start a process where there have been interpreters.
     *work_threads.INTERPRETER_ROWS,

@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     # Submodules that are there without an import of their own
     from . import abc as abc
+    from . import cluster as cluster
     from . import debug as debug
     from . import flow as flow
     from . import from_thread as from_thread
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from . import services as services
     from . import streams as streams
     from . import testing as testing
+    from . import to_executor as to_executor
     from . import to_interpreter as to_interpreter
     from . import to_process as to_process
     from . import to_thread as to_thread
@@ -238,6 +240,7 @@ else:
     _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
     _SUBMODULES = (
         "abc",
+        "cluster",
         "debug",
         "flow",
         "from_thread",
@@ -247,6 +250,7 @@ else:
         "services",
         "streams",
         "testing",
+        "to_executor",
         "to_interpreter",
         "to_process",
         "to_thread",

@@ -21,9 +21,9 @@ import toy_kernel
 from creche._registry import LIBRARIES
 
 FD_DIRECTORY = "/proc/self/fd"
-# Trio keeps idle workers for ten seconds on purpose, and shares them between runs; processes are started
-# by one thread that stays.
-SHARED_THREADS = ("Trio thread ", "creche starts processes")
+# Trio keeps idle workers for ten seconds on purpose, and shares them between runs; Dask keeps one thread;
+# processes are started by one thread that stays.
+SHARED_THREADS = ("Trio thread ", "Dask-Offload", "creche starts processes")
 THREADS_MAY_TAKE = 1.0
 
 

@@ -5,6 +5,7 @@
     interpreters.py      a call from a task into a subinterpreter
     interpreter_main.py  what happens there
     outcomes.py          what the two of them have in common
+    executors.py         a call on an executor of somebody else's
 
 Knows no event loop beyond the contract.
 """

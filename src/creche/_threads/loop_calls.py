@@ -25,6 +25,7 @@ Rules
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
@@ -160,11 +161,29 @@ def check_cancelled() -> None:
     """See `from_thread.check_cancelled`."""
     call = here.call
     if call is None:
+        check = _check_of_remote_call()
+        if check is not None:
+            check()
+            return
         raise NoEventLoopError(
             "This function can only be called inside an AnyIO worker thread: in a function that "
             "creche.to_thread.run_sync() runs"
         )
     call.task.check_parked(call.waiter)
+
+
+def _check_of_remote_call() -> Callable[[], None] | None:
+    """Return what asks for the caller of this thread, if that is on another machine.
+
+    A process that makes calls for a cluster knows it, and may have been there before Creche was imported,
+    from source that was sent to it. So it leaves the way to ask in a module that both know by name
+    (`_cluster/remote/perform.py`).
+    """
+    remote: Any = sys.modules.get("_creche_call")
+    if remote is None:
+        return None
+    check: Callable[[], None] | None = getattr(remote.here, "check", None) or remote.check
+    return check
 
 
 def _call_here(name: str) -> Call:

@@ -1,0 +1,107 @@
+"""Maps over a cluster: how much is pulled, order, errors, leaving early."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+
+import _called
+import pytest
+
+from creche import move_on_after
+from creche.cluster import Placement, open_cluster
+
+THREADS = Placement(threads=True)
+
+
+async def test_results_come_in_order_if_asked_for_and_from_endless_sources() -> None:
+    pulled: list[int] = []
+
+    def endless() -> Iterator[int]:
+        for number in itertools.count():
+            pulled.append(number)
+            yield -number
+
+    taken = 0
+    async with open_cluster(slots=4) as cluster:
+        async with cluster.map(abs, endless(), at_most=8, ordered=True) as results:
+            async for result in results:
+                assert result == taken
+                taken += 1
+                assert len(pulled) <= taken + 8
+                if taken == 100:
+                    break
+        assert results.running == 0 and results.total is None
+        assert cluster.calls() == []
+
+
+async def test_an_async_source_is_closed_when_the_block_is_left() -> None:
+    closed: list[bool] = []
+
+    class Source:
+        async def __aiter__(self) -> AsyncIterator[int]:
+            try:
+                for number in itertools.count():
+                    yield number
+            finally:
+                closed.append(True)
+
+    async with open_cluster(slots=2) as cluster:
+        async with cluster.map(abs, Source(), placement=THREADS) as results:
+            async for result in results:
+                if result > 3:
+                    break
+    assert closed == [True]
+
+
+async def test_progress_can_be_read() -> None:
+    async with open_cluster(slots=2) as cluster:
+        async with cluster.map(abs, [-1, -2, -3], at_most=2) as results:
+            assert results.total == 3
+            assert {result async for result in results} == {1, 2, 3}
+        assert (results.done, results.failed, results.running) == (3, 0, 0)
+
+
+async def test_an_error_comes_out_of_the_iteration_when_the_others_have_ended() -> None:
+    async with open_cluster(slots=2) as cluster:
+        async with cluster.map(_called.fail_or_nap, ["nap", "fail"], grace=(0, 0)) as results:
+            with pytest.raises(KeyError, match="fail"):
+                async for _ in results:
+                    pytest.fail("there is no result")
+            assert cluster.calls() == []
+
+
+async def test_an_error_that_nobody_has_read_comes_out_of_the_block() -> None:
+    async with open_cluster(slots=2) as cluster:
+        with pytest.raises(KeyError):
+            async with cluster.map(_called.fail_or_nap, ["fail"]) as results:
+                while not results.failed:
+                    await cluster.run_sync(abs, 1)
+
+
+async def test_a_cancelled_map_leaves_nothing() -> None:
+    async with open_cluster(slots=2) as cluster:
+        with move_on_after(0.3) as scope:
+            async with cluster.map(_called.nap, [60.0, 60.0, 60.0], grace=(0, 0)) as results:
+                async for _ in results:
+                    pytest.fail("there is no result")
+        assert scope.cancelled_caught
+        assert cluster.calls() == []
+        with pytest.raises(ValueError, match="at_most must be"):
+            cluster.map(abs, [], at_most=0)
+
+
+@pytest.mark.soak
+@pytest.mark.time_limit(600)
+async def test_twenty_thousand_items_in_flat_memory() -> None:
+    import resource
+
+    async with open_cluster(slots=4) as cluster:
+        taken, high = 0, 0
+        async with cluster.map(abs, range(-20_000, 0), at_most=32, placement=THREADS) as results:
+            async for _ in results:
+                taken += 1
+                if taken == 4_000:
+                    high = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert taken == 20_000
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - high < 40_000, "in kilobytes"
