@@ -279,7 +279,7 @@ def test_a_supervisor_that_does_not_wait_for_the_stop_is_found_out(
         begin(self, them, pause)
         for service in self._to_stop:
             self._hands._begin_stop(service)
-            service.become("waiting")
+            service._become("waiting")
         self._to_stop = []
 
     monkeypatch.setattr(Cycle, "begin", hasty)

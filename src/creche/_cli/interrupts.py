@@ -16,9 +16,8 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-import creche
-
 from .._kernel import current_kernel
+from .._tasks.scope import CancelScope
 
 SPOKEN = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 BEFORE = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -42,7 +41,7 @@ class Interrupter:
 
     async def run(self, function: Callable[[], Coroutine[Any, Any, object]]) -> None:
         kernel = current_kernel()
-        with creche.CancelScope() as scope:
+        with CancelScope() as scope:
 
             def stop(signum: signal.Signals) -> None:
                 scope.stop(SPOKEN[signum], grace=self._grace)

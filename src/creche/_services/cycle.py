@@ -49,11 +49,11 @@ class Cycle:
 
     def begin(self, services: Collection[Service], pause: float) -> None:
         """Begin, or begin anew, with these services and those that are still to be started."""
-        members = sorted({*services, *self._to_start}, key=lambda service: service.order)
+        members = sorted({*services, *self._to_start}, key=lambda service: service._order)
         for service in members:
-            service.cycle = self
-        self._to_stop = [service for service in members if service.alive]
-        self._to_start = [service for service in members if service.wanted]
+            service._cycle = self
+        self._to_stop = [service for service in members if service._alive]
+        self._to_start = [service for service in members if service._wanted]
         self.end_pause()
         self.pause = pause
         self.pause_over = pause == 0
@@ -77,7 +77,7 @@ class Cycle:
         """Do what can be done now."""
         while self._to_stop:
             last = self._to_stop[-1]
-            if last.alive:
+            if last._alive:
                 if last.state != "stopping":
                     self._hands._begin_stop(last)
                 return
@@ -93,13 +93,13 @@ class Cycle:
     def _start(self) -> None:
         while self._to_start:
             first = self._to_start[0]
-            if first.wanted and first.state == "waiting":
+            if first._wanted and first.state == "waiting":
                 self._hands._begin_start(first)
                 return
             if first.state == "starting":
                 return
             self._to_start.pop(0)
-            first.cycle = None
+            first._cycle = None
         self._over()
 
     def _over(self) -> None:
@@ -111,5 +111,5 @@ class Cycle:
         self.end_pause()
         left, self._to_start, self._to_stop = self._to_start, [], []
         for service in left:
-            service.cycle = None
+            service._cycle = None
         return left

@@ -86,28 +86,28 @@ class Keeper:
     def _up(self, service: Service) -> None:
         """Hear from a service that it has started."""
         assert self._enclosure is not None, "it is a task of it"
-        service.since = self._enclosure.kernel.now()
+        service._since = self._enclosure.kernel.now()
         if service.state == "starting":
-            service.become("running")
+            service._become("running")
         if self._cycles or self._closing:
             self._step()
 
     def _ended(self, service: Service, error: BaseException | None, *, cancelled: bool) -> None:
         """Hear from a service that its task does its last step."""
         before = service.state
-        service.forget_scope()
+        service._forget_scope()
         if error is not None:
             service.last_error = error
         expected = before == "stopping" or (
-            service.cycle is not None and service.cycle.holds(service)
+            service._cycle is not None and service._cycle.holds(service)
         )
-        done = error is None and before != "stopping" and service.restart_when != "always"
+        done = error is None and before != "stopping" and service._restart_when != "always"
         if self._closing or (cancelled and not expected) or (expected and not done):
-            returns = expected and service.wanted and service.cycle is not None
+            returns = expected and service._wanted and service._cycle is not None
             self._rest(service, "waiting" if returns and not self._closing else "stopped")
             if error is not None:
                 self._report(service, error, "while it was being stopped")
-        elif done or service.restart_when == "never":
+        elif done or service._restart_when == "never":
             self._rest(service, "finished" if error is None else "failed")
             if error is not None:
                 self._report(service, error, "and is not restarted")
@@ -118,25 +118,25 @@ class Keeper:
 
     def _keep(self, service: Service) -> None:
         """Put a service behind those that were started before it."""
-        service.order = next(self._numbers)
+        service._order = next(self._numbers)
         self._services[service] = None
 
     def _rest(self, service: Service, state: Any) -> None:
         """Note that a service is down; for good, or until its turn comes."""
         if state != "waiting":
-            service.wanted = False
-            if service.cycle is not None:
-                service.cycle.drop(service)
-                service.cycle = None
+            service._wanted = False
+            if service._cycle is not None:
+                service._cycle.drop(service)
+                service._cycle = None
             self._services.pop(service, None)
-        service.become(state)
+        service._become(state)
 
     def _failed(self, service: Service, error: BaseException | None) -> None:
         """A service has to be started again, if there were not too many restarts."""
         now = current_kernel().now()
         if error is not None:
             self._errors.append(error)
-        service.become("waiting")
+        service._become("waiting")
         if self._intensity.too_many(now):
             self._exhausted(service, error)
             return
@@ -152,25 +152,25 @@ class Keeper:
 
     def _pause_before(self, service: Service, now: float) -> float:
         """Return how long to wait before a service is started again, in seconds."""
-        delays = service.delays
+        delays = service._delays
         if delays is None:
             return 0.0
-        if now - service.since > self._intensity.within:
+        if now - service._since > self._intensity.within:
             delays.begin_again()
         return delays.next()
 
     def _begin_cycle(self, service: Service, pause: float) -> None:
         affected = [service]
-        cycle = service.cycle
+        cycle = service._cycle
         if self._strategy != "one_for_one":
             affected = [
                 other
                 for other in self._services
-                if self._strategy == "one_for_all" or other.order >= service.order
+                if self._strategy == "one_for_all" or other._order >= service._order
             ]
             for other in affected:
-                if other.restart_when == "never":
-                    other.wanted = False
+                if other._restart_when == "never":
+                    other._wanted = False
             for running in list(self._cycles):  # one at a time: they would stop each other's
                 if running is not cycle:
                     affected += running.dissolve()
@@ -194,14 +194,14 @@ class Keeper:
     # What a cycle has done for it:
 
     def _begin_stop(self, service: Service) -> None:
-        service.become("stopping")
-        service.ask_to_stop()
+        service._become("stopping")
+        service._ask_to_stop()
 
     def _begin_start(self, service: Service) -> None:
-        service.become("starting")
-        service.new_scope()
+        service._become("starting")
+        service._new_scope()
         self._open().tasks.create_task(
-            service.live(), name=service.name, context=service.fresh_context()
+            service._live(), name=service.name, context=service._fresh_context()
         )
 
     def _begin_pause(self, cycle: Cycle, seconds: float) -> None:
@@ -232,7 +232,7 @@ class Keeper:
             cycle.dissolve()
         self._cycles.clear()
         for service in list(self._services):
-            if not service.alive:
+            if not service._alive:
                 self._rest(service, "stopped")
 
     def _step_closing(self) -> None:
@@ -260,11 +260,11 @@ class Keeper:
 
     def _stop_one(self, service: ServiceHandle) -> None:
         assert isinstance(service, Service), "made by `start`"
-        if service.ended:
+        if service._is_final:
             return
-        service.wanted = False
-        cycle = service.cycle
-        if service.alive:
+        service._wanted = False
+        cycle = service._cycle
+        if service._alive:
             if cycle is not None:
                 cycle.drop(service)
             if service.state != "stopping":
@@ -277,14 +277,14 @@ class Keeper:
         assert isinstance(service, Service), "made by `start`"
         if self._closing:
             raise self._closed()
-        service.wanted = True
-        if service.ended:
+        service._wanted = True
+        if service._is_final:
             self._keep(service)
-            service.become("waiting")
-        if service.cycle is not None and not service.alive:
-            service.cycle.end_pause()
-        elif service.cycle is None or not service.cycle.holds(service):
-            cycle = service.cycle if service.cycle in self._cycles else None
+            service._become("waiting")
+        if service._cycle is not None and not service._alive:
+            service._cycle.end_pause()
+        elif service._cycle is None or not service._cycle.holds(service):
+            cycle = service._cycle if service._cycle in self._cycles else None
             cycle = cycle or Cycle(self)
             self._cycles[cycle] = None
             cycle.begin([service], 0)
@@ -307,7 +307,7 @@ class Keeper:
             service.name,
             what,
             error,
-            exc_info=error if service.ended else None,
+            exc_info=error if service._is_final else None,
         )
 
     def _open(self) -> Enclosure:

@@ -46,13 +46,13 @@ class Service(ServiceHandle):
         "_context",
         "_func",
         "_scope",
-        "cycle",
-        "delays",
-        "order",
-        "restart_when",
-        "since",
-        "stop_grace",
-        "wanted",
+        "_cycle",
+        "_delays",
+        "_order",
+        "_restart_when",
+        "_since",
+        "_stop_grace",
+        "_wanted",
     )
 
     def __init__(
@@ -73,31 +73,31 @@ class Service(ServiceHandle):
         self.last_error = self.start_value = self._changed = None
         self._func = func
         self._args = args
-        self.restart_when = restart
-        self.stop_grace = stop_grace
-        self.order = 0
+        self._restart_when = restart
+        self._stop_grace = stop_grace
+        self._order = 0
         """Its place among the services, by when it was started."""
-        self.wanted = True
+        self._wanted = True
         """Whether it is to run, or to run again."""
-        self.cycle: Cycle | None = None
+        self._cycle: Cycle | None = None
         """The restart that it is part of."""
-        self.delays = delays
-        self.since = 0.0
+        self._delays = delays
+        self._since = 0.0
         """When its present life has started."""
         self._context = copy_context()
-        self.new_scope()
+        self._new_scope()
 
     @property
-    def alive(self) -> bool:
+    def _alive(self) -> bool:
         """Whether a task of it runs."""
         return self.state in ALIVE
 
     @property
-    def ended(self) -> bool:
+    def _is_final(self) -> bool:
         """Whether it is stopped, finished or failed, and is not started again by itself."""
         return self.state in FINAL
 
-    def become(self, state: State) -> None:
+    def _become(self, state: State) -> None:
         """Change the state, and wake whoever waits for that."""
         self.state = state
         changed, self._changed = self._changed, None
@@ -106,24 +106,24 @@ class Service(ServiceHandle):
 
     # ── One life ─────────────────────────────────────────────────────────────────────────────────
 
-    def fresh_context(self) -> Context:
+    def _fresh_context(self) -> Context:
         """Return a copy of the context of the call of `start()`: no life sees what one before it set."""
         return self._context.copy()
 
-    def new_scope(self) -> None:
+    def _new_scope(self) -> None:
         """Make the scope of the next life, which may be stopped before the task has begun."""
         scope = self._scope = CancelScope()
         scope._stopping = BARRIER  # the supervisor passes a stop on when it is this service's turn
 
-    def forget_scope(self) -> None:
+    def _forget_scope(self) -> None:
         self._scope = None
 
-    def ask_to_stop(self) -> None:
+    def _ask_to_stop(self) -> None:
         scope = self._scope
         assert scope is not None, "it is alive"
-        scope.stop(f"its supervisor stops {self.name!r}", grace=self.stop_grace)
+        scope.stop(f"its supervisor stops {self.name!r}", grace=self._stop_grace)
 
-    async def live(self, *, task_status: TaskStatus[Any] | None = None) -> None:
+    async def _live(self, *, task_status: TaskStatus[Any] | None = None) -> None:
         """Run one life. The first one is a part of the caller of `start()` until it has started."""
         ready = _Ready(self, task_status)
         error: BaseException | None = None
@@ -141,7 +141,7 @@ class Service(ServiceHandle):
                 raise  # out of `start()`, bare
             error = exc
         if not ready.known:
-            self.become("finished")  # It returned as the caller of `start()` was cancelled.
+            self._become("finished")  # It returned as the caller of `start()` was cancelled.
         else:
             if not ready.called and error is None and self.state != "stopping":
                 error = RuntimeError(

@@ -138,7 +138,7 @@ class Supervisor(Keeper):
         if name is None:
             name = str(getattr(service, "__qualname__", None) or repr(service))
         handle = Service(self, service, args, name, restart, delays, stop_grace)
-        await enclosure.tasks.start(handle.live, name=name)
+        await enclosure.tasks.start(handle._live, name=name)
         return handle
 
 

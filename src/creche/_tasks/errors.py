@@ -108,6 +108,13 @@ def raise_as_it_was(exc: BaseException) -> NoReturn:
         del exc, cause, context
 
 
+def leave_bare(sole: BaseException, body: BaseException | None) -> bool:
+    """Let the only error leave a group: as it is where it came from the block, else by raising it."""
+    if sole is not body:
+        raise_as_it_was(sole)
+    return False
+
+
 def quoted(exc: BaseException) -> str:
     """Say an error in one line: `ValueError: bad row`."""
     try:

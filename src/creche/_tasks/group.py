@@ -27,12 +27,13 @@ from .._kernel.scope import link
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
 from . import stop as _stop
+from .beginnings import checked_coroutine, note_place, raise_unstarted
 from .errors import (
     MESSAGE,
     group_of,
+    leave_bare,
     leaves,
     note_task,
-    raise_as_it_was,
     shortly,
     sole_error,
 )
@@ -42,7 +43,6 @@ from .handle import (
     FAILED,
     FINISHED,
     TaskHandle,
-    name_of,
     origin_of,
 )
 from .scope import CancelScope
@@ -155,7 +155,7 @@ class TaskGroup:
                 if self._collapse:
                     sole = sole_error(errors, host.kernel.cancelled_class)
                     if sole is not None:
-                        return _leave_bare(sole, body)
+                        return leave_bare(sole, body)
                 raise group_of(MESSAGE, errors) from None
             if stopped is not None and stopped is not body:
                 raise stopped
@@ -208,7 +208,7 @@ class TaskGroup:
             raise self._inactive()
         coro: Any = func(*args)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
-            coro = _checked(func, coro)
+            coro = checked_coroutine(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
         frame = _getframe(1)
@@ -294,7 +294,7 @@ class TaskGroup:
         status = Starting()
         coro: Any = func(*args, task_status=status)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
-            coro = _checked(func, coro)
+            coro = checked_coroutine(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
         handle._starting = status
@@ -302,10 +302,7 @@ class TaskGroup:
         if self._starts is None:
             self._starts = {}
         self._starts[caller] = handle
-        frame = _getframe(1)
-        handle._code = frame.f_code
-        handle._at = frame.f_lasti
-        del frame
+        note_place(handle, _getframe(1))
         try:
             await nursery.start(self._run(handle), handle, status)
             if not status._started and handle._state is not FINISHED:
@@ -323,7 +320,7 @@ class TaskGroup:
         if status._abandoned and handle._state is FINISHED:
             status._started = True
         if not status._started:
-            _raise_unstarted(handle)
+            raise_unstarted(handle)
         return handle if return_handle else status._value
 
     def _start_interrupted(self, handle: TaskHandle[Any], exc: BaseException) -> None:
@@ -449,34 +446,3 @@ def create_task_group(
     from .ordered import OrderedTaskGroup  # few need it
 
     return OrderedTaskGroup(collapse)
-
-
-def _checked(func: Any, coro: Any) -> Any:
-    """Return `coro` if it is a coroutine of another kind, such as Cython's."""
-    if isinstance(coro, Coroutine):
-        return coro
-    raise TypeError(
-        f"Expected {name_of(func)}() to return a coroutine, but the return value ({coro!r}) is "
-        f"not a coroutine object"
-    )
-
-
-def _leave_bare(sole: BaseException, body: BaseException | None) -> bool:
-    """Let the only error leave a group: as it is where it came from the block, else by raising it."""
-    if sole is not body:
-        raise_as_it_was(sole)
-    return False
-
-
-def _raise_unstarted(handle: TaskHandle[Any]) -> None:
-    """Raise what kept a child of `start()` from calling `started()`, bare."""
-    exc = handle._failure() if handle._state is FAILED else None
-    try:
-        if exc is not None:
-            raise exc
-        raise RuntimeError(
-            f"Child exited without calling task_status.started(): {handle.name} has to call it "
-            f"once it is ready"
-        )
-    finally:
-        del exc, handle

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 class UntilStop(CancelScope):
     """The scope that `until_stop()` gives."""
 
-    __slots__ = ("_draining", "_waits", "stop_asked")
+    __slots__ = ("_draining", "_waits", "_stop_asked")
 
     def __init__(self) -> None:
         super().__init__()
-        self.stop_asked = False
+        self._stop_asked = False
         self._draining = 0
         self._waits: set[CancelScope] = set()
 
@@ -58,7 +58,7 @@ class UntilStop(CancelScope):
         # Not cancelled at once where the stop was asked before: a loop that begins here may drain.
         _stop.used = True
         if _stop.asked(self) is not None:
-            self.stop_asked = True
+            self._stop_asked = True
             kernel.spawn_detached(self._end_soon(), "end of until_stop")
         else:
             _stop.listen(kernel, self, self, self._told)
@@ -76,7 +76,7 @@ class UntilStop(CancelScope):
         return super().__exit__(exc_type, exc_val, exc_tb)
 
     def _told(self, state: _stop.Stop) -> None:
-        self.stop_asked = True
+        self._stop_asked = True
         for wait in list(self._waits):
             wait.cancel()
         self._end()
@@ -85,7 +85,7 @@ class UntilStop(CancelScope):
         self._end()
 
     def _end(self) -> None:
-        if self.stop_asked and self._draining == 0 and not self._left:
+        if self._stop_asked and self._draining == 0 and not self._left:
             self.cancel("a stop was asked for")
 
 
@@ -114,7 +114,7 @@ class Draining(Generic[T_co]):
                 return self._source.receive_nowait()
             except WouldBlock:
                 pass
-            if not block.stop_asked:
+            if not block._stop_asked:
                 with CancelScope() as wait:
                     waits: Any = block._waits  # pyright: ignore[reportPrivateUsage]
                     waits.add(wait)

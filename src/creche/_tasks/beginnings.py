@@ -1,0 +1,45 @@
+"""How a task begins: what is a coroutine, and what kept a child of `start()` from being ready.
+
+Knows no event loop and no group.
+"""
+
+# Handles and groups are one thing in several files.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from types import FrameType
+from typing import Any
+
+from .handle import FAILED, TaskHandle, name_of
+
+
+def note_place(handle: TaskHandle[Any], frame: FrameType) -> None:
+    """Note where a task is started. The frame is not kept: it would keep what started the task."""
+    handle._code = frame.f_code
+    handle._at = frame.f_lasti
+
+
+def checked_coroutine(func: Any, coro: Any) -> Any:
+    """Return `coro` if it is a coroutine of another kind, such as Cython's."""
+    if isinstance(coro, Coroutine):
+        return coro
+    raise TypeError(
+        f"Expected {name_of(func)}() to return a coroutine, but the return value ({coro!r}) is "
+        f"not a coroutine object"
+    )
+
+
+def raise_unstarted(handle: TaskHandle[Any]) -> None:
+    """Raise what kept a child of `start()` from calling `started()`, bare."""
+    exc = handle._failure() if handle._state is FAILED else None
+    try:
+        if exc is not None:
+            raise exc
+        raise RuntimeError(
+            f"Child exited without calling task_status.started(): {handle.name} has to call it "
+            f"once it is ready"
+        )
+    finally:
+        del exc, handle
