@@ -52,12 +52,21 @@ def test_the_tools_of_itertools() -> None:
     assert {name for name in theirs if not hasattr(creche.itertools, name)} == set()
 
 
-@pytest.mark.parametrize("name", [name for name in dir(itertools) if not name.startswith("_")])
+def told_arguments() -> list[str]:
+    """Return the tools whose arguments Python tells: of some, written in C, it does not."""
+    told: list[str] = []
+    for name in dir(itertools):
+        try:
+            inspect.signature(getattr(itertools, name))
+        except (ValueError, TypeError):
+            continue
+        told.append(name)
+    return [name for name in told if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", told_arguments())
 def test_the_arguments_of_itertools(name: str) -> None:
-    try:
-        theirs = inspect.signature(getattr(itertools, name)).parameters.values()
-    except ValueError:
-        pytest.skip("Python does not tell the arguments of this one")
+    theirs = inspect.signature(getattr(itertools, name)).parameters.values()
     ours = inspect.signature(getattr(creche.itertools, name)).parameters
     named = {each.name for each in theirs if each.kind is each.KEYWORD_ONLY}
     assert named - {*ours} == set()

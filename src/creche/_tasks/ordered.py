@@ -8,6 +8,9 @@ stop out until it is its turn. All else is `TaskGroup`'s.
 The grace is the group's: each service has what is left of it.
 """
 
+# The data of scopes is this package's own.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine

@@ -17,6 +17,9 @@ Rules
   does not take it back.
 """
 
+# The data of scopes is this package's own.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable

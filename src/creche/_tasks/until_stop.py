@@ -10,6 +10,9 @@ block is not cancelled, so no item that was taken is lost half done. The loop en
 buffered; then the block ends at its next checkpoint.
 """
 
+# The data of scopes is this package's own.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
