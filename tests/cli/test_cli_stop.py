@@ -109,7 +109,10 @@ def test_with_a_grace_sigterm_stops_and_the_program_drains(
 
 def test_a_program_that_does_not_stop_is_cancelled_when_its_grace_is_over(tmp_path: Path) -> None:
     status, out, err = signalled(tmp_path, TIDY, "--grace", "0.05", signals=(signal.SIGINT,))
-    assert (status, out, err) == (130, "cleaned up\n", "")
+    assert (status, out) == (130, "cleaned up\n")
+    # The report names the program's task, and where it was.
+    assert err.startswith("stop (Ctrl-C): 1 task overran the grace of 0.05 s and was cancelled: ")
+    assert "main' at script.py:" in err
 
 
 TWICE = TIDY.replace("await creche.sleep_forever()", """

@@ -7,8 +7,10 @@ import os
 import pickle
 import re
 import signal
+import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import _called
 import pytest
@@ -61,6 +63,16 @@ async def test_lambdas_closures_and_errors_travel() -> None:
             await cluster.run_sync(fail)
         with pytest.raises(KeyError, match="thread"):
             await cluster.run_sync(_called.fail, "thread", placement=THREADS)
+
+
+async def test_a_function_of_a_module_that_was_loaded_by_hand_travels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("loaded_by_hand")
+    exec("def double(x):\n    return 2 * x", vars(module))
+    monkeypatch.setitem(sys.modules, "loaded_by_hand", module)
+    async with open_cluster(slots=1) as cluster:
+        assert await cluster.run_sync(module.double, 21) == 42
 
 
 async def test_what_cannot_be_pickled_is_a_clear_error_on_either_side() -> None:

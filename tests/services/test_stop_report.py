@@ -47,7 +47,7 @@ def test_tasks_of_a_group_that_overran_are_named(
 
     [line] = logged(caplog, main, loop)
     assert line.startswith(
-        "stop (enough): after the grace of 3 s 1 tasks were cancelled: 'slow' at "
+        "stop (enough): 1 task overran the grace of 3 s and was cancelled: 'slow' at "
     )
     assert here("# slow") in line and line.endswith(".slow")
 
@@ -67,7 +67,7 @@ def test_the_block_and_groups_inside_a_scope_are_named(
                 await sleep_forever()  # block
 
     [line] = logged(caplog, main, loop)
-    assert line.startswith("stop: after the grace of 3 s 2 tasks were cancelled: 'slow' at ")
+    assert line.startswith("stop: 2 tasks overran the grace of 3 s and were cancelled: 'slow' at ")
     assert here("# block") in line
 
 
@@ -80,7 +80,7 @@ def test_many_are_counted_and_some_listed(caplog: pytest.LogCaptureFixture, loop
             group.stop(grace=1)
 
     [line] = logged(caplog, main, loop)
-    assert "100 tasks were cancelled" in line and line.endswith("; and 80 more")
+    assert "100 tasks overran the grace" in line and line.endswith("; and 80 more")
     assert line.count("task-") == 20
 
 

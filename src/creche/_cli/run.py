@@ -160,8 +160,15 @@ def describe(thing: object) -> str:
 def run_function(function: Program, backend: str, options: dict[str, Any], grace: float = 0) -> int:
     interrupter = Interrupter(grace)
     interrupter.listen()
+
+    async def main() -> None:
+        await interrupter.run(function)
+
+    # The main task goes by the program's name.
+    main.__module__ = function.__module__
+    main.__qualname__ = getattr(function, "__qualname__", type(function).__qualname__)
     try:
-        run(interrupter.run, function, backend=backend, backend_options=options)
+        run(main, backend=backend, backend_options=options)
     except Exception as exc:
         if not interrupter.started and isinstance(exc, LookupError | ImportError):
             raise Mistake(str(exc)) from None  # the backend is unknown, or is not installed

@@ -4,14 +4,16 @@ Owns the pickling at the caller's end and the errors about it. The other end is 
 
 Rules
 -----
-* What can be imported goes by reference; what cannot (lambdas, closures, the program's main module) goes
-  by value, with cloudpickle. Code by value runs only on the same minor version of Python: bytecode differs.
+* What can be imported goes by reference; what cannot (lambdas, closures, the program's main module, modules
+  that no finder finds) goes by value, with cloudpickle. Code by value runs only on the same minor version of Python: bytecode differs.
 * A payload is opened by the process that makes the call and by nobody else on the way.
 """
 
 from __future__ import annotations
 
+import importlib
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -39,7 +41,7 @@ def pack(func: Callable[..., object], args: tuple[object, ...], name: str) -> Pa
     """
     try:
         data = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
-        if MAIN not in data:
+        if MAIN not in data and _can_be_imported(getattr(func, "__module__", None)):
             return Payload(data, by_value=False)
     except Exception:
         pass
@@ -51,6 +53,24 @@ def pack(func: Callable[..., object], args: tuple[object, ...], name: str) -> Pa
             f"pickled ({type(exc).__name__}: {exc}). Pass what can be, and open files, sockets and locks "
             "in the function"
         ) from exc
+
+
+def _can_be_imported(module: str | None) -> bool:
+    """Tell whether another process can import a module: one that was loaded by hand, only this one has."""
+    top = (module or "builtins").partition(".")[0]
+    return top in _importable or _is_found(top)
+
+
+_importable: set[str] = set()
+
+
+def _is_found(name: str) -> bool:
+    if any(finder.find_spec(name, None) is not None for finder in sys.meta_path):
+        _importable.add(name)
+        return True
+    if name in sys.modules:
+        importlib.import_module("cloudpickle").register_pickle_by_value(sys.modules[name])
+    return False
 
 
 def _culprit(func: Callable[..., object], args: tuple[object, ...]) -> str:

@@ -181,10 +181,12 @@ def report(state: Stop) -> None:
     listed = "; ".join(f"{name!r} at {place}" for name, place in overran[:LISTED])
     more = len(overran) - LISTED
     getLogger("creche").warning(
-        "stop%s: after the grace of %g s %d tasks were cancelled: %s%s",
+        "stop%s: %d %s overran the grace of %g s and %s cancelled: %s%s",
         f" ({state.reason})" if state.reason else "",
-        state.grace,
         len(overran),
+        "task" if len(overran) == 1 else "tasks",
+        state.grace,
+        "was" if len(overran) == 1 else "were",
         listed,
         f"; and {more} more" if more > 0 else "",
     )

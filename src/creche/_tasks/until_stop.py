@@ -15,7 +15,7 @@ buffered; then the block ends at its next checkpoint.
 
 from __future__ import annotations
 
-from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
+from sys import _getframe
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -104,7 +104,7 @@ class Draining(Generic[T_co]):
         self._source = source
         self._block = block
         self._ended = False
-        block._draining += 1  # pyright: ignore[reportPrivateUsage]  # the same module's
+        block._draining += 1
 
     def __aiter__(self) -> Draining[T_co]:
         return self
@@ -119,7 +119,7 @@ class Draining(Generic[T_co]):
                 pass
             if not block._stop_asked:
                 with CancelScope() as wait:
-                    waits: Any = block._waits  # pyright: ignore[reportPrivateUsage]
+                    waits: Any = block._waits
                     waits.add(wait)
                     try:
                         return await self._source.receive()
