@@ -92,7 +92,7 @@ def test_a_service_that_overran_is_named(caplog: pytest.LogCaptureFixture, loop:
             sv.stop()
 
     [line] = logged(caplog, main, loop)
-    assert "its supervisor stops 'deaf'" in line and "after the grace of 2 s" in line
+    assert "its supervisor stops 'deaf'" in line and "overran the grace of 2 s" in line
     assert "_services.py" in line
 
 
