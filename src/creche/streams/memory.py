@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .._abc.streams import ObjectReceiveStream, ObjectSendStream
 from .._exceptions import ClosedResourceError, EndOfStream, WouldBlock
 from .._kernel import current_task
+from .._tasks.info import TaskInfo
 from .._wait_description import WaitDescription
 from ._channel import NOTHING, Channel
 from ._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
-
-if TYPE_CHECKING:
-    from .._tasks.info import TaskInfo
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
