@@ -6,16 +6,14 @@ Publishes what is in `_threads`; only the token's part in it is here.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from ._loop.token import EventLoopToken
 from ._loop.token import kernel_of as _kernel_of
 from ._threads import loop_calls as _loop_calls
 from ._threads.portal import BlockingPortal as BlockingPortal
 from ._threads.portal_thread import BlockingPortalProvider as BlockingPortalProvider
 from ._threads.portal_thread import start_blocking_portal as start_blocking_portal
-
-if TYPE_CHECKING:
-    from ._loop.token import EventLoopToken
 
 T_co = TypeVar("T_co", covariant=True)
 T_Retval = TypeVar("T_Retval")

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from .._exceptions import EndOfStream
+from .._tasks.group import TaskGroup
 from .resources import AsyncResource
 from .typed_attributes import TypedAttributeProvider
-
-if TYPE_CHECKING:
-    from .._tasks.group import TaskGroup
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)

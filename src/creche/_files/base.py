@@ -18,17 +18,14 @@ import pathlib
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from os import PathLike
+from typing import Any, Self, TypeVar
 
+from .._sync import CapacityLimiter
 from .thread import in_thread
 
-if TYPE_CHECKING:
-    from os import PathLike
-
-    from .._sync import CapacityLimiter
-
-    if sys.version_info >= (3, 14):
-        from pathlib.types import PathInfo
+if sys.version_info >= (3, 14):
+    from pathlib.types import PathInfo
 
 T = TypeVar("T")
 

@@ -18,22 +18,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, cast, overload
+from typing import IO, Any, AnyStr, Generic, cast, overload
 
 from .._abc.resources import AsyncResource
+from .._hints import (
+    OpenBinaryMode,
+    OpenTextMode,
+    ReadableBuffer,
+    StrOrBytesPath,
+    WriteableBuffer,
+)
+from .._sync import CapacityLimiter
 from .._threads.arrivals import UNKNOWN, Arrivals, arrivals_of
 from .thread import for_certain, in_thread
-
-if TYPE_CHECKING:
-    from _typeshed import (
-        OpenBinaryMode,
-        OpenTextMode,
-        ReadableBuffer,
-        StrOrBytesPath,
-        WriteableBuffer,
-    )
-
-    from .._sync import CapacityLimiter
 
 
 class AsyncFile(AsyncResource, Generic[AnyStr]):

@@ -27,14 +27,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, final
+from typing import Any, Generic, NamedTuple, Self, TypeVar, final
 
 from .._kernel import current_task
-from .._sync import ResourceGuard
+from .._sync import CapacityLimiter, ResourceGuard
 from .thread import in_thread
-
-if TYPE_CHECKING:
-    from .._sync import CapacityLimiter
 
 T = TypeVar("T")
 

@@ -18,20 +18,16 @@ import os
 import pathlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, overload
+from os import PathLike
+from typing import Any, Self, overload
 
+from .._hints import OpenBinaryMode, OpenTextMode, ReadableBuffer
+from .._sync import CapacityLimiter
 from .base import plain, said
 from .file import AsyncFile, open_file
 from .listing import Listing, Tour, Walk, upwards
 from .pure_path import PathNames
 from .thread import in_thread
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    from _typeshed import OpenBinaryMode, OpenTextMode, ReadableBuffer
-
-    from .._sync import CapacityLimiter
 
 
 class Path(PathNames):

@@ -13,15 +13,12 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from os import PathLike
+from types import ModuleType
+from typing import Any, ClassVar, Self
 
+from .._sync import CapacityLimiter
 from .base import PathBase, plain, said
-
-if TYPE_CHECKING:
-    from os import PathLike
-    from types import ModuleType
-
-    from .._sync import CapacityLimiter
 
 
 class PathNames(PathBase):

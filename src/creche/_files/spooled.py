@@ -16,14 +16,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, AnyStr, TypeVar, overload
+from typing import Any, AnyStr, TypeVar, overload
 
+from .._hints import OpenBinaryMode, OpenTextMode, ReadableBuffer, WriteableBuffer
 from .._tasks.checkpoint import ready_checkpoint
 from .file import AsyncFile
 from .thread import in_thread
-
-if TYPE_CHECKING:
-    from _typeshed import OpenBinaryMode, OpenTextMode, ReadableBuffer, WriteableBuffer
 
 T = TypeVar("T")
 

@@ -21,13 +21,11 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, overload
+from typing import IO, Any, AnyStr, Generic, overload
 
+from .._hints import OpenBinaryMode, OpenTextMode
 from .file import AsyncFile
 from .thread import for_certain, in_thread
-
-if TYPE_CHECKING:
-    from _typeshed import OpenBinaryMode, OpenTextMode
 
 
 class _Block:

@@ -9,14 +9,12 @@ Two ways through it, and a file's operations are made of nothing else:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
+from typing import TypeVar, TypeVarTuple, cast
 
 from .._kernel import current_task
+from .._sync import CapacityLimiter
 from .._tasks.scope import CancelScope
 from .._threads.calls import run_sync as in_thread
-
-if TYPE_CHECKING:
-    from .._sync import CapacityLimiter
 
 __all__ = ["for_certain", "in_thread"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools as _functools
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, final, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, final, get_type_hints, overload
 
 from .._itertools.sources import Source
 from .lru_cache import AsyncCacheInfo as AsyncCacheInfo
@@ -24,6 +24,8 @@ T = TypeVar("T")
 S = TypeVar("S")
 P = ParamSpec("P")
 
+# Evaluated already: whoever asks for the hints would look the names up in the module that is given next.
+AsyncLRUCacheWrapper.__annotations__ = get_type_hints(AsyncLRUCacheWrapper)
 for _public in (AsyncCacheInfo, AsyncCacheParameters, AsyncLRUCacheWrapper):
     _public.__module__ = "creche.functools"  # where a pickle looks for them
 

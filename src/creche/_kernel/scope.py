@@ -21,12 +21,10 @@ from __future__ import annotations
 
 from math import inf
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._tracebacks import place_in
-
-if TYPE_CHECKING:
-    from .contract import Task
+from .contract import Task
 
 
 class Scope:

@@ -10,19 +10,16 @@ cause.
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import Any, TypeGuard, cast
 
 from .._abc.streams import ByteStreamConnectable
 from .._exceptions import ConnectionFailed
-
-if TYPE_CHECKING:
-    import ssl
-
-    from .socket_file import PathLike
-    from .stream import SocketStream
-    from .unix_stream import UNIXSocketStream
+from .socket_file import PathLike
+from .stream import SocketStream
+from .unix_stream import UNIXSocketStream
 
 
 @dataclass

@@ -19,13 +19,13 @@ import errno
 import socket
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from .._abc.streams import Listener
 from .._exceptions import BusyResourceError, ClosedResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
-from .._tasks.group import create_task_group
+from .._tasks.group import TaskGroup, create_task_group
 from .._tasks.until_stop import until_stop
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
@@ -34,9 +34,6 @@ from .owned import OwnedSocket
 from .socket_file import SocketFile
 from .stream import DirectSocketStream, SocketStream
 from .unix_stream import DirectSeqpacketStream, DirectUNIXStream
-
-if TYPE_CHECKING:
-    from .._tasks.group import TaskGroup
 
 RETRY_DELAY = 0.1
 """Seconds until `serve` tries again after descriptors or memory have run out."""

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from warnings import warn
 
 from .._kernel import current_kernel
 
-if TYPE_CHECKING:
 
-    class HasFileno(Protocol):
-        """Anything with a descriptor."""
+class HasFileno(Protocol):
+    """Anything with a descriptor."""
 
-        def fileno(self) -> int: ...
+    def fileno(self) -> int: ...
 
-    FileDescriptorLike: TypeAlias = int | HasFileno
+
+FileDescriptorLike: TypeAlias = int | HasFileno
 
 
 def wait_readable(obj: FileDescriptorLike) -> Coroutine[Any, Any, None]:

@@ -21,12 +21,11 @@ import os
 import socket
 import stat
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from .._exceptions import ConnectionFailed
 
-if TYPE_CHECKING:
-    PathLike: TypeAlias = str | bytes | os.PathLike[Any]
+PathLike: TypeAlias = str | bytes | os.PathLike[Any]
 
 
 class SocketFile:

@@ -18,22 +18,22 @@ import os
 import socket
 import sys
 from functools import partial
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from .._abc.resources import aclose_forcefully
+from .._hints import Later
 from .._kernel import current_kernel, current_task
 from ..streams.stapled import MultiListener
-from .addresses import checked_port, describe, resolve
+from .addresses import AnyIPAddressFamily, IPAddressType, checked_port, describe, resolve
 from .eyeballs import interleave, race
 from .listener import DirectSocketListener
-from .stream import DirectSocketStream
+from .stream import DirectSocketStream, SocketStream
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
-    from ..streams.tls import TLSStream
-    from .addresses import AnyIPAddressFamily, IPAddressType
-    from .stream import SocketStream
+    from ..streams import tls as tls_streams
+else:
+    tls_streams = Later("creche.streams.tls")  # heavy, and many programs need none
 
 Address: TypeAlias = tuple[socket.AddressFamily, Any]
 """A family and an address in the form that its sockets take."""
@@ -58,7 +58,7 @@ async def connect_tcp(
     tls_standard_compatible: bool = ...,
     tls_hostname: str | None = ...,
     happy_eyeballs_delay: float = ...,
-) -> TLSStream: ...
+) -> tls_streams.TLSStream: ...
 
 
 @overload
@@ -73,7 +73,7 @@ async def connect_tcp(
     ssl_context: SSLContext | None = ...,
     tls_standard_compatible: bool = ...,
     happy_eyeballs_delay: float = ...,
-) -> TLSStream: ...
+) -> tls_streams.TLSStream: ...
 
 
 @overload
@@ -88,7 +88,7 @@ async def connect_tcp(
     tls_standard_compatible: bool = ...,
     tls_hostname: str | None = ...,
     happy_eyeballs_delay: float = ...,
-) -> TLSStream: ...
+) -> tls_streams.TLSStream: ...
 
 
 @overload
@@ -117,7 +117,7 @@ async def connect_tcp(
     tls_standard_compatible: bool = True,
     tls_hostname: str | None = None,
     happy_eyeballs_delay: float = 0.25,
-) -> SocketStream | TLSStream:
+) -> SocketStream | tls_streams.TLSStream:
     """Connect to a host and port over TCP, with TLS if that is asked for. A checkpoint.
 
     A name with several addresses has them tried as RFC 8305 says: in the system's order of
@@ -281,7 +281,7 @@ def _outcome(sock: socket.socket) -> None:
 
 async def _secure(
     stream: DirectSocketStream, hostname: str, context: SSLContext | None, compatible: bool
-) -> TLSStream:
+) -> tls_streams.TLSStream:
     """Do the client's TLS handshake; close the stream if it fails."""
     from ..streams.tls import TLSStream  # heavy, and many programs need none
 

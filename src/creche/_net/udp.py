@@ -17,7 +17,7 @@ import socket
 import sys
 from functools import partial
 from socket import AddressFamily
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from .._abc.streams import UnreliableObjectStream
 from .._exceptions import BusyResourceError, ConnectionFailed
@@ -25,6 +25,8 @@ from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
 from .addresses import (
     INTERNET,
+    AnyIPAddressFamily,
+    IPAddressType,
     IPSockAddrType,
     Resolved,
     checked_port,
@@ -35,9 +37,6 @@ from .addresses import (
 from .adopt import check_adoptable
 from .attributes import SocketProvider
 from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket
-
-if TYPE_CHECKING:
-    from .addresses import AnyIPAddressFamily, IPAddressType
 
 UDPPacketType: TypeAlias = tuple[bytes, IPSockAddrType]
 """A datagram, and the address and port that it comes from or goes to."""

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import socket
 from socket import SocketKind
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from .._kernel import current_task
 from .._kernel.contract import Kernel
 from .listener import DirectSeqpacketListener, DirectUNIXListener, SocketListener
-from .socket_file import SocketFile, bind_to_path, connection_failed, unix_address
+from .socket_file import PathLike, SocketFile, bind_to_path, connection_failed, unix_address
 from .unix_stream import DirectSeqpacketStream, DirectUNIXStream, UNIXSocketStream
-
-if TYPE_CHECKING:
-    from .socket_file import PathLike
 
 StreamKind: TypeAlias = Literal[SocketKind.SOCK_STREAM, SocketKind.SOCK_SEQPACKET]
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from .._abc.streams import UnreliableObjectStream
 from .._exceptions import BusyResourceError
@@ -28,10 +28,7 @@ from .addresses import public_address
 from .adopt import check_adoptable
 from .attributes import SocketProvider
 from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket
-from .socket_file import SocketFile, bind_to_path, connection_failed, unix_address
-
-if TYPE_CHECKING:
-    from .socket_file import PathLike
+from .socket_file import PathLike, SocketFile, bind_to_path, connection_failed, unix_address
 
 UNIXDatagramPacketType: TypeAlias = tuple[bytes, str]
 """A datagram, and the path of the socket that it comes from or goes to."""

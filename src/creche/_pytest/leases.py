@@ -11,8 +11,13 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .._hints import Later
+
 if TYPE_CHECKING:
+    from . import runner as runners
     from .runner import JobRunner
+else:
+    runners = Later("creche._pytest.runner")  # which has the event loops
 
 
 class _Shared:
@@ -50,7 +55,7 @@ def lease(
 @contextmanager
 def get_runner(
     backend_name: str, backend_options: dict[str, Any]
-) -> Generator[JobRunner, None, None]:
+) -> Generator[runners.JobRunner, None, None]:
     """Have a runner of tests for a backend, in a `with` block: the one that is alive, if one is.
 
     :param backend_name: `"asyncio"` or `"trio"`

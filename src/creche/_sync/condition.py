@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from .. import _labels
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._tasks.info import TaskInfo
 from .._wait_description import WaitDescription
 from .lock import Lock, LockStatistics
 from .operation import Operation
@@ -30,7 +31,7 @@ from .operations import WaitingForNews
 
 if TYPE_CHECKING:
     from .._kernel.contract import FirmWaiter, Task
-    from .._tasks.info import TaskInfo
+
 
 T = TypeVar("T")
 

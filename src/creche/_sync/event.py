@@ -10,17 +10,15 @@ one blocked task for each connection, and `benchmarks/` weighs them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .. import _labels
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._tasks.info import TaskInfo
 from .._wait_description import WaitDescription
 from .operation import Operation
 from .operations import WaitingForEvent
-
-if TYPE_CHECKING:
-    from .._tasks.info import TaskInfo
 
 
 class EventStatistics(NamedTuple):

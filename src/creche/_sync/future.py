@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .. import _labels
 from .._exceptions import (
@@ -25,13 +25,11 @@ from .._exceptions import (
     FutureFailed,
     FutureNotFinished,
 )
+from .._tasks.info import TaskInfo
 from .._wait_description import WaitDescription
 from . import Event
 from .operation import Operation
 from .operations import WaitingForFuture
-
-if TYPE_CHECKING:
-    from .._tasks.info import TaskInfo
 
 T = TypeVar("T")
 
@@ -100,7 +98,7 @@ class Future(Generic[T]):
         self._finish(Future.Status.FAILED)
 
     @property
-    def status(self) -> Status:
+    def status(self) -> Future.Status:
         """Whether the future has an outcome, and which kind."""
         return self._status
 

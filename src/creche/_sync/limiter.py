@@ -23,13 +23,13 @@ from .. import _labels
 from .._exceptions import WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._tasks.info import TaskInfo
 from .._wait_description import WaitDescription
 from .operation import Operation
 from .operations import AcquiringToken
 
 if TYPE_CHECKING:
     from .._kernel.contract import Task
-    from .._tasks.info import TaskInfo
 
 
 class CapacityLimiterStatistics(NamedTuple):

@@ -8,18 +8,16 @@ Owns the count and who is next. Does not know who holds what: any task may relea
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from .. import _labels
 from .._exceptions import WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
+from .._tasks.info import TaskInfo
 from .._wait_description import WaitDescription
 from .operation import Operation
 from .operations import AcquiringSemaphore
-
-if TYPE_CHECKING:
-    from .._tasks.info import TaskInfo
 
 
 class SemaphoreStatistics(NamedTuple):

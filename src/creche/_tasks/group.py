@@ -17,10 +17,11 @@ cancelled scope around it will take it out again.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from math import inf
 from sys import _getframe  # nothing public gives frames
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, Unpack, overload
 
 from .._kernel import current_task
 from .._kernel.scope import link
@@ -45,15 +46,12 @@ from .handle import (
     TaskHandle,
     origin_of,
 )
+from .info import TaskInfo
 from .scope import CancelScope
 from .start import Starting
 
 if TYPE_CHECKING:
-    from contextvars import Context
-    from typing import Self, Unpack
-
     from .._kernel.contract import Nursery, Task
-    from .info import TaskInfo
 
 T_co = TypeVar("T_co", covariant=True)
 PosArgsT = TypeVarTuple("PosArgsT")

@@ -29,11 +29,12 @@ from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._wait_description import WaitDescription
 from .errors import quoted
+from .info import TaskInfo
+from .scope import CancelScope
 
 if TYPE_CHECKING:
     from .._kernel.contract import Nursery
-    from .info import TaskInfo
-    from .scope import CancelScope
+
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -12,19 +12,16 @@ and act at once.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from math import inf
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Self
 
 from .._kernel import current_kernel, current_task
 from .._kernel.scope import Scope, link, reentered, unlink
 from .._tracebacks import place_in
 from . import stop as _stop
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from typing import Self
 
 
 class CancelScope(Scope):

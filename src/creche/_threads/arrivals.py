@@ -27,14 +27,12 @@ import stat
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._kernel import current_kernel, current_task
+from .._sync import CapacityLimiter
 from .._sync.lock import Lock
 from .calls import run_sync as in_thread
-
-if TYPE_CHECKING:
-    from .._sync import CapacityLimiter
 
 CHUNK = 65536
 UNKNOWN: Any = object()

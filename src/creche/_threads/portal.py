@@ -31,7 +31,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, Unpack, cast, overload
 
 from .._exceptions import RunFinishedError
 from .._kernel import current_kernel, current_task
@@ -40,9 +40,8 @@ from .._tasks.group import TaskGroup
 from .portal_calls import CrossLoopCall, FutureCall, PortalCall, StartCall
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from .._kernel.contract import Task
+
 
 T_Retval = TypeVar("T_Retval")
 T_co = TypeVar("T_co", covariant=True)

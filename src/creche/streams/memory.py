@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .._abc.streams import ObjectReceiveStream, ObjectSendStream
 from .._exceptions import ClosedResourceError, EndOfStream, WouldBlock
 from .._kernel import current_task
 from .._sync.operation import Operation
 from .._tasks import stop as _stop
+from .._tasks.info import TaskInfo
 from .._tasks.until_stop import Draining, block_around
 from .._wait_description import WaitDescription
 from ._channel import NOTHING, Channel
 from ._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
 from ._operations import Receiving, Sending
-
-if TYPE_CHECKING:
-    from .._tasks.info import TaskInfo
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)

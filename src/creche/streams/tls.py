@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._abc.resources import aclose_forcefully
 from .._abc.streams import (
@@ -18,13 +18,11 @@ from .._abc.streams import (
     Listener,
 )
 from .._kernel import current_kernel
+from .._tasks.group import TaskGroup
 from .._tasks.scope import fail_after
 from ._tls.attributes import TLSAttribute as TLSAttribute
 from ._tls.context import default_context
 from ._tls.stream import TLSStream as TLSStream
-
-if TYPE_CHECKING:
-    from .._tasks.group import TaskGroup
 
 
 class TLSListener(Listener[TLSStream]):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ssl import SSLObject
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from ..._abc.typed_attributes import TypedAttributeSet, typed_attribute
 
-if TYPE_CHECKING:
-    PeerCertificate: TypeAlias = dict[str, str | tuple[Any, ...]] | None
+PeerCertificate: TypeAlias = dict[str, str | tuple[Any, ...]] | None
 
 
 class TLSAttribute(TypedAttributeSet):
