@@ -58,7 +58,10 @@ class BroadcastReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         :raises EndOfStream: all send streams were closed, and no item is left
         """
         task = current_task()
-        await task.ready_checkpoint()
+        if task.credit > 0:  # Inlined: `broadcast` in benchmarks.
+            task.credit -= 1
+        else:
+            await task.ready_checkpoint()
         if self._closed:
             raise ClosedResourceError(_CLOSED)
         state, reader = self._state, self._reader
