@@ -17,10 +17,9 @@ cancelled scope around it will take it out again.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from math import inf
 from sys import _getframe  # nothing public gives frames
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, TypeVar, TypeVarTuple, overload
 
 from .._kernel import current_task
 from .._kernel.scope import link
@@ -110,7 +109,7 @@ class TaskGroup:
                 stopped = exc_val
             else:
                 self._errors.append(exc_val)
-            scope.cancel()
+                scope.cancel()
         try:
             try:
                 rest = await nursery.close(stopped)
@@ -119,17 +118,21 @@ class TaskGroup:
                 rest = None
             if exc_val is None and rest is None and not self._errors:
                 return False
-            return self._conclude(host, exc_val, rest)
+            return self._conclude(host, nursery, exc_val, rest)
         finally:
             self._open = False
             self._errors = []
             del exc_val, stopped, nursery, host
 
     def _conclude(
-        self, host: Task, body: BaseException | None, stopped: BaseException | None
+        self,
+        host: Task,
+        nursery: Nursery,
+        body: BaseException | None,
+        stopped: BaseException | None,
     ) -> bool:
         """Raise what has to leave the group; return whether the body's exception ends here."""
-        enclosed = host.effective_deadline() == -inf
+        enclosed = not self.cancel_scope._shield and host.in_cancelled_scope()
         errors = self._errors
         if errors and self.cancel_scope._cancelled and not enclosed:
             errors = self._without_cancellations(host, errors)
@@ -139,6 +142,7 @@ class TaskGroup:
                     return False  # The generator around the block is being closed: let it.
                 if stopped is not None and enclosed:
                     errors.append(stopped)
+                nursery.put_off(host, stopped)
                 raise BaseExceptionGroup(MESSAGE, errors) from None
             if stopped is not None and stopped is not body:
                 raise stopped
@@ -153,7 +157,7 @@ class TaskGroup:
         rest: list[BaseException] = []
         for exc in errors:
             left: BaseException | None = exc
-            if isinstance(exc, BaseExceptionGroup):
+            if _may_hold_cancellations(exc):
                 caught, left = exc.split(host.kernel.cancelled_class)
                 if caught is not None:
                     self.cancel_scope._caught = True
@@ -280,11 +284,14 @@ class TaskGroup:
             if not status._started and handle._state is not FINISHED:
                 await caller.checkpoint_if_cancelled()
         except BaseException as exc:
-            self._start_interrupted(handle, exc)
             # As in Trio: where the child returned nobody was interrupted, so that it is its return
-            # that counts, and the cancellation comes at the next checkpoint.
-            if handle._state is not FINISHED or caller.effective_deadline() > -inf:
+            # that counts, and the cancellation comes at the next checkpoint. An error of the child
+            # says more than a cancellation, so it wins as well.
+            if handle._state is not FAILED and (
+                handle._state is not FINISHED or not caller.in_cancelled_scope()
+            ):
                 raise
+            nursery.put_off(caller, exc)
         finally:
             coro = None
             self._starts.pop(caller, None)
@@ -294,14 +301,6 @@ class TaskGroup:
         if not status._started:
             _raise_unstarted(handle)
         return handle if return_handle else status._value
-
-    def _start_interrupted(self, handle: TaskHandle[Any], exc: BaseException) -> None:
-        """The caller of `start()` was cancelled. An error of the child says more, so it wins."""
-        if handle._state is FAILED:
-            try:
-                raise handle._failure()
-            finally:
-                del handle, exc
 
     async def _run(self, handle: TaskHandle[Any]) -> None:
         """What each task of the group really runs. Raises no error of the task."""
@@ -330,7 +329,7 @@ class TaskGroup:
         # Where the group is cancelled too, the cancellation is the group's, as in Trio: a scope
         # leaves it to those around it.
         alone = handle._state is CANCELLING and nursery is not None and not nursery.cancelled()
-        if isinstance(exc, BaseExceptionGroup):
+        if _may_hold_cancellations(exc):
             rest = exc.split(cancelled_class)[1]
             if rest is None:
                 exc = _first_of(exc)  # `except*` has left nothing but cancellations.
@@ -393,6 +392,14 @@ def _checked(func: Any, coro: Any) -> Any:
     )
 
 
+def _may_hold_cancellations(exc: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    """Tell whether to look for cancellations in what was raised.
+
+    An ExceptionGroup cannot hold any, so a deep tree of errors is not taken apart at each level.
+    """
+    return isinstance(exc, BaseExceptionGroup) and not isinstance(exc, ExceptionGroup)
+
+
 def _first_of(exc: BaseException) -> BaseException:
     """Return the first exception in a tree of groups."""
     first: Any = exc
@@ -402,8 +409,8 @@ def _first_of(exc: BaseException) -> BaseException:
 
 
 def _raise_unstarted(handle: TaskHandle[Any]) -> None:
-    """Raise what kept a child of `start()` from calling `started()`, bare."""
-    exc = handle._failure() if handle._state is FAILED else None
+    """Raise what kept a child of `start()` from calling `started()`, bare: also a native cancel."""
+    exc = handle._failure() if handle._state in (FAILED, CANCELLED) else None
     try:
         if exc is not None:
             raise exc

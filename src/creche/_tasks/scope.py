@@ -41,7 +41,7 @@ class CancelScope(Scope):
         self._deadline = deadline  # As `Scope.__init__`, without the call.
         self._shield = shield
         self._cancelled = self._caught = self._left = False
-        self._host = self._parent = self._reason = self._native = None
+        self._host = self._parent = self._reason = self._native = self._reached = None
 
     def __enter__(self) -> Self:
         task = current_task()

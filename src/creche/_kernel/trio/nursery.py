@@ -108,12 +108,17 @@ class Nursery:
     def cancelled(self) -> bool:
         return private.is_cancelled(self._nursery)
 
+    def put_off(self, task: Any, cancelled: BaseException | None) -> None:
+        pass  # Trio cancels by scopes alone.
+
     def children(self) -> list[Any]:
         return sorted(self._nursery.child_tasks, key=private.order_of)
 
     async def close(self, cancelled: BaseException | None) -> BaseException | None:
         scope = self.scope
         rest: BaseException | None = None
+        if cancelled is not None:
+            self._nursery.cancel_scope.cancel()
         unwind(self.host, scope)
         try:
             await _leave(self._manager, cancelled)
