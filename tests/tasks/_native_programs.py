@@ -277,10 +277,13 @@ class Program:
             asked.saw = asked.saw or asked.task.cancelling() > 0
 
     async def wait_for(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
+        inner = self.asked(path, exact=False)
         try:
-            await asyncio.wait_for(self.within(path), self.chance.randint(1, 4))
+            await asyncio.wait_for(self.task(path, inner), self.chance.randint(1, 4))
         except TimeoutError:
             asked.saw = asked.saw or asked.task.cancelling() > 0
+        finally:
+            asked.saw = asked.saw or inner.saw  # A cancel went to that task, and ended there.
 
     async def gather(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
         parts = [self.within(f"{path}{number}") for number in range(self.chance.randint(1, 3))]
