@@ -60,7 +60,7 @@ class _TrioGroup:
         self.cancel_scope = nursery.cancel_scope
         return self
 
-    async def __aexit__(self, *exc: Any) -> Any:
+    async def __aexit__(self, *exc: object) -> Any:
         return await self._manager.__aexit__(*exc)
 
 
@@ -268,7 +268,9 @@ def report(subject: str = CRECHE, *, only_peers: bool = False, quick: bool = Fal
     """Print the section; return whether the subject meets it."""
     libraries: dict[str, Any] = {} if only_peers else {CRECHE: Portable(subject)}
     libraries |= {ANYIO: Portable(ANYIO), TRIO: OnTrio()}
-    print("\nGrowth: microseconds of CPU time for a unit, at three sizes (asyncio; Trio on its own)")
+    print(
+        "\nGrowth: microseconds of CPU time for a unit, at three sizes (asyncio; Trio on its own)"
+    )
     met = True
     for growth in GROWTHS:
         sizes = growth.sizes[:2] if quick else growth.sizes

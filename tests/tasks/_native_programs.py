@@ -279,7 +279,8 @@ class Program:
     async def wait_for(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
         inner = self.asked(path, exact=False)
         try:
-            await asyncio.wait_for(self.task(path, inner), self.chance.randint(1, 4))
+            made = self.native(self.chance.choice(("foreign", "python")), self.task(path, inner))
+            await asyncio.wait_for(made, self.chance.randint(1, 4))
         except TimeoutError:
             asked.saw = asked.saw or asked.task.cancelling() > 0
         finally:
@@ -374,14 +375,14 @@ class Program:
                 await self.nap(path, asked, scopes, groups)
 
 
-SIMPLE = (
-    "nap nap pass_by fail cancel_task cancel_task cancel_itself cancel_scope change_scope event "
-    "event hold news give take"
-).split()
-COMPOUND = (
-    "scope fail_after timeout timeout wait_for gather shielded group group native_group start "
-    "spawn ends_in"
-).split()
+SIMPLE = [
+    *("nap", "nap", "pass_by", "fail", "cancel_task", "cancel_task", "cancel_itself"),
+    *("cancel_scope", "change_scope", "event", "event", "hold", "news", "give", "take"),
+]
+COMPOUND = [
+    *("scope", "fail_after", "timeout", "timeout", "wait_for", "gather", "shielded"),
+    *("group", "group", "native_group", "start", "spawn", "ends_in"),
+]
 
 
 def in_cancelled_scope() -> bool:

@@ -173,9 +173,9 @@ class _FailScope(CancelScope):
     __slots__ = ("_called", "_delay", "_message")
 
     def __init__(self, delay: float | None, deadline: float, shield: bool, reason: str | None):
-        super().__init__(deadline=deadline, shield=shield)
-        if delay is not None and delay != delay:
-            raise ValueError("deadline must not be NaN: give a delay in seconds, or None")
+        if delay != delay or deadline != deadline:
+            raise ValueError("deadline must not be NaN: give a number of seconds, or None")
+        Scope.__init__(self, deadline, shield)  # As super's, without a test made twice.
         self._called = False
         self._delay = delay
         self._message = reason

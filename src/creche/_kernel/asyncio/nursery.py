@@ -63,10 +63,11 @@ class Nursery(ScopeState):
 
     def retire(self, task: Task, cancelled: BaseException | None) -> None:
         if task.nursery is self:
-            if cancelled is not None and self._by_scopes(task):
-                # As in Trio, the group is then cancelled as well.
+            if cancelled is not None and (self.scope._reached is not None or _by_scopes(task)):
+                # A scope did it, no native cancel. As in Trio, the group is then cancelled as well.
                 self._cancelled = self._cancelled or cancelled
-                scopes.cancel(self.scope)
+                if not self.scope._cancelled:
+                    scopes.cancel(self.scope)
             self.tasks.pop(task, None)
         else:
             self.starting -= 1
@@ -77,14 +78,6 @@ class Nursery(ScopeState):
         idle = self._idle
         if idle is not None and not self.tasks and not self.starting and not idle.done():
             idle.set_result(None)
-
-    def _by_scopes(self, task: Task) -> bool:
-        """Tell whether the cancellation that ended a child came from scopes, not natively."""
-        if self.scope._reached is not None:
-            return True
-        # A shield may have been put up since.
-        delivery = task.delivery
-        return delivery is not None and delivery.struck and requests(task) <= 0
 
     @coroutine
     def start(
@@ -253,6 +246,12 @@ class PendingStart:
         state = self._scope._native if self._scope is not None else None
         if isinstance(state, ScopeState):
             state.tasks.pop(self.task, None)
+
+
+def _by_scopes(task: Task) -> bool:
+    """Tell whether the cancellation that ended a child came from scopes, and a shield since then."""
+    delivery = task.delivery
+    return delivery is not None and delivery.struck and requests(task) <= 0
 
 
 def _hang(task: Task, scope: Scope) -> None:

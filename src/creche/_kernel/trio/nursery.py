@@ -78,7 +78,7 @@ class Nursery:
         label._key = coro
 
         def begin(*, task_status: trio.TaskStatus[None]) -> Run:
-            move._move = _mover(self._nursery, task_status)
+            move._move = _mover(self._nursery, coro, task_status)
             self.kernel.labels[coro] = label
             return coro
 
@@ -176,9 +176,15 @@ def _cancellation(exc: BaseException) -> BaseException:
     return exc
 
 
-def _mover(nursery: trio.Nursery, task_status: trio.TaskStatus[None]) -> Callable[[], bool]:
+def _mover(
+    nursery: trio.Nursery, coro: Run, task_status: trio.TaskStatus[None]
+) -> Callable[[], bool]:
     def move() -> bool:
         task_status.started()
-        return trio.lowlevel.current_task().parent_nursery is nursery
+        task = trio.lowlevel.current_task()
+        if task.coro is coro:
+            return task.parent_nursery is nursery
+        # A task that helps the child.
+        return any(child.coro is coro for child in nursery.child_tasks)
 
     return move
