@@ -7,7 +7,6 @@ larger one. The growth is the cost at the largest size over that at the smallest
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -285,7 +284,3 @@ def report(subject: str = CRECHE, *, only_peers: bool = False, quick: bool = Fal
             if label == CRECHE:
                 met = met and bool(first and last and last / first <= growth.most)
     return met
-
-
-if __name__ == "__main__":
-    sys.exit(0 if report(quick="--quick" in sys.argv) else 1)

@@ -8,7 +8,9 @@ Tasks may be started while the group is active, also while it is cancelled or wa
 tasks. The first error, in a task or in the body, cancels all the rest; every error is kept, and
 they leave the group together in an exception group. A cancellation leaves it only if it comes
 from outside the group, by the rules of Trio: with errors it is in the group with them, where the
-cancelled scope around it will take it out again.
+cancelled scope around it will take it out again. A request of the loop's own to cancel the block
+leaves it bare, and where there are errors it is raised at the next checkpoint. A task that is cancelled
+by such a request ends alone, and the group goes on.
 """
 
 # A group and its handles are one thing in two rooms.
