@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import chart, report
+from . import chart, growth, report
 from .model import ANYIO, BACKENDS, CRECHE, Backend, Settings
 from .profiling import profile_row
 from .registry import by_key, chosen
@@ -38,6 +38,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--chart", type=Path, metavar="PATH", help=f"where the chart goes ({CHART_PATH.name})")
     add("--load", type=Path, metavar="PATH", help="show the figures of an earlier run again")
     add("--profile", action="store_true", help="profile Creche's side of the rows instead")
+    add("--growth", action="store_true", help="only what a unit costs at three sizes")
     add("--strict", action="store_true", help="exit with status 1 unless every target is met")
     add("--list", action="store_true", help="list the rows and stop")
     add("--only-peers", action="store_true", help="leave Creche out")
@@ -129,6 +130,11 @@ def chart_path(options: argparse.Namespace) -> Path | None:
     return options.chart or unasked
 
 
+def growth_of(options: argparse.Namespace) -> bool:
+    settings = settings_from(options)
+    return growth.report(settings.subject, only_peers=settings.only_peers, quick=settings.quick)
+
+
 def main() -> int:
     options = parse()
     backends: list[Backend] = options.backend or list(BACKENDS)
@@ -136,6 +142,8 @@ def main() -> int:
         rows = {row.key: row for each in backends for row in chosen(each, options.pattern)}
         print("\n".join(f"{key:20}{row.title}" for key, row in rows.items()))
         return 0
+    if options.growth:
+        return 0 if growth_of(options) or not options.strict else 1
     if options.profile:
         for backend in backends:
             for row in chosen(backend, options.pattern):
@@ -154,6 +162,8 @@ def main() -> int:
     if target := chart_path(options):
         write(target, chart.draw(results, about))
     missed = any(not verdict.met for each in results for verdict in each.verdicts)
+    if not (options.load or options.pattern or options.backend):
+        missed = not growth_of(options) or missed
     return 1 if options.strict and missed else 0
 
 

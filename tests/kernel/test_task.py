@@ -395,6 +395,26 @@ async def test_the_effective_deadline_is_the_earliest_that_applies() -> None:
             assert task.effective_deadline() == inf
 
 
+async def test_a_task_knows_whether_a_cancelled_scope_is_around_it() -> None:
+    task = current_task()
+    assert not task.in_cancelled_scope()
+    with entered() as outer, entered() as inner:
+        assert not task.in_cancelled_scope()
+        cancel(outer)
+        assert task.in_cancelled_scope()
+        with entered(shield=True) as shield:
+            assert not task.in_cancelled_scope()
+            with entered():
+                assert not task.in_cancelled_scope()
+                shield._shield = False
+                task.kernel.update_scope(shield)
+                assert task.in_cancelled_scope()
+        inner._shield = True
+        task.kernel.update_scope(inner)
+        assert not task.in_cancelled_scope()
+    assert not task.in_cancelled_scope()
+
+
 async def test_the_effective_deadline_of_a_cancelled_task_is_minus_infinity() -> None:
     task = current_task()
     with entered() as outer:

@@ -15,6 +15,7 @@ from zlib import crc32
 
 from _libraries import finite, interrupted
 from _programs import (
+    AtOnce,
     AwaitChild,
     Block,
     Cancel,
@@ -28,6 +29,7 @@ from _programs import (
     Look,
     Notify,
     Raise,
+    RaiseGroup,
     Receive,
     Scope,
     Send,
@@ -72,6 +74,8 @@ class Place:
     scopes: tuple[Any, ...] = ()
     groups: tuple[Any, ...] = ()
     handles: tuple[Any, ...] = ()
+    at_once: bool = False
+    """Whether the statement has no moment of its own."""
 
     def at(self, *steps: Any) -> Place:
         return replace(self, path=(*self.path, *steps))
@@ -164,6 +168,8 @@ class Run:
         return whole + crc32(repr((what, place.path)).encode()) / 2**32
 
     async def pause(self, place: Place, whole: int = 0, what: str = "before") -> None:
+        if place.at_once:
+            return
         try:
             await self.names.sleep(self.seconds(whole, place, what))
         except self.names.cancelled():
@@ -212,6 +218,14 @@ class Run:
     async def do_Raise(self, the: Raise, place: Place) -> None:
         await self.pause(place)
         raise ERRORS[the.name](str(place.path))
+
+    async def do_RaiseGroup(self, the: RaiseGroup, place: Place) -> None:
+        await self.pause(place)
+        group = ExceptionGroup("by hand", [ERRORS[name](str(place.path)) for name in the.names])
+        raise BaseExceptionGroup("around", [group]) if the.nested else group
+
+    async def do_AtOnce(self, the: AtOnce, place: Place) -> None:
+        await self.step(the.what, replace(place, at_once=True))
 
     async def do_Cancel(self, the: Cancel, place: Place) -> None:
         await self.pause(place)
@@ -320,12 +334,31 @@ class Run:
                     await self.pause(place, what="before it returns")
                 except self.names.cancelled():
                     return
+            if the.says_so and the.by_helper:
+                async with self.names.group() as own:
+                    own.start_soon(self.help, task_status, place)
+                    await self.block(the.after, place.at("after"))
+                return
             if the.says_so:
-                task_status.started(str(place.path))
+                self.say_so(task_status, place, twice=the.twice)
             await self.block(the.after, place.at("after"))
 
         if (group := picked(place.groups, the.group)) is not None:
             self.note(place, await group.start(service))
+
+    def say_so(self, task_status: Any, place: Place, *, twice: bool) -> None:
+        task_status.started(str(place.path))
+        if twice:
+            try:
+                task_status.started("again")
+            except RuntimeError:
+                self.note(place, "only once")
+
+    async def help(self, task_status: Any, place: Place) -> None:
+        where = place.at("helper")
+        await self.pause(where)
+        self.say_so(task_status, where, twice=False)
+        await self.pause(where, 1, "after")
 
     async def do_CancelChild(self, the: CancelChild, place: Place) -> None:
         await self.pause(place)

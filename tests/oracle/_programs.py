@@ -52,6 +52,21 @@ class Raise(Statement):
 
 
 @dataclass(frozen=True)
+class RaiseGroup(Statement):
+    """Raise a group that the program has made by hand, of one level or two."""
+
+    names: list[str]
+    nested: bool
+
+
+@dataclass(frozen=True)
+class AtOnce(Statement):
+    """Do a statement without the moment of its own before it: also in a clean-up that is cancelled."""
+
+    what: Statement
+
+
+@dataclass(frozen=True)
 class Cancel(Statement):
     """Cancel a scope or group around the statement."""
 
@@ -137,12 +152,17 @@ class Spawn(Statement):
 
 @dataclass(frozen=True)
 class Start(Statement):
-    """`start()` in a group around the statement; `says_so` is whether `started()` is called."""
+    """`start()` in a group around the statement; `says_so` is whether `started()` is called.
+
+    `by_helper` has a task of the child's own call it, and wait before it ends; `twice` calls it again.
+    """
 
     group: int
     before: Block
     says_so: bool
     after: Block
+    by_helper: bool = False
+    twice: bool = False
 
 
 @dataclass(frozen=True)
@@ -230,9 +250,23 @@ ends = st.integers(0, 1)
 Statements: TypeAlias = st.SearchStrategy[Statement]
 
 
+def acts() -> list[Statements]:
+    """What can be done at once."""
+    return [
+        st.builds(Raise, errors),
+        st.builds(RaiseGroup, st.lists(errors, min_size=1, max_size=2), st.booleans()),
+        st.builds(Cancel, numbers),
+        st.builds(CancelChild, numbers),
+        st.builds(SetShield, numbers, st.booleans()),
+        st.builds(SetDeadline, numbers, st.integers(-1, 8)),
+    ]
+
+
 def simple() -> list[Statements]:
     """The statements about time, errors and scopes that hold no others."""
     return [
+        st.builds(AtOnce, st.one_of(acts())),
+        st.builds(RaiseGroup, st.lists(errors, min_size=1, max_size=2), st.booleans()),
         st.builds(Sleep, seconds),
         st.builds(Raise, errors),
         st.builds(Cancel, numbers),
@@ -270,7 +304,15 @@ def compound(inner: Statements) -> list[Statements]:
     return [
         st.builds(Group, children, block),
         st.builds(Scope, st.none() | st.integers(-1, 8), st.booleans(), block),
-        st.builds(Start, numbers, block, st.sampled_from((True, True, True, False)), block),
+        st.builds(
+            Start,
+            numbers,
+            block,
+            st.sampled_from((True, True, True, False)),
+            block,
+            by_helper=st.sampled_from((False, False, True)),
+            twice=st.sampled_from((False, False, True)),
+        ),
         st.builds(Group, children, block),
         st.builds(Spawn, numbers, block),
         st.builds(Try, block, errors),

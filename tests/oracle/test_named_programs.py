@@ -8,13 +8,16 @@ from __future__ import annotations
 from _comparison import outcome
 from _interpreter import Seen
 from _programs import (
+    AtOnce,
     Block,
     Cancel,
     CancelChild,
     Convert,
+    Finally,
     Group,
     Raise,
     Scope,
+    SetShield,
     Sleep,
     Start,
     Swallow,
@@ -100,3 +103,42 @@ def test_a_task_cancelled_for_itself_and_left_by_a_group_of_cancellations_was_ca
     seen = agreed([Group([ERROR_TAKEN_OUT], [Sleep(1), CancelChild(0), Sleep(1)])])
     assert seen.tasks[0, "Group", "child", 0] == "CANCELLED"
     assert seen.scopes[0, "Group"] == (False, False)
+
+
+# Shields of groups in cancelled scopes
+
+
+def test_a_shielded_group_in_a_cancelled_scope_catches_what_was_its_own() -> None:
+    """Its own shield was not looked at, and the cancellations of its tasks left it with the errors."""
+    failing: Block = [Sleep(1), Cancel(1), Sleep(1), Raise("A")]
+    nested = Group([[Sleep(8)]], [Finally([Sleep(8)], [AtOnce(Raise("B"))])])
+    seen = agreed([Scope(None, False, [Group([failing], [AtOnce(SetShield(0, True)), nested])])])
+    group = (0, "Scope", 0, "Group")
+    assert "cancelled" not in str(seen.result)
+    assert "A: " in str(seen.result)
+    assert "B: " in str(seen.result)
+    assert seen.scopes[group] == (True, True)
+
+
+def test_a_task_that_shields_its_group_after_it_was_cancelled_ends_the_group() -> None:
+    """Its cancellation vanished, and its siblings lived on."""
+    shielding: Block = [Finally([Sleep(8)], [AtOnce(SetShield(0, True))])]
+    seen = agreed([Scope(None, False, [Group([shielding, [Sleep(8)]], [Sleep(1), Cancel(1)])])])
+    assert seen.scopes[0, "Scope", 0, "Group"][0]
+    assert set(seen.tasks.values()) == {"CANCELLED"}
+
+
+# `started()`
+
+
+def test_a_task_that_helps_the_child_may_say_that_it_is_ready() -> None:
+    """On Trio the child was held not to have moved, and `start()` said that it had not called."""
+    seen = agreed([Group([], [Start(0, [Sleep(1)], True, [Sleep(5)], by_helper=True)])])
+    assert seen.result == "ok"
+    assert len(seen.log[0, "Group", "body", 0, "Start"]) == 1
+
+
+def test_started_is_called_once_also_when_the_caller_was_cancelled() -> None:
+    """The second call went unnoticed."""
+    seen = agreed([Group([], [Start(0, [Cancel(0)], True, [], twice=True)])])
+    assert seen.log[0, "Group", "body", 0, "Start"][0][:1] == ("only once",)

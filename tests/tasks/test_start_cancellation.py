@@ -47,16 +47,14 @@ async def test_a_started_value_survives_a_cancel_that_comes_later() -> None:
     assert scope.cancelled_caught
 
 
-@pytest.mark.parametrize("times", [1, 2])
-async def test_calling_started_after_the_caller_was_cancelled_is_no_error(times: int) -> None:
+async def test_calling_started_after_the_caller_was_cancelled_is_no_error() -> None:
     log: list[object] = []
 
     async def child(*, task_status: TaskStatus[int]) -> None:
         try:
             await sleep_forever()
         finally:
-            for _ in range(times):
-                task_status.started(3)
+            task_status.started(3)
             log.append("no error")
 
     async with create_task_group() as tg:
@@ -67,6 +65,26 @@ async def test_calling_started_after_the_caller_was_cancelled_is_no_error(times:
     assert log == ["no error"]
     assert scope.cancelled_caught
     assert not tg.cancel_scope.cancel_called
+
+
+async def test_calling_started_twice_is_an_error_also_after_the_caller_was_cancelled() -> None:
+    log: list[object] = []
+
+    async def child(*, task_status: TaskStatus[int]) -> None:
+        try:
+            await sleep_forever()
+        finally:
+            task_status.started(3)
+            with pytest.raises(RuntimeError, match="twice"):
+                task_status.started(4)
+            log.append("an error")
+
+    async with create_task_group() as tg:
+        with CancelScope() as scope:
+            scope.cancel()
+            log.append(await tg.start(child))
+    assert log == ["an error"]
+    assert scope.cancelled_caught
 
 
 async def test_cancelling_the_caller_cancels_the_child_that_has_not_started() -> None:
@@ -246,7 +264,6 @@ async def test_a_child_that_is_ready_when_the_caller_is_cancelled_and_ends_well_
     async def child(*, task_status: TaskStatus[int]) -> None:
         scope.cancel()
         task_status.started(3)
-        task_status.started(4)
 
     async with create_task_group() as tg:
         with CancelScope() as scope:

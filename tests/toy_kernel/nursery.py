@@ -91,10 +91,16 @@ class Nursery:
     def cancelled(self) -> bool:
         return canceller(self.scope) is not None
 
+    def put_off(self, task: Any, cancelled: BaseException | None) -> None:
+        pass  # This loop cancels by scopes alone.
+
     def children(self) -> list[Any]:
         return list(self.tasks)
 
     async def close(self, cancelled: BaseException | None) -> BaseException | None:
+        if cancelled is not None and not self.scope._cancelled:
+            self.scope._cancelled = True
+            self.kernel.update_scope(self.scope)
         try:
             while self.tasks or self.starting:
                 self._idle = self.host.make_firm_waiter()

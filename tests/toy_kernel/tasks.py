@@ -276,6 +276,9 @@ class Task:
             probe.asked = probe.asked or asked
             probe.scheduled = probe.scheduled or scheduled
 
+    def in_cancelled_scope(self) -> bool:
+        return canceller(self.scope) is not None
+
     def effective_deadline(self) -> float:
         deadline, scope = inf, self.scope
         while scope is not None:

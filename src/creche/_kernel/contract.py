@@ -196,6 +196,10 @@ class Task(Protocol):
         """Let other tasks run; never raise a scope's cancellation."""
         ...
 
+    def in_cancelled_scope(self) -> bool:
+        """Tell whether the task, the running one, is cancelled: its innermost scope, or one around."""
+        ...
+
     def effective_deadline(self) -> float:
         """Return the earliest deadline that applies: -inf if cancelled, inf if none."""
         ...
@@ -245,6 +249,14 @@ class Nursery(Protocol):
         """Tell whether the nursery's scope or one around it is cancelled, shields considered."""
         ...
 
+    def put_off(self, task: Task, cancelled: BaseException | None, /) -> None:
+        """An error or a result takes the place of `cancelled`, which `task` was given in the group.
+
+        The loop's own request to cancel the task, if there was one and nobody has taken it back, is
+        raised at its next checkpoint. (A scope's cancellation is raised there in any case.)
+        """
+        ...
+
     def children(self) -> list[Any]:
         """Return the children that are left, each as the loop's own object for it."""
         ...
@@ -252,7 +264,8 @@ class Nursery(Protocol):
     def close(self, cancelled: BaseException | None, /) -> Awaitable[BaseException | None]:
         """Wait until no child is left, then leave the scope.
 
-        `cancelled` is the cancellation that ended the body of the group, if one did. Returns the
+        `cancelled` is the cancellation that ended the body of the group, if one did; then the scope
+        is cancelled first. Returns the
         cancellation, of the body or of a child, that has to go on to the enclosing scopes: None
         where nobody was interrupted, or by the nursery's own scope. The wait itself injects none.
         """

@@ -45,6 +45,7 @@ class Scope:
         "_lost",
         "_native",
         "_parent",
+        "_reached",
         "_reason",
         "_shield",
         "_stopping",
@@ -65,6 +66,9 @@ class Scope:
     _host: Task | None
     """The task that entered the scope, None before and after."""
     _parent: Scope | None
+    _reached: str | None
+    """What the cancellation says that reaches into this scope, None if none does. Kept by a kernel
+    whose loop does not know."""
     _code: CodeType
     """The code that entered the scope; `_instruction` is the place in it."""
     _instruction: int
@@ -75,7 +79,8 @@ class Scope:
         self._deadline = deadline
         self._shield = shield
         self._cancelled = self._caught = self._left = self._lost = False
-        self._host = self._parent = self._reason = self._native = self._stopping = None
+        self._host = self._parent = self._reason = self._native = None
+        self._stopping = self._reached = None
 
     def _expiry(self) -> str:
         """Say why the scope is cancelled when its deadline has passed."""
@@ -167,5 +172,6 @@ def _cut(scope: Scope, host: Task) -> None:
     while inner is not None:
         if inner._parent is scope:
             inner._parent = scope._parent
+            host.kernel.update_scope(inner)
             return
         inner = inner._parent

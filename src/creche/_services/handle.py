@@ -47,8 +47,8 @@ class ServiceHandle:
     start_value: Any
     """What its present or last life gave to `task_status.started()`."""
 
-    def __init__(self, supervisor: Keeper, name: str) -> None:
-        self._supervisor = supervisor
+    def __init__(self, supervisor: Any, name: str) -> None:
+        self._supervisor: Keeper = supervisor
         self.name = name
         self.state = "starting"
         self.restarts = 0

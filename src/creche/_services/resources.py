@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from .._exceptions import ClosedResourceError
 from .._kernel import current_kernel, current_task
@@ -25,9 +25,6 @@ from .._tasks.errors import raise_as_it_was
 from .._tasks.scope import CancelScope
 from .enclosure import Enclosure
 from .owner import Owner
-
-if TYPE_CHECKING:
-    from typing import Self
 
 T = TypeVar("T")
 OnFailure: TypeAlias = Callable[[Any, BaseException], object]

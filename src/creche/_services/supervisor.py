@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, Self, get_args
 
 from .._kernel import current_kernel
 from .._tasks import stop as _stop
@@ -23,9 +23,6 @@ from .enclosure import Enclosure
 from .handle import ServiceHandle
 from .keeper import Keeper, OnError, Strategy
 from .service import Restart, Service
-
-if TYPE_CHECKING:
-    from typing import Self
 
 STOP_GRACE = 5.0
 """Seconds that a service has for stopping if nothing else is said, as in OTP."""

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from types import FrameType
 from typing import Any
 
-from .handle import FAILED, TaskHandle, name_of
+from .handle import CANCELLED, FAILED, TaskHandle, name_of
 
 
 def note_place(handle: TaskHandle[Any], frame: FrameType) -> None:
@@ -32,8 +32,8 @@ def checked_coroutine(func: Any, coro: Any) -> Any:
 
 
 def raise_unstarted(handle: TaskHandle[Any]) -> None:
-    """Raise what kept a child of `start()` from calling `started()`, bare."""
-    exc = handle._failure() if handle._state is FAILED else None
+    """Raise what kept a child of `start()` from calling `started()`, bare: also a native cancel."""
+    exc = handle._failure() if handle._state in (FAILED, CANCELLED) else None
     try:
         if exc is not None:
             raise exc

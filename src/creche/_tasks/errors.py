@@ -14,7 +14,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 MESSAGE = "unhandled errors in a TaskGroup"
 LONGEST = 200
@@ -96,6 +96,30 @@ def sole_error(
                 return None
             found = leaf
     return found
+
+
+def may_hold_cancellations(exc: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    """Tell whether to look for cancellations in what was raised.
+
+    An ExceptionGroup cannot hold any, so a deep tree of errors is not taken apart at each level.
+    """
+    return isinstance(exc, BaseExceptionGroup) and not isinstance(exc, ExceptionGroup)
+
+
+def without_cancellations(
+    errors: Sequence[BaseException], cancelled: type[BaseException]
+) -> tuple[list[BaseException], bool]:
+    """Take the cancellations out of groups that tasks raised, and tell whether there were any."""
+    rest: list[BaseException] = []
+    found = False
+    for exc in errors:
+        left: BaseException | None = exc
+        if may_hold_cancellations(exc):
+            caught, left = exc.split(cancelled)
+            found = found or caught is not None
+        if left is not None:
+            rest.append(left)
+    return rest, found
 
 
 def raise_as_it_was(exc: BaseException) -> NoReturn:

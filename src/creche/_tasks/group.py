@@ -8,7 +8,9 @@ Tasks may be started while the group is active, also while it is cancelled or wa
 tasks. The first error, in a task or in the body, cancels all the rest; every error is kept, and
 they leave the group together in an exception group. A cancellation leaves it only if it comes
 from outside the group, by the rules of Trio: with errors it is in the group with them, where the
-cancelled scope around it will take it out again.
+cancelled scope around it will take it out again. A request of the loop's own to cancel the block
+leaves it bare, and where there are errors it is raised at the next checkpoint. A task that is cancelled
+by such a request ends alone, and the group goes on.
 """
 
 # A group and its handles are one thing in two rooms.
@@ -21,7 +23,16 @@ from contextvars import Context
 from math import inf
 from sys import _getframe  # nothing public gives frames
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Self,
+    TypeVar,
+    TypeVarTuple,
+    Unpack,
+    overload,
+)
 
 from .._kernel import current_task
 from .._kernel.scope import link
@@ -34,9 +45,11 @@ from .errors import (
     group_of,
     leave_bare,
     leaves,
+    may_hold_cancellations,
     note_task,
     shortly,
     sole_error,
+    without_cancellations,
 )
 from .handle import (
     CANCELLED,
@@ -115,7 +128,6 @@ class TaskGroup:
         if exc_val is not None:
             if isinstance(exc_val, host.kernel.cancelled_class):
                 stopped = exc_val
-                scope.cancel()
             else:
                 exc_val.__traceback__ = without_machinery(exc_val.__traceback__)
                 self._errors.append(exc_val)
@@ -128,7 +140,7 @@ class TaskGroup:
                 rest = None
             if exc_val is None and rest is None and not self._errors:
                 return False
-            return self._conclude(host, exc_val, rest)
+            return self._conclude(host, nursery, exc_val, rest)
         finally:
             self._open = False
             self._errors = []
@@ -137,19 +149,26 @@ class TaskGroup:
             del exc_val, stopped, nursery, host
 
     def _conclude(
-        self, host: Task, body: BaseException | None, stopped: BaseException | None
+        self,
+        host: Task,
+        nursery: Nursery,
+        body: BaseException | None,
+        stopped: BaseException | None,
     ) -> bool:
         """Raise what has to leave the group; return whether the body's exception ends here."""
-        enclosed = host.effective_deadline() == -inf
+        enclosed = not self.cancel_scope._shield and host.in_cancelled_scope()
         errors = self._errors
         if errors and self.cancel_scope._cancelled and not enclosed:
-            errors = self._without_cancellations(host, errors)
+            errors, found = without_cancellations(errors, host.kernel.cancelled_class)
+            if found:
+                self.cancel_scope._caught = True
         try:
             if errors:
                 if len(errors) == 1 and errors[0] is body and isinstance(body, GeneratorExit):
                     return False  # The generator around the block is being closed: let it.
                 if stopped is not None and enclosed:
                     errors.append(stopped)
+                nursery.put_off(host, stopped)
                 if self._collapse:
                     sole = sole_error(errors, host.kernel.cancelled_class)
                     if sole is not None:
@@ -160,21 +179,6 @@ class TaskGroup:
             return stopped is None
         finally:
             del errors, stopped, body
-
-    def _without_cancellations(
-        self, host: Task, errors: list[BaseException]
-    ) -> list[BaseException]:
-        """Take the group's own cancellations out of groups that tasks raised."""
-        rest: list[BaseException] = []
-        for exc in errors:
-            left: BaseException | None = exc
-            if isinstance(exc, BaseExceptionGroup):
-                caught, left = exc.split(host.kernel.cancelled_class)
-                if caught is not None:
-                    self.cancel_scope._caught = True
-            if left is not None:
-                rest.append(left)
-        return rest
 
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the group's tasks and its block. Short for `cancel_scope.cancel(reason)`."""
@@ -306,11 +310,14 @@ class TaskGroup:
             if not status._started and handle._state is not FINISHED:
                 await caller.checkpoint_if_cancelled()
         except BaseException as exc:
-            self._start_interrupted(handle, exc)
             # As in Trio: where the child returned nobody was interrupted, so that it is its return
-            # that counts, and the cancellation comes at the next checkpoint.
-            if handle._state is not FINISHED or caller.effective_deadline() > -inf:
+            # that counts, and the cancellation comes at the next checkpoint. An error of the child
+            # says more than a cancellation, so it wins as well.
+            if handle._state is not FAILED and (
+                handle._state is not FINISHED or not caller.in_cancelled_scope()
+            ):
                 raise
+            nursery.put_off(caller, exc)
         finally:
             coro = None
             self._starts.pop(caller, None)
@@ -320,14 +327,6 @@ class TaskGroup:
         if not status._started:
             raise_unstarted(handle)
         return handle if return_handle else status._value
-
-    def _start_interrupted(self, handle: TaskHandle[Any], exc: BaseException) -> None:
-        """The caller of `start()` was cancelled. An error of the child says more, so it wins."""
-        if handle._state is FAILED:
-            try:
-                raise handle._failure()
-            finally:
-                del handle, exc
 
     async def _run(self, handle: TaskHandle[Any]) -> None:
         """What each task of the group really runs. Raises no error of the task."""
@@ -356,7 +355,7 @@ class TaskGroup:
         # Where the group is cancelled too, the cancellation is the group's, as in Trio: a scope
         # leaves it to those around it.
         alone = handle._state is CANCELLING and nursery is not None and not nursery.cancelled()
-        if isinstance(exc, BaseExceptionGroup):
+        if may_hold_cancellations(exc):
             rest = exc.split(cancelled_class)[1]
             if rest is None:
                 exc = next(leaves(exc))  # `except*` has left nothing but cancellations.

@@ -40,7 +40,8 @@ class CancelScope(Scope):
         self._deadline = deadline  # As `Scope.__init__`, without the call.
         self._shield = shield
         self._cancelled = self._caught = self._left = False
-        self._host = self._parent = self._reason = self._native = self._stopping = None
+        self._host = self._parent = self._reason = self._native = None
+        self._stopping = self._reached = None
 
     def __enter__(self) -> Self:
         task = current_task()
@@ -192,9 +193,9 @@ class _FailScope(CancelScope):
     __slots__ = ("_called", "_delay", "_message")
 
     def __init__(self, delay: float | None, deadline: float, shield: bool, reason: str | None):
-        super().__init__(deadline=deadline, shield=shield)
-        if delay is not None and delay != delay:
-            raise ValueError("deadline must not be NaN: give a delay in seconds, or None")
+        if delay != delay or deadline != deadline:
+            raise ValueError("deadline must not be NaN: give a number of seconds, or None")
+        Scope.__init__(self, deadline, shield)  # As super's, without a test made twice.
         self._called = False
         self._delay = delay
         self._message = reason

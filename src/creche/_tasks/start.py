@@ -66,13 +66,11 @@ class Starting:
         self._abandoned = False
 
     def started(self, value: Any = None) -> None:
-        if self._started:
+        if self._started or self._abandoned:
             raise RuntimeError(
                 "called 'started' twice on the same task status: call it once, when the task is "
                 "ready"
             )
-        if self._abandoned:
-            return
         if self._move is not None and self._move():
             self._started = True
             self._value = value

@@ -1,7 +1,8 @@
 """`Delivery`: brings a cancellation home to one task, of its scopes or a native one that must wait.
 
 asyncio's `Task.cancel()` fires once. So each cancelled task has a `Delivery`, which looks where the
-task is and acts at most once for each await of the task:
+task is and acts at most once for each await of the task. (One that was struck once, and most likely
+ends of that, has `STRUCK` in its place, which all such tasks share.)
 
     the task ...                      what happens
     ------------------------------    -----------------------------------------------------------
@@ -9,16 +10,19 @@ task is and acts at most once for each await of the task:
     is about to step, or in a step    look again after that step
     gave way (a bare yield)           cancel() it, and look again after its step
     waits shielded                    nothing; `deliver` is called at the end of that wait
-    reaches a wait of Creche's own    `interrupt` raises at once; nothing to deliver
+    reaches a wait of Creche's own    `interrupt` raises at once, the first time by cancel() and a
+                                      bare yield, so that `cancelling()` counts it
     is done, or out of the scope      stop
 
 `deliver` begins that, from anywhere; `look` goes on with it, from the loop, where no task is running.
-`defer` keeps a native cancel that met a grant or a shield for the next checkpoint; `settle` takes back
-what was asked of the task, on leaving the outermost cancelled scope. What scopes do is in `scopes.py`.
+`defer` keeps a native cancel that met a grant or a shield for the next checkpoint. `settle` takes back
+what was asked of the task, on leaving the outermost cancelled scope; `take_back` does where a shield
+begins, so that `cancelling()` in there counts native cancels alone. What scopes do is in `scopes.py`.
 
 "Look again" rides on the awaited future's own done-callbacks: ours runs right after the task's.
 If the future never finishes, nothing runs, so a cancel that cannot land costs no CPU. A task that
-swallows cancellation again and again is struck less and less often (`_PATIENCE`, `_LONGEST`).
+swallows cancellation again and again is struck less and less often (`_PATIENCE`, `_LONGEST`), by a
+timer that looks for itself where the task is by then.
 """
 
 from __future__ import annotations
@@ -32,8 +36,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .probe import note
-from .reach import canceller, message
-from .state import TaskState, grant, native_cancel
+from .reach import reached
+from .state import TaskState, grant, lower_bases, requests
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -51,30 +55,38 @@ class Delivery:
     """Brings cancellations home to one task. Made at its first cancellation."""
 
     __slots__ = (
-        "_level", "_timer", "deferred", "delivered", "loop", "own", "pending", "refusals", "task",
+        "_timer", "deferred", "delivered", "loop", "own", "pending", "raising", "refusals", "struck",
+        "task",
     )  # fmt: skip
 
     def __init__(self, task: TaskState) -> None:
         self.task = task
         self.loop = task.kernel.loop
         self.delivered = 0
-        """Times we called cancel() on the task and have not settled yet."""
+        """Times we called cancel() on the task and have not taken that back."""
         self.refusals = 0
         """Cancellations in a row that the task met without leaving the scope."""
+        self.struck = False
+        """Whether the task met a cancellation of scopes, and has not left the outermost of them."""
         self.pending = False
         """Whether a look is on its way already."""
-        self.deferred: tuple[tuple[Any, ...], bool] | None = None
-        """A native cancel to raise at the next checkpoint; whether `cancelling()` counts it."""
+        self.raising = False
+        """Whether `interrupt` has struck, and asyncio is about to throw."""
+        self.deferred: tuple[tuple[Any, ...], int] | None = None
+        """A native cancel to raise at the next checkpoint; how many `cancelling()` does not count."""
         self.own: Scope | None = None
         """The scope that `cancel_child` put around the whole task."""
-        self._level = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def of(cls, task: TaskState) -> Delivery:
         delivery: Delivery | None = task.delivery
-        if delivery is None:
+        if delivery is None or delivery is STRUCK:
+            struck = delivery is not None
             delivery = task.delivery = cls(task)
+            if struck:
+                delivery.delivered = delivery.refusals = 1
+                delivery.struck = True
         return delivery
 
     @property
@@ -93,41 +105,29 @@ class Delivery:
         if self.pending or task.shield_depth or native is None or native.done():
             return
         waiter = getattr(native, "_fut_waiter", None)
-        scope = canceller(task.scope)
-        if waiter is None or waiter.done() or scope is None:
+        text = reached(task)
+        if waiter is None or waiter.done() or text is None:
             # Without a waiter the task may be on the stack this moment: an eager task runs inside
             # the step of another. A look from the loop finds nobody there.
-            self._look_after(None, sweep)
+            self.look_after(None, sweep)
         else:
-            self._strike(native, waiter, scope, sweep)
+            self._strike(waiter, text, sweep)
 
-    def defer(self, args: tuple[Any, ...], *, counted: bool) -> None:
-        """Keep a native cancel for the next checkpoint."""
-        self.deferred = (args, counted)
-        native = self.task.native
-        self._level = native.cancelling() - self.delivered if native is not None else 0
+    def defer(self, args: tuple[Any, ...], *, uncounted: int = 0) -> None:
+        """Keep a native cancel for the next checkpoint. The last of several is the one that counts."""
+        if self.deferred is not None:
+            uncounted += self.deferred[1]
+        self.deferred = (args, uncounted)
         self.task.credit = 0
         if not self.pending and not self.task.shield_depth:
-            self._look_after(None)
+            self.look_after(None)
 
-    def take_deferred(self) -> tuple[tuple[Any, ...], bool] | None:
-        """Return the deferred native cancel, unless somebody has uncancelled it since."""
+    def take_deferred(self) -> tuple[tuple[Any, ...], int] | None:
+        """Return the deferred native cancel, unless all that were asked for have been taken back."""
         deferred, self.deferred = self.deferred, None
-        native = self.task.native
-        if deferred is None or native is None:
-            return None
-        if deferred[1] and native.cancelling() - self.delivered < self._level:
+        if deferred is None or not (deferred[1] or requests(self.task) > 0):
             return None
         return deferred
-
-    def settle(self) -> None:
-        """The task is out of every cancelled scope: take back what we asked of it."""
-        self.refusals = 0
-        native = self.task.native
-        if native is not None:
-            for _ in range(self.delivered):
-                native.uncancel()
-        self.delivered = 0
 
     def look(self, _: object = None) -> None:
         """See where the task went. Called by the loop, so no task is running."""
@@ -136,29 +136,25 @@ class Delivery:
         native = task.native
         if native is None or native.done() or task.shield_depth:
             return
-        scope = canceller(task.scope)
-        if scope is None and self.deferred is None:
+        text = reached(task)
+        if text is None and self.deferred is None:
             self.refusals = 0
             return
         task.credit = 0
+        lower_bases(task)
         waiter = getattr(native, "_fut_waiter", None)
-        if (waiter is None and not task.begun()) or (waiter is not None and waiter.done()):
-            self._look_after(None)
+        if self.raising or (waiter is None and not task.begun()):
+            self.look_after(None)
+        elif waiter is not None and waiter.done():
+            if self.deferred is not None and not self.deferred[1] and waiter.cancelled():
+                self.deferred = None  # Another one is on its way, and asyncio throws one for both.
+            self.look_after(None)
         elif self.deferred is not None:
-            self._strike_natively(native)
-            self._look_after(waiter)
+            self._strike_natively()
+            self.look_after(waiter)
         else:
-            assert scope is not None
-            self._strike(native, waiter, scope)
-
-    def count_strike(self, waiter: Any) -> None:
-        """Take over from `spread`, which has struck; `waiter` is what the task still waits on."""
-        self.delivered += 1
-        self.refusals += 1
-        if waiter is not None:
-            self._look_after(waiter)
-        elif not self.pending:
-            self.look()
+            assert text is not None
+            self._strike(waiter, text)
 
     def linger(self) -> Generator[Any, Any, None]:
         """Hold a task that swallows every cancellation for a while, so that others get on."""
@@ -170,8 +166,10 @@ class Delivery:
             yield from pause
         finally:
             self.task.shield_depth -= 1
+            if not self.pending:
+                self.look_after(None)
 
-    def _look_after(self, waiter: Any, sweep: list[Delivery] | None = None) -> None:
+    def look_after(self, waiter: Any, sweep: list[Delivery] | None = None) -> None:
         """Look again when `waiter` is done, or after the task's step if it waits on nothing."""
         self.pending = True
         if waiter is not None and not waiter.done():
@@ -181,41 +179,44 @@ class Delivery:
         else:
             sweep.append(self)
 
-    def _strike(
-        self,
-        native: asyncio.Task[Any],
-        waiter: Any,
-        scope: Scope,
-        sweep: list[Delivery] | None = None,
-    ) -> None:
+    def _strike(self, waiter: Any, text: str, sweep: list[Delivery] | None = None) -> None:
         self.refusals += 1
-        if self.refusals <= _PATIENCE:
-            self.delivered += 1
-            native_cancel(native, message(scope))
-            self._look_after(waiter, sweep)
+        if not self.stubborn:
+            self._strike_now(text)
+            self.look_after(waiter, sweep)
             return
-        self._look_after(waiter)
+        self.look_after(waiter)
         if self._timer is None:
             self._warn()
-            self._timer = self.loop.call_later(self._delay(), self._strike_late, waiter)
+            self._timer = self.loop.call_later(self._delay(), self._strike_late)
 
-    def _strike_late(self, waiter: Any) -> None:
+    def _strike_now(self, text: str) -> None:
+        self.delivered += 1
+        self.struck = True
+        self.task.strike(text)
+
+    def _strike_late(self) -> None:
+        """Strike a task that refuses, wherever it waits now. From there on, `look` goes on."""
         self._timer = None
-        native = self.task.native
-        scope = canceller(self.task.scope)
-        if native is None or native.done() or scope is None or self.task.shield_depth:
+        task = self.task
+        native = task.native
+        text = reached(task)
+        if native is None or native.done() or text is None or task.shield_depth:
             return
-        if getattr(native, "_fut_waiter", None) is waiter and not (waiter and waiter.done()):
-            self.delivered += 1
-            native_cancel(native, message(scope))
+        waiter = getattr(native, "_fut_waiter", None)
+        if waiter is not None and not waiter.done():
+            self._strike_now(text)
+        elif not self.pending:
+            self.look_after(None)
 
-    def _strike_natively(self, native: asyncio.Task[Any]) -> None:
+    def _strike_natively(self) -> None:
         deferred = self.take_deferred()
         if deferred is not None:
-            args, counted = deferred
-            native_cancel(native, *args)
-            if counted:
-                native.uncancel()
+            args, uncounted = deferred
+            for _ in range(uncounted or 1):
+                self.task.strike(*args)
+            if not uncounted:
+                self.task.take_back(1)
 
     def _delay(self) -> float:
         return min(_SHORTEST * 2.0 ** min(self.refusals - _PATIENCE - 1, 30), _LONGEST)
@@ -231,33 +232,81 @@ class Delivery:
             )
 
 
+def _shared_delivery() -> Delivery:
+    shared = Delivery.__new__(Delivery)
+    shared.delivered = shared.refusals = 1
+    shared.struck = True
+    shared.deferred = shared.own = None
+    return shared
+
+
+STRUCK = _shared_delivery()
+"""What a task has for its `Delivery` that was struck once: most of them end of that. Never changed."""
+
+
+def settle(task: TaskState) -> None:
+    """The task is out of every cancelled scope: take back what we asked of it."""
+    delivery: Delivery | None = task.delivery
+    if delivery is STRUCK:
+        task.take_back(1)
+        task.delivery = None
+    elif delivery is not None:
+        take_back(task)
+        delivery.refusals = 0
+        delivery.struck = False
+
+
+def take_back(task: TaskState) -> None:
+    """Take back what we asked of a task that is shielded now."""
+    if task.delivery is not None:
+        delivery = Delivery.of(task)
+        strikes, delivery.delivered = delivery.delivered, 0
+        task.take_back(strikes)
+
+
 def interrupt(task: TaskState, waiter: asyncio.Future[Any] | None) -> Generator[Any, Any, None]:
     """Raise in the running task if it is cancelled. `waiter` is what it was about to wait on."""
     if task.shield_depth or (waiter is not None and waiter.done()):
         return
     delivery: Delivery | None = task.delivery
     deferred = delivery.take_deferred() if delivery is not None else None
-    scope = canceller(task.scope)
-    if deferred is None and scope is None:
+    text = reached(task)
+    if deferred is None and text is None:
         return
+    lower_bases(task)
     if waiter is not None:
         waiter.cancel()
     note(task)
     if deferred is not None:
         yield from _raise_natively(task, *deferred)
-    assert scope is not None, "asked above"
-    delivery = Delivery.of(task)
+    if getattr(task.native, "_must_cancel", False):
+        yield  # A native cancel was asked for in this step: asyncio throws it here.
+    assert text is not None, "asked above"
+    yield from _raise_here(Delivery.of(task), text)
+
+
+def _raise_here(delivery: Delivery, text: str) -> Generator[Any, Any, None]:
     delivery.refusals += 1
+    delivery.struck = True
     if delivery.stubborn:
         yield from delivery.linger()
-    raise asyncio.CancelledError(message(scope))
+    if not delivery.delivered:
+        delivery.delivered = 1
+        delivery.raising = True
+        try:
+            delivery.task.strike(text)
+            yield  # asyncio throws here.
+        finally:
+            delivery.raising = False
+    raise asyncio.CancelledError(text)
 
 
 def _raise_natively(
-    task: TaskState, args: tuple[Any, ...], counted: bool
+    task: TaskState, args: tuple[Any, ...], uncounted: int
 ) -> Generator[Any, Any, None]:
-    if not counted and task.native is not None:
-        native_cancel(task.native, *args)
+    for _ in range(uncounted):
+        task.strike(*args)
+    if uncounted:
         yield  # asyncio throws here.
     raise asyncio.CancelledError(*args)
 

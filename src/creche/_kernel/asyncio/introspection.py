@@ -8,7 +8,7 @@ from types import coroutine
 from typing import Any
 
 from ..inspection import TaskRecord
-from .reach import canceller
+from .reach import reached
 from .tasks import task_of
 
 _QUIET_PASSES = 3
@@ -40,7 +40,7 @@ def has_pending_cancellation(native: Any) -> bool:
         delivery = state.delivery
         if delivery is not None and delivery.deferred is not None:
             return True
-        if canceller(state.scope) is not None:
+        if reached(state) is not None:
             return True
     waiter = getattr(native, "_fut_waiter", None)
     return bool(waiter is not None and waiter.cancelled())

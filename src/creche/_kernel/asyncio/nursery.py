@@ -21,8 +21,8 @@ from ..contract import Label, Starting
 from ..scope import Scope, unlink
 from . import scopes
 from .delivery import Delivery, interrupt
-from .reach import canceller
-from .state import LoopKernel, ScopeState, state_of
+from .reach import reached
+from .state import LoopKernel, ScopeState, base_of, requests, state_of
 from .tasks import Task, new_task, running_task
 
 if TYPE_CHECKING:
@@ -58,15 +58,16 @@ class Nursery(ScopeState):
         scope = self.scope
         task = label._key = new_task(self.kernel, coro, label, self, scope, context)
         self.tasks[task] = None
-        if scope._cancelled or (scope._parent is not None and canceller(scope) is not None):
+        if scope._reached is not None:
             Delivery.of(task).deliver()
 
     def retire(self, task: Task, cancelled: BaseException | None) -> None:
         if task.nursery is self:
-            if cancelled is not None and canceller(self.scope) is not None:
+            if cancelled is not None and (self.scope._reached is not None or _by_scopes(task)):
                 # A scope did it, no native cancel. As in Trio, the group is then cancelled as well.
                 self._cancelled = self._cancelled or cancelled
-                scopes.cancel(self.scope)
+                if not self.scope._cancelled:
+                    scopes.cancel(self.scope)
             self.tasks.pop(task, None)
         else:
             self.starting -= 1
@@ -111,8 +112,7 @@ class Nursery(ScopeState):
             task.scope = ours
         else:
             _hang(task, ours)
-        if canceller(ours) is not None:
-            _spread_from(task)
+        _spread_from(task)
 
     def cancel_child(self, task: Task, reason: str | None) -> None:
         if task.done():
@@ -128,7 +128,12 @@ class Nursery(ScopeState):
             scopes.cancel(own)
 
     def cancelled(self) -> bool:
-        return canceller(self.scope) is not None
+        return self.scope._reached is not None
+
+    def put_off(self, task: Any, cancelled: BaseException | None) -> None:
+        base = self.base if task is self.host else base_of(task.scope, task)
+        if requests(task) > base:
+            Delivery.of(task).defer(() if cancelled is None else cancelled.args)
 
     def children(self) -> list[Any]:
         return list(self.tasks)
@@ -137,15 +142,31 @@ class Nursery(ScopeState):
     def close(self, cancelled: BaseException | None) -> Generator[Any, Any, BaseException | None]:
         host, scope = self.host, self.scope
         try:
+            # Whatever the counts say, no scope did this.
+            native = cancelled is not None and scope._reached is None
+            if cancelled is not None:
+                scopes.cancel(scope)
+            elif host.delivery is not None:
+                self._hear_deferred(host.delivery)
             if self.tasks or self.starting:
                 yield from self._wait()
             if cancelled is None:
+                native = self._stopped is not None
                 cancelled = self._stopped or self._cancelled
             unlink(scope, host)
-            return scopes.leave(scope, host, cancelled)
+            return scopes.leave(scope, host, cancelled, native=native)
         finally:
             self._cancelled = self._stopped = None
             del cancelled
+
+    def _hear_deferred(self, delivery: Delivery) -> None:
+        """A native cancel that was put off comes here at the latest."""
+        deferred = None
+        if delivery.deferred is not None and not delivery.deferred[1]:
+            deferred = delivery.take_deferred()
+        if deferred is not None:
+            self._stopped = asyncio.CancelledError(*deferred[0])
+            scopes.cancel(self.scope)
 
     def _wait(self) -> Generator[Any, Any, None]:
         """Wait until no child is left.
@@ -193,7 +214,7 @@ class PendingStart:
         if scope is not None:
             home = nursery if scope is nursery.scope else state_of(scope)
             home.tasks[task] = None
-            if scope._cancelled or (scope._parent is not None and canceller(scope) is not None):
+            if scope._reached is not None:
                 Delivery.of(task).deliver()
 
     @property
@@ -203,10 +224,7 @@ class PendingStart:
     def move(self) -> bool:
         """Move the child into the nursery: what its `started()` does."""
         task, scope, nursery = self.task, self._scope, self._nursery
-        if self.given_up or (
-            scope is not None
-            and (scope._cancelled or (scope._parent is not None and canceller(scope) is not None))
-        ):
+        if self.given_up or (scope is not None and scope._reached is not None):
             return False  # The caller is cancelled, so the child is, and will hear of it.
         if scope is not nursery.scope:
             self._forget_task()
@@ -230,6 +248,12 @@ class PendingStart:
             state.tasks.pop(self.task, None)
 
 
+def _by_scopes(task: Task) -> bool:
+    """Tell whether the cancellation that ended a child came from scopes, and a shield since then."""
+    delivery = task.delivery
+    return delivery is not None and delivery.struck and requests(task) <= 0
+
+
 def _hang(task: Task, scope: Scope) -> None:
     """Make `scope` what the task's own chain of scopes hangs on; or its first own link."""
     first = None
@@ -251,5 +275,5 @@ def _spread_from(task: Task) -> None:
         while link._parent is not None and link._parent._host is task:
             link = link._parent
         scopes.spread(link)
-    elif canceller(task.scope) is not None:
+    elif reached(task) is not None:
         Delivery.of(task).deliver()

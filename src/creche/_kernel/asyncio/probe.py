@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract import BUDGET
 from ..probing import CheckpointsSeen
-from .reach import canceller
+from .reach import reached
 from .state import TaskState
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Probe:
         if not watched[task]:
             del watched[task]
             delivery = task.delivery
-            cancelled = canceller(task.scope) is not None
+            cancelled = reached(task) is not None
             if not cancelled and (delivery is None or delivery.deferred is None):
                 task.credit += self.credit
         return CheckpointsSeen(self.asked or self.scheduled, self.asked and self.scheduled)

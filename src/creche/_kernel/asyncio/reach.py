@@ -1,10 +1,20 @@
-"""What the cancellation of a scope reaches, and what it says. Changes nothing."""
+"""What the cancellation of a scope reaches: kept in each entered scope, and carried inwards once.
+
+`Scope._reached` is what the cancellation says that reaches into the scope. For each entered scope:
+
+    cancelled itself                    its own message
+    shielded, or outermost              None
+    otherwise                           that of its parent
+
+So who asks whether a task is cancelled reads one attribute. `carry` puts it right from a scope inwards
+when that was cancelled, shielded or moved, and stops where nothing changes, so a cancellation costs
+each scope and task that it reaches one visit. Nothing here acts on a task.
+"""
 
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .state import ScopeState, TaskState
@@ -13,29 +23,68 @@ if TYPE_CHECKING:
     from ..scope import Scope
 
 
-def canceller(scope: Scope | None) -> Scope | None:
-    """Return the cancelled scope that reaches down to `scope`, None if a shield is before it."""
-    while scope is not None:
-        if scope._cancelled:
-            return scope
-        if scope._shield:
-            return None
-        scope = scope._parent
-    return None
+def reached(task: TaskState) -> str | None:
+    """Return what the cancellation says that reaches a task, None if none does."""
+    scope = task.scope
+    return None if scope is None else scope._reached
 
 
-def members(scope: Scope) -> Iterator[TaskState]:
-    """Yield every task inside an entered scope: its host, the children of groups in it, theirs."""
-    pending: list[tuple[Any, Scope | None]] = [(scope._host, scope._parent)]
-    while pending:
-        task, outside = pending.pop()
-        yield task
-        inner = task.scope
-        while inner is not None and inner is not outside:
-            state = inner._native
-            if isinstance(state, ScopeState):
-                pending.extend((child, inner) for child in state.tasks)
-            inner = inner._parent
+def status(scope: Scope) -> str | None:
+    """Work out `scope._reached` from the scope and its parent."""
+    if scope._cancelled:
+        return message(scope)
+    parent = scope._parent
+    return None if scope._shield or parent is None else parent._reached
+
+
+def carry(scope: Scope) -> list[TaskState]:
+    """Put `_reached` right from an entered scope inwards; return the tasks that it changed for.
+
+    It changes for all of them in the same way: `scope._reached` says in which.
+    """
+    moved: list[TaskState] = []
+    if _restate(scope):
+        pending: list[tuple[Any, Scope]] = [(scope._host, scope)]
+        _children(scope, moved, pending)
+        while pending:
+            _carry_into(*pending.pop(), moved, pending)
+    return moved
+
+
+def _carry_into(
+    task: TaskState, outside: Scope, moved: list[TaskState], pending: list[tuple[Any, Scope]]
+) -> None:
+    """Go on in the scopes that `task` has inside `outside`, outermost first."""
+    links: list[Scope] = []
+    link = task.scope
+    while link is not None and link is not outside:
+        links.append(link)
+        link = link._parent
+    if link is None:
+        return  # It is not in there any more.
+    while links:
+        link = links.pop()
+        if not _restate(link):
+            return
+        _children(link, moved, pending)
+    moved.append(task)
+
+
+def _restate(scope: Scope) -> bool:
+    """Work out what reaches a scope; return whether that is another answer."""
+    was = scope._reached
+    scope._reached = status(scope)
+    return (was is None) is not (scope._reached is None)
+
+
+def _children(scope: Scope, moved: list[TaskState], pending: list[tuple[Any, Scope]]) -> None:
+    state = scope._native
+    if isinstance(state, ScopeState):
+        for child in state.tasks:
+            if child.scope is scope:
+                moved.append(child)
+            else:
+                pending.append((child, scope))
 
 
 def message(scope: Scope) -> str:

@@ -8,13 +8,15 @@ would block raises again, until the task has left the scope. What a scope reache
 
     enter     note the native cancels of before; arm the deadline; deliver if cancelled already
     update    `cancel()`, `deadline` or `shield` has changed: arm anew, and spread
-    spread    deliver to each task that the scope's cancellation reaches
+    spread    deliver to each task that is cancelled now and was not, or take back from those that
+              a shield is around now
     leave     take back what was asked of the task if it is out of every cancelled scope
 
 Counts: `Delivery.delivered` is how often we called `cancel()` on the task; the outermost cancelled
-scope takes that back with as many `uncancel()`. What `cancelling()` says beyond that, and beyond what
-it said on entry (`ScopeState.base`), is native: somebody else wants the task gone, and a scope must
-not swallow that.
+scope, and a shield inside it, take that back with as many `uncancel()`. What `cancelling()` says
+beyond that, and beyond what was older than the scope (`ScopeState.base`), is native: somebody else
+wants the task gone, and a scope must not swallow that. A native cancel that was asked for and is not
+thrown yet, on entry, is not older; `uncancel()` takes back the youngest, so it lowers a base at most.
 """
 
 # pyright: reportPrivateUsage=false
@@ -25,10 +27,10 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from .delivery import Delivery
+from .delivery import STRUCK, Delivery, settle, take_back
 from .probe import refill
-from .reach import canceller, members, message
-from .state import ScopeState, TaskState, native_cancel, state_of
+from .reach import carry, message
+from .state import ScopeState, TaskState, native_cancel, requests, state_of
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -46,17 +48,43 @@ def enter(scope: Scope, task: Any) -> None:
             scope._cancelled = True
         else:
             scope._native = kernel.timers.add(deadline, scope)
-    base = task.cancelling()
-    if task.delivery is not None:
-        base -= task.delivery.delivered
-    if base:
-        state_of(scope).base = base
+    if task.cancelling():
+        _note_base(scope, task)
+    # A task that is cancelled has no credit.
+    if scope._cancelled or task.credit < 1:
+        _enter_reached(scope, task)
+
+
+def _note_base(scope: Scope, task: TaskState) -> None:
+    base = requests(task)
+    if base > 0:
+        delivery = task.delivery
+        if getattr(task.native, "_must_cancel", False) or (
+            delivery is not None and delivery.deferred is not None
+        ):
+            base -= 1
+        if base:
+            state_of(scope).base = base
+
+
+def _enter_reached(scope: Scope, task: TaskState) -> None:
+    """Enter a scope that may be cancelled, or inside one that is."""
+    parent = scope._parent
+    outside = None if parent is None else parent._reached
     if scope._cancelled:
-        Delivery.of(task).deliver()
+        scope._reached = message(scope)
+        if outside is None:
+            Delivery.of(task).deliver()
+    elif not scope._shield:
+        scope._reached = outside
+    if outside is not None and scope._shield:
+        take_back(task)
 
 
-def leave(scope: Scope, task: Any, exc: BaseException | None) -> BaseException | None:
-    """Carry out the kernel's `leave_scope`."""
+def leave(
+    scope: Scope, task: Any, exc: BaseException | None, *, native: bool = False
+) -> BaseException | None:
+    """Carry out the kernel's `leave_scope`. `native`: `exc` is known to be no scope's cancellation."""
     base = 0
     state = scope._native
     if state is not None:
@@ -67,45 +95,58 @@ def leave(scope: Scope, task: Any, exc: BaseException | None) -> BaseException |
             task.kernel.timers.drop(timer)
         scope._native = None
     if scope._cancelled or scope._shield:
-        return _settle(scope, task, exc, base)
+        return _settle(scope, task, exc, base, native=native)
     return exc
 
 
 def _settle(
-    scope: Scope, task: TaskState, exc: BaseException | None, base: int
+    scope: Scope, task: TaskState, exc: BaseException | None, base: int, *, native: bool
 ) -> BaseException | None:
     """Settle the counts, and return what of `exc` is not this scope's cancellation."""
-    outside = canceller(scope._parent)
-    if outside is not None:
+    parent = scope._parent
+    enclosed = parent is not None and parent._reached is not None
+    if enclosed:
         if not scope._shield:
             return exc
         Delivery.of(task).deliver()  # Out of the shield: the outer cancellation goes on.
     if not scope._cancelled:
         return exc
-    delivery = task.delivery
-    delivered = delivery.delivered if delivery is not None else 0
-    native = task.cancelling() - delivered > base
-    if delivery is not None:
-        if outside is None:
-            delivery.settle()
-        if native and exc is not None:
-            delivery.deferred = None  # It is on its way, in `exc`.
-    if outside is None and not native and (delivery is None or delivery.deferred is None):
-        refill(task)
-    return exc if native else _absorb(scope, exc)
-
-
-def _absorb(scope: Scope, exc: BaseException | None) -> BaseException | None:
-    """Take the cancellations out of `exc`, and note in the scope that there were some."""
-    if isinstance(exc, asyncio.CancelledError):
-        scope._caught = True
+    native = native or requests(task) > base
+    if not enclosed:
+        settle(task)
+        delivery = task.delivery
+        if not native and (delivery is None or delivery.deferred is None):
+            refill(task)
+    if exc is None:
         return None
-    if isinstance(exc, BaseExceptionGroup):
-        caught, rest = exc.split(asyncio.CancelledError)
-        if caught is not None:
-            scope._caught = True
-            return rest
-    return exc
+    caught, rest = _without_cancellations(exc)
+    if caught is None:
+        return exc
+    if not native:
+        scope._caught = True
+        return rest
+    delivery = Delivery.of(task)
+    delivery.deferred = None  # It is on its way, in `exc`,
+    if rest is None:
+        return caught
+    delivery.defer(caught.args)  # or would be, but errors never leave together with one.
+    return rest
+
+
+def _without_cancellations(
+    exc: BaseException,
+) -> tuple[asyncio.CancelledError | None, BaseException | None]:
+    """Return the first cancellation in `exc`, if any, and what else there is in it."""
+    if isinstance(exc, asyncio.CancelledError):
+        return exc, None
+    # An ExceptionGroup cannot hold any, so the errors of a deep tree are not taken apart at each level.
+    if isinstance(exc, ExceptionGroup) or not isinstance(exc, BaseExceptionGroup):
+        return None, exc
+    caught, rest = exc.split(asyncio.CancelledError)
+    first: Any = caught
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first, rest
 
 
 def cancel(scope: Scope) -> None:
@@ -139,8 +180,7 @@ def update(scope: Scope) -> None:
             scope._native = entry
         else:
             scope._native.timer = entry
-    if scope._cancelled or not scope._shield:
-        spread(scope)
+    spread(scope)
 
 
 def _forget_timer(scope: Scope) -> list[Any] | None:
@@ -153,29 +193,35 @@ def _forget_timer(scope: Scope) -> list[Any] | None:
 
 
 def spread(scope: Scope) -> None:
-    """Deliver to every task in `scope` that is now cancelled."""
+    """Carry inwards what has changed about a scope, and act on each task for which that is news."""
+    tasks = carry(scope)
+    if not tasks:
+        return
+    if scope._reached is None:
+        for task in tasks:
+            take_back(task)
+        return
     struck: list[TaskState] = []
     looks: list[Delivery] = []
-    host: Any = scope._host
-    source, text = None, ""
-    for task in list(members(scope)):
-        by = canceller(task.scope)
-        if by is None:
-            continue
+    text = scope._reached
+    for task in tasks:
         task.credit = 0
-        if task.delivery is None and task is not host and not task.shield_depth:
+        if task.delivery is None and not task.shield_depth:
             native = task.native
             waiter = getattr(native, "_fut_waiter", None)
-            if native is not None and waiter is not None and not waiter.done():
-                # The first cancel of a child that waits, which will most likely be its last one:
-                # no `Delivery` is made unless the child is still there afterwards.
-                if by is not source:
-                    source, text = by, message(by)
-                native_cancel(native, text)
+            if waiter is not None and not waiter.done():
+                # The first cancel of a task that waits, which will most likely be its last one: no
+                # `Delivery` is made unless the task is still there afterwards.
+                task.delivery = STRUCK
+                own: Any = task
+                if native is own:  # As `strike`, without the call (`cancel` in benchmarks).
+                    native_cancel(own, text)
+                else:
+                    task.strike(text)
                 if waiter.done():
                     struck.append(task)
                 else:
-                    Delivery.of(task).count_strike(waiter)
+                    Delivery.of(task).look_after(waiter)
                 continue
         Delivery.of(task).deliver(looks)
     if struck or looks:
@@ -187,7 +233,9 @@ def spread(scope: Scope) -> None:
 def _look_at_all(struck: list[TaskState], looks: list[Delivery]) -> None:
     for task in struck:
         native = task.native
-        if native is not None and not native.done():
-            Delivery.of(task).count_strike(None)
+        if native is not None and not native.done() and task.delivery is not None:
+            delivery = Delivery.of(task)
+            if not delivery.pending:
+                delivery.look()
     for delivery in looks:
         delivery.look()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 native_cancel = asyncio.Task[Any].cancel
 """asyncio's own `Task.cancel`, whatever a subclass makes of it."""
+native_uncancel = asyncio.Task[Any].uncancel
 running_loop = asyncio._get_running_loop
 
 if sys.version_info >= (3, 12):
@@ -75,6 +76,8 @@ class TaskState:
         def begun(self) -> bool: ...
         def cancelling(self) -> int: ...
         def info(self) -> TaskRecord: ...
+        def strike(self, text: object = None) -> None: ...
+        def take_back(self, strikes: int) -> None: ...
 
 
 class ScopeState:
@@ -86,7 +89,8 @@ class ScopeState:
     __slots__ = ("base", "tasks", "timer")
 
     base: int
-    """Native `Task.cancel()` requests on the host when the scope was entered."""
+    """Native `Task.cancel()` requests on the host that are older than the scope, and known to the
+    code around it: neither those that came since, nor one that was not thrown yet."""
     tasks: dict[Any, None]
     """The tasks that began life in the scope, in that order."""
     timer: list[Any] | None
@@ -104,3 +108,30 @@ def state_of(scope: Scope) -> ScopeState:
     if not isinstance(state, ScopeState):
         state = scope._native = ScopeState(timer=state)
     return state
+
+
+def base_of(scope: Scope | None, task: TaskState) -> int:
+    """Return the base of a scope for `task`: none of its requests is older than its life."""
+    host: Any = scope._host if scope is not None else None
+    if scope is None or host is not task:
+        return 0
+    state = scope._native
+    return state.base if isinstance(state, ScopeState) else 0
+
+
+def requests(task: TaskState) -> int:
+    """Count the native cancels of a task that nobody has taken back: those that are not ours."""
+    delivery = task.delivery
+    return task.cancelling() - (0 if delivery is None else delivery.delivered)
+
+
+def lower_bases(task: TaskState) -> None:
+    """Requests may have been taken back: no scope of the task is younger than more than are left."""
+    count = requests(task)
+    scope: Any = task.scope
+    while scope is not None and scope._host is task:
+        state = scope._native
+        if not isinstance(state, ScopeState) or state.base <= count:
+            return  # Those further out are older, and have no higher base.
+        state.base = count
+        scope = scope._parent

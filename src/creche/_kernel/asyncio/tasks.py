@@ -24,8 +24,16 @@ from ..contract import BUDGET
 from ..inspection import TaskRecord
 from .delivery import Delivery, interrupt
 from .probe import note, refill, watched
-from .reach import canceller, message
-from .state import LoopKernel, TaskState, native_cancel, native_task
+from .reach import reached
+from .state import (
+    LoopKernel,
+    TaskState,
+    lower_bases,
+    native_cancel,
+    native_task,
+    native_uncancel,
+    requests,
+)
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -95,7 +103,7 @@ class Verbs(TaskState):
             waiter.cancel()
             return False
         # A native cancel met a grant: the grant wins, the cancel comes next.
-        Delivery.of(self).defer(exc.args, counted=True)
+        Delivery.of(self).defer(exc.args)
         waiter.result()  # What it failed with says more than a cancellation.
         return True
 
@@ -109,9 +117,9 @@ class Verbs(TaskState):
         if waiter.cancelled():
             raise CancelledError
         if type(waiter) is FirmFuture and not waiter.done():
-            scope = canceller(self.scope)
-            if scope is not None:
-                raise CancelledError(message(scope))
+            text = reached(self)
+            if text is not None:
+                raise CancelledError(text)
             if getattr(self.native, "_must_cancel", False):
                 raise CancelledError
 
@@ -119,8 +127,7 @@ class Verbs(TaskState):
         """A shielded wait has ended: what was cancelled meanwhile comes now."""
         delivery = self.delivery
         if self.shield_depth == 0 and (
-            (delivery is not None and delivery.deferred is not None)
-            or canceller(self.scope) is not None
+            (delivery is not None and delivery.deferred is not None) or reached(self) is not None
         ):
             Delivery.of(self).deliver()
 
@@ -168,18 +175,22 @@ class Verbs(TaskState):
         try:
             yield
         except CancelledError as exc:
-            Delivery.of(self).defer(exc.args, counted=True)
+            Delivery.of(self).defer(exc.args)
         finally:
             self.shield_depth -= 1
             if self.credit < 1:
                 self.shield_ended()
 
+    def in_cancelled_scope(self) -> bool:
+        scope = self.scope
+        return scope is not None and scope._reached is not None
+
     def effective_deadline(self) -> float:
+        if self.in_cancelled_scope():
+            return float("-inf")
         deadline = float("inf")
         scope = self.scope
         while scope is not None:
-            if scope._cancelled:
-                return float("-inf")
             deadline = min(deadline, scope._deadline)
             if scope._shield:
                 break
@@ -221,7 +232,7 @@ class FirmFuture(AnyFuture):
                 try:
                     yield from self
                 except CancelledError as exc:  # A native cancel, thrown at the end of the wait.
-                    Delivery.of(task).defer(exc.args, counted=True)
+                    Delivery.of(task).defer(exc.args)
         finally:
             task.shield_depth -= 1
             if task.credit < 1:
@@ -254,8 +265,22 @@ class Task(Verbs, NativeTask):
         if self.begun() or self.done():
             return native_cancel(self, msg)
         # asyncio would throw into a coroutine that never ran, and none of its code would see it.
-        Delivery.of(self).defer(() if msg is None else (msg,), counted=False)
+        Delivery.of(self).defer(() if msg is None else (msg,), uncounted=1)
         return True
+
+    def uncancel(self) -> int:
+        left = native_uncancel(self)
+        lower_bases(self)
+        if self.delivery is not None and not requests(self):
+            self.delivery.deferred = None
+        return left
+
+    def strike(self, text: object = None) -> None:
+        native_cancel(self, text)
+
+    def take_back(self, strikes: int) -> None:
+        for _ in range(strikes):
+            native_uncancel(self)
 
     def begun(self) -> bool:
         """Tell whether the first step was taken."""
@@ -317,6 +342,17 @@ class ForeignTask(Verbs):
     def cancelling(self) -> int:
         native = self._native()
         return native.cancelling() if native is not None else 0
+
+    def strike(self, text: object = None) -> None:
+        native = self._native()
+        if native is not None:
+            native.cancel(text)
+
+    def take_back(self, strikes: int) -> None:
+        native = self._native()
+        if native is not None:
+            for _ in range(strikes):
+                native.uncancel()
 
     def begun(self) -> bool:
         return True  # Its state is made when it first uses Creche.

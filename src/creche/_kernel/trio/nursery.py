@@ -79,7 +79,7 @@ class Nursery:
         label._key = coro
 
         def begin(*, task_status: trio.TaskStatus[None]) -> Run:
-            move._move = _mover(self._nursery, task_status)
+            move._move = _mover(self._nursery, coro, task_status)
             self.kernel.labels[coro] = label
             return coro
 
@@ -109,12 +109,17 @@ class Nursery:
     def cancelled(self) -> bool:
         return private.is_cancelled(self._nursery)
 
+    def put_off(self, task: Any, cancelled: BaseException | None) -> None:
+        pass  # Trio cancels by scopes alone.
+
     def children(self) -> list[Any]:
         return sorted(self._nursery.child_tasks, key=private.order_of)
 
     async def close(self, cancelled: BaseException | None) -> BaseException | None:
         scope = self.scope
         rest: BaseException | None = None
+        if cancelled is not None:
+            self._nursery.cancel_scope.cancel()
         unwind(self.host, scope)
         try:
             await _leave(self._manager, cancelled)
@@ -173,9 +178,15 @@ def _cancellation(exc: BaseException) -> BaseException:
     return exc
 
 
-def _mover(nursery: trio.Nursery, task_status: trio.TaskStatus[None]) -> Callable[[], bool]:
+def _mover(
+    nursery: trio.Nursery, coro: Run, task_status: trio.TaskStatus[None]
+) -> Callable[[], bool]:
     def move() -> bool:
         task_status.started()
-        return trio.lowlevel.current_task().parent_nursery is nursery
+        task = trio.lowlevel.current_task()
+        if task.coro is coro:
+            return task.parent_nursery is nursery
+        # A task that helps the child.
+        return any(child.coro is coro for child in nursery.child_tasks)
 
     return move

@@ -17,6 +17,7 @@ import trio
 from ..contract import BUDGET
 from ..inspection import TaskRecord
 from .introspection import RunKernel, record
+from .private import is_cancelled
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -170,6 +171,10 @@ class Task:
 
     async def cancel_shielded_checkpoint(self) -> None:
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def in_cancelled_scope(self) -> bool:
+        native = self._native()
+        return native is not None and is_cancelled(native)
 
     def effective_deadline(self) -> float:
         return trio.current_effective_deadline()

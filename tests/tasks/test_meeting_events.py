@@ -1,0 +1,179 @@
+"""Two and three events meet one wait in the same instant, in every order, for every primitive.
+
+A grant that comes first wins, and the operation has succeeded; one that comes after any cancel finds
+nobody, and what was granted is still there. Whatever the order, each cancel is heard of: a native
+one ends the task, with `cancelling()` saying so; otherwise the outermost cancelled scope catches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+import creche
+from creche import CancelScope, create_task_group, current_time, wait_all_tasks_blocked
+from creche.lowlevel import checkpoint
+
+
+@dataclass
+class Meeting:
+    """A wait, what grants it, and what there is to see afterwards."""
+
+    wait: Callable[[], Awaitable[object]]
+    grant: Callable[[], object]
+    untouched: Callable[[bool], bool]
+    """Whether all is as it should be, given whether the operation has succeeded."""
+    put_away: Callable[[], object] = lambda: None
+
+
+def event() -> Meeting:
+    it = creche.Event()
+    return Meeting(it.wait, it.set, lambda came: it.statistics().tasks_waiting == 0)
+
+
+def semaphore() -> Meeting:
+    it = creche.Semaphore(0)
+    return Meeting(it.acquire, it.release, lambda came: it.value == (0 if came else 1))
+
+
+def limiter() -> Meeting:
+    it = creche.CapacityLimiter(1)
+    other, mine = object(), object()
+    it.acquire_on_behalf_of_nowait(other)
+    return Meeting(
+        lambda: it.acquire_on_behalf_of(mine),
+        lambda: it.release_on_behalf_of(other),
+        lambda came: it.borrowed_tokens == (1 if came else 0),
+    )
+
+
+def receiving() -> Meeting:
+    send, receive = creche.create_memory_object_stream[int](1)
+
+    def put_away() -> None:
+        send.close()
+        receive.close()
+
+    return Meeting(
+        receive.receive,
+        lambda: send.send_nowait(1),
+        lambda came: send.statistics().current_buffer_used == (0 if came else 1),
+        put_away,
+    )
+
+
+def sending() -> Meeting:
+    send, receive = creche.create_memory_object_stream[int](0)
+    got: list[int] = []
+
+    def take() -> None:
+        with suppress(creche.WouldBlock):
+            got.append(receive.receive_nowait())
+
+    def put_away() -> None:
+        send.close()
+        receive.close()
+
+    return Meeting(lambda: send.send(1), take, lambda came: got == ([1] if came else []), put_away)
+
+
+PRIMITIVES = [event, semaphore, limiter, receiving, sending]
+OURS = ("grant", "scope", "deadline", "outer")
+
+
+class Waiting:
+    """One task in its wait, in two scopes, and what came of it."""
+
+    def __init__(self, meeting: Meeting) -> None:
+        self.meeting = meeting
+        self.log: list[str] = []
+        self.outer, self.scope = CancelScope(), CancelScope()
+        self.native: Any = None
+        self.ended = creche.Event()
+
+    async def run(self) -> None:
+        with suppress(Exception):
+            self.native = asyncio.current_task()
+        try:
+            with self.outer:
+                with self.scope:
+                    await self.meeting.wait()
+                    self.log.append("came")
+                    await checkpoint()
+                    self.log.append("went on")
+                await checkpoint()
+            await checkpoint()
+            self.log.append("after")
+        except asyncio.CancelledError:
+            self.log.append(f"cancelled {self.native.cancelling()}")
+        finally:
+            self.ended.set()
+
+    def happen(self, what: str) -> None:
+        if what == "grant":
+            self.meeting.grant()
+        elif what == "scope":
+            self.scope.cancel()
+        elif what == "deadline":
+            self.scope.deadline = current_time() - 1
+        elif what == "outer":
+            self.outer.cancel()
+        else:
+            self.native.cancel(what)
+
+
+def expected(order: tuple[str, ...]) -> tuple[list[str], bool, bool]:
+    natives = sum(what.startswith("native") for what in order)
+    came = order[0] == "grant"
+    by_scope = "scope" in order or "deadline" in order
+    log = ["came"] if came else []
+    if came and not natives and not by_scope and "outer" not in order:
+        log.append("went on")
+    log.append(f"cancelled {natives}" if natives else "after")
+    outer = "outer" in order and not natives
+    return log, by_scope and not natives and not outer, outer
+
+
+async def meet(
+    primitive: Callable[[], Meeting], order: tuple[str, ...], *, foreign: bool
+) -> tuple[list[str], bool, bool]:
+    meeting = primitive()
+    waiting = Waiting(meeting)
+    async with create_task_group() as tg:
+        kept = asyncio.create_task(waiting.run()) if foreign else tg.start_soon(waiting.run)
+        await wait_all_tasks_blocked()
+        for what in order:
+            waiting.happen(what)
+        await waiting.ended.wait()
+    del kept
+    if "grant" in order:
+        assert meeting.untouched("came" in waiting.log), f"{order}: {waiting.log}"
+    meeting.put_away()
+    return waiting.log, waiting.scope.cancelled_caught, waiting.outer.cancelled_caught
+
+
+def orders(*events: str) -> list[tuple[str, ...]]:
+    """Every order of two and of three of them."""
+    return [order for size in (2, 3) for order in permutations(events, size)]
+
+
+@pytest.mark.parametrize("primitive", PRIMITIVES, ids=lambda primitive: primitive.__name__)
+async def test_grants_and_cancels_of_scopes_that_meet(primitive: Callable[[], Meeting]) -> None:
+    for order in orders(*OURS):
+        assert await meet(primitive, order, foreign=False) == expected(order), order
+
+
+@pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")
+@pytest.mark.parametrize("foreign", [False, True], ids=["child", "foreign"])
+@pytest.mark.parametrize("primitive", PRIMITIVES, ids=lambda primitive: primitive.__name__)
+async def test_grants_and_cancels_of_both_kinds_that_meet(
+    primitive: Callable[[], Meeting], foreign: bool
+) -> None:
+    for order in orders(*OURS, "native", "native again"):
+        assert await meet(primitive, order, foreign=foreign) == expected(order), order
