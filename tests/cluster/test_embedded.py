@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import pickle
@@ -10,7 +11,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import ModuleType
 
 import _called
 import pytest
@@ -63,16 +63,6 @@ async def test_lambdas_closures_and_errors_travel() -> None:
             await cluster.run_sync(fail)
         with pytest.raises(KeyError, match="thread"):
             await cluster.run_sync(_called.fail, "thread", placement=THREADS)
-
-
-async def test_a_function_of_a_module_that_was_loaded_by_hand_travels(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    module = ModuleType("loaded_by_hand")
-    exec("def double(x):\n    return 2 * x", vars(module))
-    monkeypatch.setitem(sys.modules, "loaded_by_hand", module)
-    async with open_cluster(slots=1) as cluster:
-        assert await cluster.run_sync(module.double, 21) == 42
 
 
 async def test_what_cannot_be_pickled_is_a_clear_error_on_either_side() -> None:
@@ -349,3 +339,18 @@ async def test_a_child_is_clean_of_what_the_program_has_loaded() -> None:
     async with open_cluster(slots=1) as cluster:
         modules = await cluster.run_sync(lambda: sorted(__import__("sys").modules))
     assert not {"pytest", "distributed", "creche", "asyncio"} & set(modules)
+
+
+async def test_a_module_that_only_this_process_knows_travels_by_value(tmp_path: Path) -> None:
+    file = tmp_path / "some_file.py"
+    file.write_text("def double(x):\n    return twice(x)\n\n\ndef twice(x):\n    return 2 * x\n")
+    spec = importlib.util.spec_from_file_location("loaded_from_a_file", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+        async with open_cluster(slots=1) as cluster:
+            assert await cluster.run_sync(module.double, 4) == 8
+    finally:
+        del sys.modules[spec.name]

@@ -330,17 +330,18 @@ class Run:
         async def service(*, task_status: Any) -> None:
             await self.block(the.before, place.at("before"))
             if not the.says_so:
+                await self.block(the.after, place.at("after"))
                 try:  # An error comes at a moment of its own; or at once, where all is cancelled.
                     await self.pause(place, what="before it returns")
                 except self.names.cancelled():
-                    return
-            if the.says_so and the.by_helper:
+                    pass
+                return
+            if the.by_helper:
                 async with self.names.group() as own:
                     own.start_soon(self.help, task_status, place)
                     await self.block(the.after, place.at("after"))
                 return
-            if the.says_so:
-                self.say_so(task_status, place, twice=the.twice)
+            self.say_so(task_status, place, twice=the.twice)
             await self.block(the.after, place.at("after"))
 
         if (group := picked(place.groups, the.group)) is not None:

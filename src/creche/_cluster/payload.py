@@ -4,8 +4,8 @@ Owns the pickling at the caller's end and the errors about it. The other end is 
 
 Rules
 -----
-* What can be imported goes by reference; what cannot (lambdas, closures, the program's main module, modules
-  that no finder finds) goes by value, with cloudpickle. Code by value runs only on the same minor version of Python: bytecode differs.
+* What can be imported goes by reference; what cannot (lambdas, closures, the program's main module) goes
+  by value, with cloudpickle. Code by value runs only on the same minor version of Python: bytecode differs.
 * A payload is opened by the process that makes the call and by nobody else on the way.
 """
 
@@ -15,6 +15,7 @@ import importlib
 import pickle
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .._tasks.checkpoint import checkpoint_if_cancelled
@@ -39,14 +40,16 @@ def pack(func: Callable[..., object], args: tuple[object, ...], name: str) -> Pa
 
     :raises PayloadError: function or arguments cannot be pickled
     """
+    module: str = getattr(getattr(func, "func", func), "__module__", None) or "builtins"
     try:
-        data = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
-        if MAIN not in data and _can_be_imported(getattr(func, "__module__", None)):
-            return Payload(data, by_value=False)
+        if can_be_imported(module):
+            data = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
+            if MAIN not in data:
+                return Payload(data, by_value=False)
     except Exception:
         pass
     try:
-        return Payload(dump_by_value((func, args)), by_value=True)
+        return Payload(_dump_with_module((func, args), module), by_value=True)
     except Exception as exc:
         raise PayloadError(
             f"the call of {name}() cannot be sent to another process: {_culprit(func, args)} cannot be "
@@ -55,22 +58,30 @@ def pack(func: Callable[..., object], args: tuple[object, ...], name: str) -> Pa
         ) from exc
 
 
-def _can_be_imported(module: str | None) -> bool:
-    """Tell whether another process can import a module: one that was loaded by hand, only this one has."""
-    top = (module or "builtins").partition(".")[0]
-    return top in _importable or _is_found(top)
-
-
-_importable: set[str] = set()
-
-
-def _is_found(name: str) -> bool:
-    if any(finder.find_spec(name, None) is not None for finder in sys.meta_path):
-        _importable.add(name)
-        return True
-    if name in sys.modules:
-        importlib.import_module("cloudpickle").register_pickle_by_value(sys.modules[name])
+@lru_cache
+def can_be_imported(module: str) -> bool:
+    """Tell whether a fresh process finds a module by its name. One that was loaded from a file may not be."""
+    top = module.partition(".")[0]
+    for finder in sys.meta_path:
+        try:
+            if finder.find_spec(top, None) is not None:
+                return True
+        except (ImportError, AttributeError):
+            continue
     return False
+
+
+def _dump_with_module(value: object, module: str) -> bytes:
+    """Pickle by value, with what is in a module that only this process knows."""
+    known = sys.modules.get(module)
+    if known is None or module == "__main__" or can_be_imported(module):
+        return dump_by_value(value)
+    cloudpickle: Any = importlib.import_module("cloudpickle")
+    cloudpickle.register_pickle_by_value(known)
+    try:
+        return dump_by_value(value)
+    finally:
+        cloudpickle.unregister_pickle_by_value(known)
 
 
 def _culprit(func: Callable[..., object], args: tuple[object, ...]) -> str:

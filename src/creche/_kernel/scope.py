@@ -80,7 +80,7 @@ class Scope:
         self._shield = shield
         self._cancelled = self._caught = self._left = self._lost = False
         self._host = self._parent = self._reason = self._native = None
-        self._stopping = self._reached = None
+        self._reached = self._stopping = None
 
     def _expiry(self) -> str:
         """Say why the scope is cancelled when its deadline has passed."""

@@ -207,15 +207,14 @@ def spread(scope: Scope) -> None:
     for task in tasks:
         task.credit = 0
         if task.delivery is None and not task.shield_depth:
-            native = task.native
+            native: Any = task.native
             waiter = getattr(native, "_fut_waiter", None)
             if waiter is not None and not waiter.done():
                 # The first cancel of a task that waits, which will most likely be its last one: no
                 # `Delivery` is made unless the task is still there afterwards.
                 task.delivery = STRUCK
-                own: Any = task
-                if native is own:  # As `strike`, without the call (`cancel` in benchmarks).
-                    native_cancel(own, text)
+                if native is task:  # As `strike`, without the call (`cancel` in benchmarks).
+                    native_cancel(task, text)
                 else:
                     task.strike(text)
                 if waiter.done():
