@@ -376,3 +376,30 @@ def test_no_sockets_are_left_if_no_thread_can_be_started(
             with pytest.raises(RuntimeError, match="can't start new thread"):
                 readers.add_reader(pair[0].fileno(), print)
         assert not readers.remove_reader(pair[0].fileno())
+
+
+class _RemovedInBetween(dict[int, Any]):
+    """The entries of one direction: a finaliser removes what was just found."""
+
+    remove: Any = None
+
+    def get(self, key: int, default: Any = None) -> Any:
+        found = super().get(key, default)
+        if found is not None and self.remove is not None:
+            remove, self.remove = self.remove, None
+            assert remove(key)
+        return found
+
+
+def test_a_reader_that_is_removed_as_it_is_armed_again_stays_gone(pair: Pair) -> None:
+    _, right = pair
+    with alone() as (_, readers):
+        entries = _RemovedInBetween()
+        readers._entries = (entries, {})
+        readers.add_reader(right.fileno(), pytest.fail)
+        interest = entries[right.fileno()][0]
+        interest.armed = False  # As when it was reported, and its callback has run.
+        entries.remove = readers.remove_reader
+        readers._rearm(interest)
+        assert entries == {}
+        assert not interest.armed

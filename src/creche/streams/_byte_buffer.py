@@ -17,6 +17,11 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+take_all: Callable[[bytearray], bytes] = getattr(bytearray, "take_bytes", bytes)
+"""Makes `bytes` of all of a bytearray that nobody needs any more: from Python 3.15 on without a copy."""
+
 
 class ByteBuffer:
     """Unread bytes, in the order in which they came."""
@@ -53,20 +58,20 @@ class ByteBuffer:
 
     def _cut(self, size: int, skip: int = 0) -> bytes:
         """Take `size` bytes off the gathered tail and drop `skip` more; the rest can be sliced."""
-        with memoryview(self._tail) as view:
-            taken = bytes(view[:size])
-            rest = bytes(view[size + skip :])
-        self._tail = bytearray()
-        self._replace(rest)
-        return taken
+        tail, self._tail = self._tail, bytearray()
+        if len(tail) == size:
+            return take_all(tail)
+        with memoryview(tail) as view:
+            self._replace(bytes(view[size + skip :]))
+            return bytes(view[:size])
 
     def _take_some(self, max_bytes: int) -> bytes:
         """Take up to `max_bytes` of the bytes that came first; b"" if there are none."""
         if self._start == self._end:
             if not self._tail:
                 return b""
-            self._replace(bytes(self._tail))
-            self._tail = bytearray()
+            tail, self._tail = self._tail, bytearray()
+            self._replace(take_all(tail))
         start = self._start
         self._start = min(start + max_bytes, self._end)
         return self._data[start : self._start]

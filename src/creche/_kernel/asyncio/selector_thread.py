@@ -19,7 +19,11 @@ Rules
   It is armed a pass of the loop after the callback: a task that the callback woke has run by then,
   and has often removed it.
 * The two threads share interests, a deque of those to look at again, and no lock: a finaliser may
-  remove a reader in any thread at any time. Only the loop's side sets `armed`.
+  remove a reader in any thread at any time, also one that would hold that lock. Only the loop's side and
+  such a finaliser set `armed`. Both set it before they look whether it still holds, and tell the thread
+  after they have set it; the thread goes by what it finds then, so whoever comes last is heard.
+* A report that is on its way when its interest is removed finds that gone, and an interest that is
+  watched for a moment too long is reported to nobody. So a report may come for nothing, and none is lost.
 * The thread holds neither callbacks nor the loop, which can be closed and dropped without a word:
   then the other end of its wake-up socket is closed by a finaliser, and the thread ends. It also
   ends when it has something to report to a loop that was closed. It is a daemon, because until
@@ -132,9 +136,11 @@ class SelectorThread:
             self.loop.call_soon(self._rearm, interest)
 
     def _rearm(self, interest: _Interest) -> None:
+        interest.armed = True  # Before the look: whoever removes it after that finds it armed.
         entry = self._entries[interest.writing].get(interest.fd)
-        if entry is not None and entry[0] is interest:
-            interest.armed = True
+        if entry is None or entry[0] is not interest:
+            interest.armed = False
+        else:
             self._tell(interest)
 
     def _tell(self, interest: _Interest) -> None:
