@@ -214,7 +214,7 @@ def spread(scope: Scope) -> None:
                 # `Delivery` is made unless the task is still there afterwards.
                 task.delivery = STRUCK
                 if native is task:  # As `strike`, without the call (`cancel` in benchmarks).
-                    native_cancel(task, text)
+                    native_cancel(native, text)
                 else:
                     task.strike(text)
                 if waiter.done():
