@@ -214,7 +214,7 @@ def spread(scope: Scope) -> None:
                 # `Delivery` is made unless the task is still there afterwards.
                 task.delivery = STRUCK
                 if native is task:  # As `strike`, without the call (`cancel` in benchmarks).
-                    native_cancel(task, text)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is both
+                    native_cancel(task, text)  # pyright: ignore[reportArgumentType]  # it is both
                 else:
                     task.strike(text)
                 if waiter.done():
