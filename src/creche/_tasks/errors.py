@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeGuard
 
+from .._tracebacks import without_machinery
+
 MESSAGE = "unhandled errors in a TaskGroup"
 LONGEST = 200
 """Characters of an error that are quoted in another."""
@@ -81,6 +83,19 @@ def leaves(exc: BaseException) -> Iterator[BaseException]:
             pending.extend(reversed(first.exceptions))
         else:
             yield first
+
+
+def take_frames_out(exc: BaseException, cancelled: type[BaseException]) -> None:
+    """Take our own frames out of what has left a task: they would keep its handle.
+
+    Of a cancellation only the outermost one, for it may go on through any number of tasks, and each
+    would look through the frames of all those before.
+    """
+    traceback = exc.__traceback__
+    if not isinstance(exc, cancelled):
+        exc.__traceback__ = without_machinery(traceback)
+    elif traceback is not None:
+        exc.__traceback__ = traceback.tb_next
 
 
 def sole_error(

@@ -49,6 +49,7 @@ from .errors import (
     note_task,
     shortly,
     sole_error,
+    take_frames_out,
     without_cancellations,
 )
 from .handle import (
@@ -346,11 +347,10 @@ class TaskGroup:
 
     def _ended_badly(self, handle: TaskHandle[Any], exc: BaseException) -> BaseException | None:
         """Note how a task failed; return the cancellation that the group has to know of."""
-        # Without our own frame, which would keep the handle.
-        exc.__traceback__ = without_machinery(exc.__traceback__)
         host = self._host
         assert host is not None, "a task runs in a group that was entered"
         cancelled_class = host.kernel.cancelled_class
+        take_frames_out(exc, cancelled_class)
         nursery = handle._nursery
         # Where the group is cancelled too, the cancellation is the group's, as in Trio: a scope
         # leaves it to those around it.
