@@ -169,6 +169,9 @@ def quoted(exc: BaseException) -> str:
 
 def shortly(exc: BaseException) -> str:
     """Return the `repr` of an error, or what is short of it: `ValueError('bad row')`."""
+    if isinstance(exc, BaseExceptionGroup):  # Not what is in it: that may be a deep tree.
+        count = len(exc.exceptions)
+        return f"{type(exc).__qualname__}({exc.message!r}, {count} inside)"
     try:
         text = repr(exc)
     except Exception:
