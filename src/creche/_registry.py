@@ -31,6 +31,10 @@ class Option(NamedTuple):
     help: str = ""
 
 
+COMMON = (Option("budget"),)
+"""The options that every kernel knows: `run` itself carries them out."""
+
+
 class Variant(NamedTuple):
     """One loop that a kernel can run on: a backend of the demo, the tests and the benchmarks."""
 

@@ -314,6 +314,21 @@ async def test_ready_checkpoints_let_others_run_when_the_budget_is_spent() -> No
     assert await times_given_way(partial(spend_on_checkpoints, 3 * (BUDGET + 1))) == 3
 
 
+async def test_the_kernel_says_how_large_the_budget_is() -> None:
+    kernel = current_task().kernel
+    assert kernel.budget == BUDGET
+    for budget in (0, 4):
+        kernel.budget = budget
+        try:
+            await current_task().checkpoint()
+            times = await times_given_way(partial(spend_on_checkpoints, 3 * (budget + 1)))
+            shorter = await times_given_way(partial(spend_on_checkpoints, budget))
+        finally:
+            kernel.budget = BUDGET
+        assert times == 3
+        assert shorter == 0
+
+
 async def test_a_ready_checkpoint_may_cost_more() -> None:
     assert await times_given_way(partial(spend_on_checkpoints, 4, BUDGET // 4)) == 0
     assert await times_given_way(partial(spend_on_checkpoints, 5, BUDGET // 4)) == 1

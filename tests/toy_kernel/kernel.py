@@ -14,6 +14,7 @@ from math import inf
 from typing import Any
 
 from creche import RunFinishedError
+from creche._kernel.contract import BUDGET
 from creche._kernel.exits import Exits
 from creche._kernel.inspection import TaskRecord
 from creche._kernel.scope import Scope
@@ -43,6 +44,7 @@ class ToyKernel:
     name = "toy"
     cancelled_class = Cancelled
     simulation: Simulation | None = None
+    budget = BUDGET
 
     def __init__(self) -> None:
         self.loop = Loop()

@@ -15,7 +15,7 @@ from math import inf
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from creche._kernel.contract import BUDGET, Label
+from creche._kernel.contract import Label
 from creche._kernel.inspection import TaskRecord
 from creche._kernel.scope import Scope
 
@@ -114,7 +114,7 @@ class Task:
         self.own: Scope | None = None
         """The scope around all of it, once it was cancelled by itself."""
         self.credit = 0
-        self.budget = BUDGET
+        self.budget = kernel.budget
         self.parked: Waiter | None = None
         self.injected: BaseException | None = None
         """What a signal handler raised, to come out where the task is."""
@@ -226,7 +226,7 @@ class Task:
 
     async def block(self, waiter: Waiter) -> Any:
         """Wait on, whatever is cancelled, until the waiter is done."""
-        self.budget = BUDGET
+        self.budget = self.kernel.budget
         if not waiter.done():
             self.parked = waiter
             self.note(scheduled=True)
@@ -261,7 +261,7 @@ class Task:
 
     async def cancel_shielded_checkpoint(self) -> None:
         self.note(scheduled=True)
-        self.budget = BUDGET
+        self.budget = self.kernel.budget
         self.wake()
         await self._suspended()
 

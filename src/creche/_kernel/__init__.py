@@ -23,6 +23,8 @@ from .asyncio.state import native_tasks as _native_tasks
 from .asyncio.state import running_loop as _running_loop
 from .asyncio.tasks import Task as _AsyncioTask
 from .asyncio.tasks import foreign_tasks as _foreign
+from .contract import checked_budget
+from .main import module_and_name, start
 
 if TYPE_CHECKING:
     from .contract import Kernel, Task
@@ -164,6 +166,7 @@ def run(
 ) -> Any:
     """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
     check_outside_loops()
+    func, options = _with_budget(func, options)
     return _starter(backend).run(func, args, options)
 
 
@@ -172,7 +175,27 @@ def open_runner(
 ) -> Runner:
     """Make a loop of `backend` that can be entered several times; its main task is `main()`."""
     check_outside_loops()
+    main, options = _with_budget(main, options)
     return _starter(backend).open_runner(main, options)
+
+
+def _with_budget(
+    func: Callable[..., Any], options: dict[str, Any]
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Carry out the option `budget`, which no kernel sees: its main task begins by setting it."""
+    if "budget" not in options:
+        return func, options
+    options = dict(options)
+    budget = checked_budget(options.pop("budget"), "the backend option 'budget'")
+
+    async def main(*args: Any) -> Any:
+        task = current_task()
+        task.spend(task.kernel.budget - budget)  # It has the usual one already.
+        task.kernel.budget = budget
+        return await start(func, args)
+
+    main.__module__, main.__qualname__ = module_and_name(func)
+    return main, options
 
 
 def _starter(backend: str) -> Starter:

@@ -17,7 +17,7 @@ Grants      A grant wins over a cancel. Once `Waiter.set_result` was called the 
 Cancelling  Level-triggered. While a scope is cancelled every wait and checkpoint of an unshielded
             task inside it raises `Kernel.cancelled_class`, until the task has left the scope. An
             operation that raises it had no effect.
-Budget      A task may do `BUDGET` ready operations before it lets the others run. An operation that
+Budget      A task may do `Kernel.budget` ready operations before it lets the others run. An operation that
             need not wait awaits `Task.ready_checkpoint()`, which costs one of them; one whose work
             grows with its bytes also calls `Task.spend`. Pay first, then act: `ready_checkpoint`
             may run other tasks, so look at the state after it.
@@ -47,24 +47,32 @@ if TYPE_CHECKING:
     from .simulation import Simulation
 
 
-def budget_of(environment: Mapping[str, str]) -> int:
-    """Return how many ready operations a task may do in a row: `CRECHE_BUDGET`, less the one that gives way.
+def checked_budget(asked: object, name: str) -> int:
+    """Return the `Kernel.budget` for every `asked`-th ready operation to let other tasks run.
 
-    For programs that count on every operation to give way, as AnyIO's do: `CRECHE_BUDGET=1`.
+    :raises ValueError: `asked`, which came by `name`, is not a whole number of at least 1
+    """
+    if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 1:
+        return asked - 1  # That one is not counted.
+    raise ValueError(
+        f"{name} must be a whole number of at least 1, not {asked!r}: with 1 every operation lets "
+        f"other tasks run. Leave it out for the usual 129"
+    )
+
+
+def budget_of(environment: Mapping[str, str]) -> int:
+    """Return the budget that `CRECHE_BUDGET` asks for: 128 if nobody does.
+
+    For programs that count on every operation to let others run, as AnyIO's do: `CRECHE_BUDGET=1`.
 
     :raises ValueError: the variable is not a whole number of at least 1
     """
     asked = environment.get("CRECHE_BUDGET", "").strip() or "129"
-    if not (asked.isdecimal() and int(asked) >= 1):
-        raise ValueError(
-            f"CRECHE_BUDGET must be a whole number of at least 1, not {asked!r}: with 1 every operation "
-            f"lets other tasks run. Unset it for the usual 129"
-        )
-    return int(asked) - 1
+    return checked_budget(int(asked) if asked.isdecimal() else asked, "CRECHE_BUDGET")
 
 
 BUDGET = budget_of(os.environ)
-"""Ready operations that a task may do in a row before it lets the others run: 128 if nobody asks for less.
+"""The usual `Kernel.budget`: 128 if `CRECHE_BUDGET` does not ask for another.
 
 As many as Tokio allows: at some 0.3 µs each a task has the loop for 40 µs at most, and the pass of
 the loop that ends it is spread so thin that it does not show (`event`, `lock` in benchmarks)."""
@@ -310,6 +318,9 @@ class Kernel(Descriptors, Inspection, Protocol):
     """What `RunVar` stores for this loop."""
     simulation: Simulation | None
     """The simulated run that this is, None in the world outside."""
+    budget: int
+    """What a task has when it begins, and again when it has waited or let others run. `BUDGET`, unless
+    whoever started the loop has asked for another."""
 
     @property
     def test_probe(self) -> TestProbe:

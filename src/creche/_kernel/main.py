@@ -17,11 +17,16 @@ async def start(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     return await result
 
 
+def module_and_name(func: Callable[..., Any]) -> tuple[Any, str]:
+    """Return where the main function is from, if it tells that, and what it is called there."""
+    name: str = getattr(func, "__qualname__", None) or type(func).__qualname__
+    return getattr(func, "__module__", None), name
+
+
 def name_of_main(func: Callable[..., Any]) -> str:
     """Name the main task by its function."""
-    module = getattr(func, "__module__", None)
-    name = getattr(func, "__qualname__", None) or type(func).__qualname__
-    return f"{module}.{name}" if module else str(name)
+    module, name = module_and_name(func)
+    return f"{module}.{name}" if module else name
 
 
 class MainLabel:

@@ -41,9 +41,12 @@ def run(
     :param args: its positional arguments
     :param backend: `"asyncio"` or `"trio"`
     :param backend_options: for asyncio `debug`, `use_uvloop` and `loop_factory`; for Trio the
-        keyword arguments of `trio.run`
+        keyword arguments of `trio.run`; for both `budget`, a whole number: every so many operations in
+        a row that need not wait let other tasks run. 129 if it is left out, and `CRECHE_BUDGET` does not
+        say otherwise
     :raises RuntimeError: an event loop already runs in this thread
     :raises LookupError: there is no such backend, or it is not installed
+    :raises ValueError: `budget` is not a whole number of at least 1
     """
     try:
         result: T_Retval = _kernel.run(func, args, backend, backend_options or {})

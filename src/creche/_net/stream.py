@@ -45,7 +45,7 @@ from .._exceptions import (
     EndOfStream,
 )
 from .._kernel import current_kernel, current_task
-from .._kernel.contract import BUDGET, Kernel
+from .._kernel.contract import Kernel
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
 from .attributes import SocketProvider
@@ -89,8 +89,8 @@ class DirectSocketStream(OwnedSocket, SocketStream):
         "_unpaid",
     )
 
-    _bytes_per_credit: ClassVar[int] = 524288 // max(BUDGET, 1)
-    """So many that sends give way after 512 KiB, whatever the budget."""
+    _bytes_per_credit: ClassVar[int] = 4096
+    """So many that sends give way after 512 KiB, with the usual budget."""
 
     def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
         """Take over `sock`, connected to `peer` and non-blocking."""

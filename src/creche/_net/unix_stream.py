@@ -25,7 +25,6 @@ from typing import Any, ClassVar, NoReturn
 
 from .._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
 from .._kernel import current_kernel, current_task
-from .._kernel.contract import BUDGET
 from .adopt import check_adoptable
 from .stream import DirectSocketStream, Rest, SocketStream
 
@@ -91,7 +90,7 @@ class DirectUNIXStream(DirectSocketStream, UNIXSocketStream):
 
     __slots__ = ()
 
-    _bytes_per_credit: ClassVar[int] = 131072 // max(BUDGET, 1)
+    _bytes_per_credit: ClassVar[int] = 1024
     """Fewer than for TCP: the system keeps 208 KiB for it at the most, and to run into that costs a
     wait for room (`unix-send-64k` in `benchmarks/`: on uvloop 14 µs for 18)."""
 

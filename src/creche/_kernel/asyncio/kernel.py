@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..._exceptions import RunFinishedError
+from ..contract import BUDGET
 from ..exits import Exits
 from ..inspection import TaskRecord
 from ..scope import Scope
@@ -35,6 +36,7 @@ class AsyncioKernel:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.budget = BUDGET
         # As they are: a call in between would cost each scope (`empty-scope` in benchmarks).
         self.enter_scope = scopes.enter
         self.leave_scope = scopes.leave

@@ -18,7 +18,6 @@ import asyncio
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from ..contract import BUDGET
 from ..probing import CheckpointsSeen
 from .reach import reached
 from .state import TaskState
@@ -40,10 +39,10 @@ def note(task: TaskState, *, scheduled: bool = True) -> None:
 def refill(task: TaskState) -> None:
     """Fill the budget of a task that is not cancelled."""
     if task in watched:
-        watched[task][0].credit = BUDGET
+        watched[task][0].credit = task.kernel.budget
         task.credit = 0
     else:
-        task.credit = BUDGET
+        task.credit = task.kernel.budget
 
 
 class Probe:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .kernel import AsyncioKernel
 
 OPTIONS = tuple(option.name for option in _registry.ASYNCIO.options)
+KNOWN = ", ".join((*OPTIONS, *(option.name for option in _registry.COMMON)))
 
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -157,9 +158,7 @@ def _checked(
 ) -> tuple[bool | None, Callable[[], asyncio.AbstractEventLoop] | None]:
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
-        raise TypeError(
-            f"unknown backend option {unknown[0]!r} for asyncio: known are {', '.join(OPTIONS)}"
-        )
+        raise TypeError(f"unknown backend option {unknown[0]!r} for asyncio: known are {KNOWN}")
     factory = options.get("loop_factory")
     if options.get("use_uvloop") and factory is None:
         factory = _uvloop_factory()

@@ -20,7 +20,6 @@ from contextvars import Context
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..contract import BUDGET
 from ..inspection import TaskRecord
 from .delivery import Delivery, interrupt
 from .probe import note, refill, watched
@@ -84,7 +83,7 @@ class Verbs(TaskState):
     def park(self, waiter: Any, /) -> Awaitable[Any]:
         if self.credit > 0:
             # Before the wait: a cancel that comes with the grant sets it back to nothing.
-            self.credit = BUDGET
+            self.credit = self.kernel.budget
             # As it is: a coroutine around it would cost each blocked task 230 bytes.
             return waiter  # type: ignore[no-any-return]  # a future
         return self._park_if_not_cancelled(waiter)
@@ -137,7 +136,7 @@ class Verbs(TaskState):
             yield from interrupt(self, None)
             refill(self)
         else:
-            self.credit = BUDGET
+            self.credit = self.kernel.budget
         yield
         if self.credit < 1:
             yield from interrupt(self, None)
@@ -317,7 +316,7 @@ def new_task(
     task.scope = scope
     task.shield_depth = 0
     task.delivery = None
-    task.credit = BUDGET
+    task.credit = kernel.budget
     return task
 
 
@@ -331,7 +330,7 @@ class ForeignTask(Verbs):
         self._native = weakref.ref(native, lambda _: foreign_tasks.pop(key, None))
         self.kernel = kernel
         self.scope: Scope | None = None
-        self.credit = BUDGET
+        self.credit = kernel.budget
         self.shield_depth = 0
         self.delivery: Delivery | None = None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..._exceptions import RunFinishedError
-from ..contract import Label
+from ..contract import BUDGET, Label
 from ..exits import Exits
 from ..inspection import TaskRecord
 from ..scope import Scope
@@ -33,6 +33,7 @@ class TrioKernel:
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self.token: Any = self._token
+        self.budget = BUDGET
         self.run_vars: dict[Any, Any] = {}
         self.test_probe = TestProbe()
         self._exits = Exits()

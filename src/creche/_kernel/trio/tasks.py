@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import outcome
 import trio
 
-from ..contract import BUDGET
 from ..inspection import TaskRecord
 from .introspection import RunKernel, record
 from .private import is_cancelled
@@ -95,7 +94,7 @@ class Task:
     def __init__(self, native: trio.lowlevel.Task, kernel: RunKernel) -> None:
         key = id(native)
         self._native = weakref.ref(native, lambda _: states.pop(key, None))
-        self.budget = BUDGET
+        self.budget = kernel.budget
         """Checkpoints that need not wait until others get their turn: what `credit` is elsewhere."""
         self.kernel = kernel
         self.scope: Scope | None = None
@@ -132,7 +131,7 @@ class Task:
     # The waiters that come back are those made above, and the contract cannot say so: `Any`.
 
     def wait(self, waiter: Any, /) -> Awaitable[Any]:
-        self.budget = BUDGET
+        self.budget = self.kernel.budget
         waiting: Awaitable[Any] = waiter.wait()
         return waiting
 
@@ -156,14 +155,14 @@ class Task:
         if self.budget > 0:
             self.budget -= cost
             return trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC105  # the caller awaits it
-        self.budget = BUDGET
+        self.budget = self.kernel.budget
         return trio.lowlevel.checkpoint()  # noqa: ASYNC105
 
     def spend(self, cost: int, /) -> None:
         self.budget -= cost
 
     async def checkpoint(self) -> None:
-        self.budget = BUDGET
+        self.budget = self.kernel.budget
         await trio.lowlevel.checkpoint()
 
     async def checkpoint_if_cancelled(self) -> None:
