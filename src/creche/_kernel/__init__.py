@@ -132,6 +132,14 @@ def current_kernel() -> Kernel:
     raise no_loop()
 
 
+def running_kernel() -> Kernel | None:
+    """Return the kernel of the loop that runs in this thread, None if there is none."""
+    try:
+        return current_kernel()
+    except NoEventLoopError:
+        return None
+
+
 def kernel_of_token(backend: str, token: Any) -> Kernel:
     """Return the kernel of a loop by the loop's own object for itself, from any thread."""
     finder: Any = import_module(f"{_registry.find(backend).package}.here")
@@ -149,12 +157,11 @@ def no_loop() -> NoEventLoopError:
 
 def check_outside_loops() -> None:
     """Raise RuntimeError if an event loop runs in this thread."""
-    try:
-        here = current_kernel().name
-    except NoEventLoopError:
+    here = running_kernel()
+    if here is None:
         return
     raise RuntimeError(
-        f"Already running {here} in this thread: await the function, or start it in a task "
+        f"Already running {here.name} in this thread: await the function, or start it in a task "
         f"group, rather than call run() again"
     )
 
