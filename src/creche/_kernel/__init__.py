@@ -171,7 +171,8 @@ def run(
 ) -> Any:
     """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
     check_outside_loops()
-    return _starter(backend).run(func, args, options)
+    kernel, options = _registry.chosen(backend, options)
+    return _starter(kernel).run(func, args, options)
 
 
 def open_runner(
@@ -179,7 +180,8 @@ def open_runner(
 ) -> Runner:
     """Make a loop of `backend` that can be entered several times; its main task is `main()`."""
     check_outside_loops()
-    return _starter(backend).open_runner(main, options)
+    kernel, options = _registry.chosen(backend, options)
+    return _starter(kernel).open_runner(main, options)
 
 
 def _starter(backend: str) -> Starter:

@@ -39,7 +39,7 @@ def run(
 
     :param func: the coroutine function to call
     :param args: its positional arguments
-    :param backend: `"asyncio"` or `"trio"`
+    :param backend: `"asyncio"`, `"uvloop"` (asyncio on it) or `"trio"`
     :param backend_options: for asyncio `debug`, `use_uvloop` and `loop_factory`; for Trio the
         keyword arguments of `trio.run`
     :raises RuntimeError: an event loop already runs in this thread

@@ -15,12 +15,13 @@ from __future__ import annotations
 from math import inf
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .._kernel import current_kernel, current_task
 from .._kernel.scope import Scope, link, reentered, unlink
 from .._tracebacks import place_in
 from . import stop as _stop
+from .._misuse import refuse_async_with
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -44,6 +45,13 @@ class CancelScope(Scope):
         self._shield = shield
         self._cancelled = self._caught = self._left = False
         self._host = self._parent = self._reason = self._native = self._stopping = None
+
+    if not TYPE_CHECKING:  # to type checkers there is no such thing
+
+        async def __aenter__(self) -> NoReturn:
+            refuse_async_with("a cancel scope")
+
+        async def __aexit__(self, *_: object) -> None: ...
 
     def __enter__(self) -> Self:
         task = current_task()

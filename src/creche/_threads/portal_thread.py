@@ -10,6 +10,7 @@ event loop by `run` only.
 
 from __future__ import annotations
 
+from itertools import count
 import threading
 from collections.abc import Generator
 from concurrent.futures import Future
@@ -20,6 +21,8 @@ from typing import Any
 from .._loop.run import run
 from . import shutdown
 from .portal import BlockingPortal, stop_from_outside
+
+_numbers = count(1)  # so that no two threads have one name
 
 
 class _PortalThread:
@@ -33,7 +36,7 @@ class _PortalThread:
         self._thread = threading.Thread(
             target=self._work,
             args=(backend, options),
-            name=name or f"creche portal on {backend}",
+            name=name or f"creche portal {next(_numbers)} on {backend}",
             daemon=shutdown.DAEMON,
         )
 
