@@ -6,7 +6,7 @@ Knows no loop. Each function is called where something has gone wrong already, s
 from __future__ import annotations
 
 from types import CoroutineType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 
 def explain_call(caller: str, func: Any) -> None:
@@ -20,14 +20,28 @@ def explain_call(caller: str, func: Any) -> None:
         )
 
 
-def refuse_with(what: str) -> NoReturn:
-    """Refuse `with` where `async with` was meant."""
-    raise TypeError(f"{what} is entered with 'async with', not with 'with': write 'async with ...:'")
+def called(caller: str, func: Any, args: tuple[Any, ...]) -> Any:
+    """Call what cannot be called, or say what should have been given in its place."""
+    explain_call(caller, func)
+    return func(*args)
 
 
-def refuse_async_with(what: str) -> NoReturn:
+class NeedsAsyncWith:
+    """A task group, which says so where `with` is written for `async with`."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # to type checkers there is no such thing
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("a task group is entered with 'async with', not with 'with'")
+
+        def __exit__(self, *_: object) -> None: ...
+
+
+def refuse_async_with(_scope: object, *_: object) -> NoReturn:
     """Refuse `async with` where `with` was meant."""
-    raise TypeError(f"{what} is entered with 'with', not with 'async with': write 'with ...:'")
+    raise TypeError("a cancel scope is entered with 'with', not with 'async with'")
 
 
 def check_was_sync(func: Any, result: Any) -> None:

@@ -136,7 +136,9 @@ ONLY_LATER = () if sys.version_info >= (3, 12) else ("walk", "walk upwards")
 """What pathlib does not have yet."""
 
 
-@pytest.mark.parametrize("edit", [remove_the_other, remove_what_was_found, add_below, add_elsewhere])
+@pytest.mark.parametrize(
+    "edit", [remove_the_other, remove_what_was_found, add_below, add_elsewhere]
+)
 @pytest.mark.parametrize("way", [way for way in GOING if way not in ONLY_LATER])
 async def test_a_program_that_edits_the_tree_sees_what_it_would_with_pathlib(
     way: str, edit: Callable[[pathlib.Path, pathlib.Path], None], tmp_path: pathlib.Path

@@ -181,7 +181,7 @@ def told(exc: BaseException | None) -> list[str]:
 
 
 async def test_a_host_that_is_not_there_is_told_once() -> None:
-    with pytest.raises(socket.gaierror, match="creche.invalid") as caught:
+    with pytest.raises(socket.gaierror, match=r"creche\.invalid") as caught:
         await connect_tcp("creche.invalid", 80)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
     copied = pickle.loads(pickle.dumps(caught.value))

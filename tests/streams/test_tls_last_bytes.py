@@ -188,7 +188,9 @@ async def test_openssl_s_server_gets_all(tmp_path: Path) -> None:
     assert MUCH in shown
 
 
-@pytest.mark.backends("asyncio", "asyncio+eager")  # uvloop's server loses data at an end without a goodbye
+@pytest.mark.backends(
+    "asyncio", "asyncio+eager"
+)  # uvloop's server loses data at an end without a goodbye
 async def test_asyncio_s_server_gets_all() -> None:
     received: list[bytes] = []
 
@@ -223,7 +225,12 @@ async def test_trio_s_server_gets_all() -> None:
 
     async with trio.open_nursery() as nursery:
         serve: Any = partial(
-            trio.serve_ssl_over_tcp, handle, 0, server_context(), host=LOOPBACK, https_compatible=True
+            trio.serve_ssl_over_tcp,
+            handle,
+            0,
+            server_context(),
+            host=LOOPBACK,
+            https_compatible=True,
         )
         listeners = await nursery.start(serve)
         await send_and_close(listeners[0].transport_listener.socket.getsockname()[1])

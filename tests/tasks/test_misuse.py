@@ -65,7 +65,7 @@ async def test_an_async_function_is_not_for_a_thread() -> None:
 
 
 async def test_a_function_may_return_a_coroutine_from_a_thread() -> None:
-    await (await to_thread.run_sync(lambda: job()))  # noqa: PLW0108  # not the function itself
+    await (await to_thread.run_sync(lambda: job()))  # not the function itself
 
 
 async def test_a_delay_that_is_no_number_is_named() -> None:

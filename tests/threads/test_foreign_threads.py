@@ -9,7 +9,14 @@ from functools import partial
 import pytest
 
 from _harness import Backend
-from creche import Event, create_task_group, from_thread, move_on_after, to_thread, wait_all_tasks_blocked
+from creche import (
+    Event,
+    create_task_group,
+    from_thread,
+    move_on_after,
+    to_thread,
+    wait_all_tasks_blocked,
+)
 
 
 def error_in_a_thread(func: Callable[[], object]) -> BaseException | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
 class SpooledTemporaryFile(AsyncFile[AnyStr]):
     """A temporary file that is kept in memory until it is large.
 

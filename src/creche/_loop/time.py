@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from math import inf
 
-from .._misuse import check_seconds
 from .._kernel import current_kernel, current_task
+from .._misuse import check_seconds
 
 
 def current_time() -> float:

@@ -373,4 +373,3 @@ def _listen(
         say_what(exc, f", listening on {describe(address)}")
         raise
     return sock
-

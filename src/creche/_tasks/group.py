@@ -20,12 +20,12 @@ from collections.abc import Callable, Coroutine
 from math import inf
 from sys import _getframe  # nothing public gives frames
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 from .._kernel import current_task
 from .._kernel.scope import link
+from .._misuse import NeedsAsyncWith, called
 from .._tracebacks import innermost_place, place_in, without_machinery
-from .._misuse import explain_call, refuse_with
 from .._wait_description import WaitDescription
 from . import stop as _stop
 from .beginnings import checked_coroutine, note_place, raise_unstarted
@@ -60,7 +60,7 @@ T_co = TypeVar("T_co", covariant=True)
 PosArgsT = TypeVarTuple("PosArgsT")
 
 
-class TaskGroup:
+class TaskGroup(NeedsAsyncWith):
     """A group of tasks that all end before its `async with` block is left.
 
     Made by `create_task_group()`. If the block or a task raises, the others are cancelled, and
@@ -90,13 +90,6 @@ class TaskGroup:
         self._errors: list[BaseException] = []
         self._starts: dict[Task, TaskHandle[Any]] | None = None
         """The tasks that wait in `start()`, each with the child that it waits for."""
-
-    if not TYPE_CHECKING:  # to type checkers, and to all who look, there is no such thing
-
-        def __enter__(self) -> NoReturn:
-            refuse_with("a task group")
-
-        def __exit__(self, *_: object) -> None: ...
 
     async def __aenter__(self) -> Self:
         if self._nursery is not None:
@@ -214,11 +207,7 @@ class TaskGroup:
         nursery = self._nursery
         if not self._open or nursery is None:
             raise self._inactive()
-        try:
-            coro: Any = func(*args)
-        except TypeError:
-            explain_call("start_soon", func)
-            raise
+        coro: Any = func(*args) if callable(func) else called("start_soon", func, args)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))

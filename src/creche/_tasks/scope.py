@@ -15,13 +15,13 @@ from __future__ import annotations
 from math import inf
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from .._kernel import current_kernel, current_task
 from .._kernel.scope import Scope, link, reentered, unlink
+from .._misuse import refuse_async_with
 from .._tracebacks import place_in
 from . import stop as _stop
-from .._misuse import refuse_async_with
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -47,11 +47,7 @@ class CancelScope(Scope):
         self._host = self._parent = self._reason = self._native = self._stopping = None
 
     if not TYPE_CHECKING:  # to type checkers there is no such thing
-
-        async def __aenter__(self) -> NoReturn:
-            refuse_async_with("a cancel scope")
-
-        async def __aexit__(self, *_: object) -> None: ...
+        __aenter__ = __aexit__ = refuse_async_with
 
     def __enter__(self) -> Self:
         task = current_task()

@@ -10,11 +10,11 @@ event loop by `run` only.
 
 from __future__ import annotations
 
-from itertools import count
 import threading
 from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from types import TracebackType
 from typing import Any
 

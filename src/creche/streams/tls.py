@@ -72,7 +72,9 @@ class TLSListener(Listener[TLSStream]):
             raise exc
         from logging import getLogger  # heavy, and not always needed
 
-        getLogger(f"{_labels.library}.streams.tls").error("Error during TLS handshake", exc_info=exc)
+        getLogger(f"{_labels.library}.streams.tls").error(
+            "Error during TLS handshake", exc_info=exc
+        )
         if not isinstance(exc, Exception):
             raise exc
 

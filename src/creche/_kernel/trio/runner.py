@@ -22,7 +22,6 @@ from ..main import name_of_main, start
 from . import here as here  # Already now, for in the first task it would keep the run waiting.
 from . import private
 
-
 TRIES = 20
 """Passes of the loop in which the main task may come to a wait that can be interrupted. One that only
 gives way to others, or waits for what cannot be cancelled, has the whole run cancelled."""

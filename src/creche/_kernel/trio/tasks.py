@@ -15,8 +15,8 @@ import outcome
 import trio
 
 from ..contract import BUDGET
-from ..waking import from_another_thread
 from ..inspection import TaskRecord
+from ..waking import from_another_thread
 from .introspection import RunKernel, record
 
 if TYPE_CHECKING:
