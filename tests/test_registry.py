@@ -134,7 +134,7 @@ def test_a_registered_kernel_that_is_not_installed_says_how_to_install_it() -> N
 
 def test_an_unknown_kernel_is_told_with_those_that_are_known() -> None:
     with _registry.registered(NEW):
-        with pytest.raises(LookupError, match=r"curio\. Known are: asyncio, trio, new"):
+        with pytest.raises(LookupError, match=r"curio\. Known are: asyncio, uvloop, trio, new"):
             creche.run(nothing, backend="curio")
 
 

@@ -20,6 +20,9 @@ from . import _registry
 _LIBRARIES = frozenset(("contextlib", "creche", "typing"))
 """Packages that are not the program's own, beside those of the loops."""
 
+library = "creche"
+"""What programs call this library, for the names of loggers: `anyio` while the drop-in is on."""
+
 noting: list[None] = []
 """An entry for each who asks for the places where primitives are made: if any, `label` is called."""
 

@@ -158,7 +158,8 @@ def find(name: str) -> KernelRecord:
     try:
         return KERNELS[name]
     except KeyError:
-        raise LookupError(f"No such backend: {name}. Known are: {', '.join(KERNELS)}") from None
+        known = ", ".join(variant.name for variant in variants())
+        raise LookupError(f"No such backend: {name}. Known are: {known}") from None
 
 
 def find_installed(name: str) -> KernelRecord:
@@ -173,6 +174,14 @@ def find_installed(name: str) -> KernelRecord:
             f"{record.plain.how_to_install()}"
         )
     return record
+
+
+def chosen(name: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the kernel and the options that a backend stands for: `"uvloop"` is asyncio on uvloop."""
+    for variant in variants():
+        if variant.name == name:
+            return variant.kernel, {**variant.options, **options}
+    return name, options
 
 
 def names() -> tuple[str, ...]:

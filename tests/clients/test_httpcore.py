@@ -7,8 +7,10 @@ pool does: reuse, waiting for a free connection, giving up, TLS.
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import anyio
@@ -145,3 +147,40 @@ async def test_an_idle_connection_is_seen_to_be_gone_by_its_socket() -> None:
         with anyio.fail_after(20):
             while not connection.has_expired():  # the peer's end is on its way
                 await anyio.sleep(0.001)
+
+
+class Hello(BaseHTTPRequestHandler):
+    """Answers in a thread, and keeps connections open."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_pool_that_outlives_its_event_loop_connects_anew(backend: str) -> None:
+    options = {"use_uvloop": True} if backend == "uvloop" else {}
+    name = "asyncio" if backend == "uvloop" else backend
+    with ThreadingHTTPServer((HOST, 0), Hello) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://{HOST}:{server.server_port}/"
+        pool = httpcore.AsyncConnectionPool()
+
+        async def ask() -> bytes:
+            with anyio.fail_after(20):
+                content: bytes = (await pool.request("GET", url)).content
+                return content
+
+        answers = [
+            anyio.run(ask, backend=name, backend_options=options),
+            anyio.run(ask, backend=name, backend_options=options),
+        ]
+        anyio.run(pool.aclose, backend=name, backend_options=options)
+        server.shutdown()
+    assert answers == [b"hello", b"hello"]

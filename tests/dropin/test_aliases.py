@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from _dropin_pythons import Python
 
+from _harness import Backend, on_each_kernel
 from creche._dropin.modules import MODULES
 
 ON = {"CRECHE_AS_ANYIO": "1"}
@@ -305,3 +306,37 @@ def test_anyio_itself_cannot_be_run_as_before(python: Python) -> None:
     done = python.start("-m", "anyio", **ON)
     assert done.returncode == 1
     assert "'anyio' is a package and cannot be directly executed" in done.stderr
+
+
+@on_each_kernel
+def test_a_failed_handshake_is_logged_where_anyio_s_documentation_says(
+    python: Python, backend: Backend
+) -> None:
+    program = f"""
+        import logging, ssl
+        import anyio
+        from anyio.streams.tls import TLSListener
+
+        class Shown(logging.Handler):
+            def emit(self, record):
+                print(record.name, record.levelname, record.getMessage())
+                done.set()
+
+        async def main():
+            global done
+            done = anyio.Event()
+            logging.getLogger("anyio.streams.tls").addHandler(Shown())
+            async with await anyio.create_tcp_listener(local_host="127.0.0.1") as tcp:
+                async with anyio.create_task_group() as group:
+                    listener = TLSListener(tcp, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+                    group.start_soon(listener.serve, None)
+                    port = tcp.extra(anyio.abc.SocketAttribute.local_port)
+                    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                        await stream.send(b"this is not TLS at all")
+                        with anyio.fail_after(30):
+                            await done.wait()
+                    group.cancel_scope.cancel()
+
+        anyio.run(main, backend={backend.kernel!r})
+        """
+    assert python.run(program, **ON) == "anyio.streams.tls ERROR Error during TLS handshake"

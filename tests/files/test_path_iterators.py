@@ -6,6 +6,7 @@ import gc
 import os
 import pathlib
 import random
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -61,17 +62,105 @@ def listings(path: Path) -> list[AsyncIterator[Path]]:
 async def test_a_crowded_directory_takes_few_trips_to_a_thread(crowd: pathlib.Path) -> None:
     expected = sorted(crowd.iterdir())
     limiter = CountingLimiter()
-    for number, listing in enumerate(listings(Path(crowd, limiter=limiter)), 1):
+    path = Path(crowd, limiter=limiter)
+    for number, listing in enumerate([path.iterdir(), path.glob("*")], 1):
         found = [path async for path in listing]
         assert sorted(found) == expected
         assert all(type(path) is Path for path in found)
         assert limiter.calls < number * MANY / 20
 
 
-async def test_a_tree_takes_few_trips_to_a_thread(tree: pathlib.Path) -> None:
+async def test_a_walk_takes_one_trip_to_a_thread_for_each_directory(tree: pathlib.Path) -> None:
     limiter = CountingLimiter()
     assert len([each async for each in Path(tree, limiter=limiter).walk()]) == 151
-    assert limiter.calls < 40
+    assert limiter.calls <= 152
+
+
+# A program that edits the tree as it goes
+
+
+def plant(top: pathlib.Path) -> None:
+    """Make the same tree anew: 36 directories with two files each."""
+    shutil.rmtree(top, ignore_errors=True)
+    for number in range(36):
+        place = top / f"a{number // 6}" / f"b{number % 6}"
+        place.mkdir(parents=True)
+        for name in ("one.txt", "two.txt"):
+            (place / name).touch()
+
+
+def remove_the_other(seen: pathlib.Path, top: pathlib.Path) -> None:
+    """At the first thing found, remove all that has not been looked at."""
+    mine = seen.relative_to(top).parts[:1]
+    if mine:
+        for place in top.iterdir():
+            if place.name != mine[0]:
+                shutil.rmtree(place)
+
+
+def remove_what_was_found(seen: pathlib.Path, top: pathlib.Path) -> None:
+    if seen == top:
+        return
+    if seen.is_dir():
+        shutil.rmtree(seen)
+    elif seen.parent.exists():
+        shutil.rmtree(seen.parent)
+
+
+def add_below(seen: pathlib.Path, top: pathlib.Path) -> None:
+    """Add a directory where others were found, to a certain depth."""
+    if seen.is_dir() and len(seen.relative_to(top).parts) < 4:
+        (seen / "new").mkdir(exist_ok=True)
+        (seen / "new" / "new.txt").touch()
+
+
+def add_elsewhere(seen: pathlib.Path, top: pathlib.Path) -> None:
+    for place in top.iterdir():
+        (place / "late").mkdir(exist_ok=True)
+        (place / "late" / "late.txt").touch()
+
+
+GOING: dict[str, Callable[[Any], Any]] = {
+    "walk": lambda top: top.walk(),
+    "walk upwards": lambda top: top.walk(False),
+    "rglob": lambda top: top.rglob("*"),
+    "rglob of files": lambda top: top.rglob("*.txt"),
+    "recursive glob": lambda top: top.glob("**/*.txt"),
+    "glob of parts": lambda top: top.glob("*/*/*.txt"),
+    "glob": lambda top: top.glob("*"),
+    "iterdir": lambda top: top.iterdir(),
+}
+
+
+ONLY_LATER = () if sys.version_info >= (3, 12) else ("walk", "walk upwards")
+"""What pathlib does not have yet."""
+
+
+@pytest.mark.parametrize(
+    "edit", [remove_the_other, remove_what_was_found, add_below, add_elsewhere]
+)
+@pytest.mark.parametrize("way", [way for way in GOING if way not in ONLY_LATER])
+async def test_a_program_that_edits_the_tree_sees_what_it_would_with_pathlib(
+    way: str, edit: Callable[[pathlib.Path, pathlib.Path], None], tmp_path: pathlib.Path
+) -> None:
+    def shown(found: Any) -> tuple[pathlib.Path, Any]:
+        if isinstance(found, tuple):
+            path, *names = found
+            return pathlib.Path(path), names
+        return pathlib.Path(found), None
+
+    top = tmp_path / "top"
+    plant(top)
+    expected = []
+    for found in GOING[way](top):
+        expected.append(shown(found))
+        edit(expected[-1][0], top)
+    plant(top)
+    seen = []
+    async for found in GOING[way](Path(top)):
+        seen.append(shown(found))
+        edit(seen[-1][0], top)
+    assert seen == expected
 
 
 async def test_others_run_while_a_batch_is_handed_out(crowd: pathlib.Path) -> None:

@@ -6,8 +6,8 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, AnyStr
 
 import pytest
 
@@ -288,3 +288,58 @@ async def test_mkstemp_and_mkdtemp_leave_the_rest_to_you(place: pathlib.Path) ->
 async def test_the_place_for_temporary_files_is_known(place: pathlib.Path) -> None:
     assert await gettempdir() == str(place)
     assert await gettempdirb() == os.fsencode(place)
+
+
+class Noting(SpooledTemporaryFile[AnyStr]):
+    """Notes what was in memory when the file went to the disk."""
+
+    noted: list[Any]
+
+    async def rollover(self) -> None:
+        position = await self.tell()
+        await self.seek(0)
+        self.noted.append(await self.read())
+        await self.seek(position)
+        await super().rollover()
+
+
+@pytest.mark.parametrize("call", ["write", "writelines", "truncate", "rollover"])
+async def test_a_rollover_of_one_s_own_is_used_wherever_the_file_goes_to_the_disk(
+    call: str,
+) -> None:
+    async with Noting[bytes](max_size=4) as file:
+        file.noted = []
+        await file.write(b"abcd")
+        assert file.noted == []
+        calls: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+            "write": lambda: file.write(b"e"),
+            "writelines": lambda: file.writelines([b"e"]),
+            "truncate": lambda: file.truncate(5),
+            "rollover": file.rollover,
+        }
+        await calls[call]()
+        written = b"abcde" if call.startswith("write") else b"abcd"
+        assert file.noted == [written]
+        await file.write(b"f")
+        assert file.noted == [written]
+        await file.seek(0)
+        assert (await file.read()).rstrip(b"\0") == written + b"f" or call == "truncate"
+
+
+async def test_a_rollover_of_one_s_own_counts_the_bytes_of_text() -> None:
+    async with Noting[str](max_size=4, mode="w+", encoding="utf-8") as file:
+        file.noted = []
+        await file.write("äb")
+        assert file.noted == []
+        await file.write("ä")
+        assert file.noted == ["äbä"]
+
+
+async def test_a_cancelled_write_that_is_too_large_for_memory_is_written_or_not() -> None:
+    async with SpooledTemporaryFile[bytes](max_size=4) as file:
+        with CancelScope() as scope:
+            scope.cancel()
+            await file.write(b"abcdef")
+        assert await file.tell() == 0
+        await file.write(b"abcdef")
+        assert await file.tell() == 6

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from _harness._checkpoints import cancel_at_each_checkpoint
 from creche import itertools as tools
 
 VALUES = st.lists(st.integers(0, 9), max_size=7)
@@ -323,3 +324,44 @@ async def test_an_incomplete_batch_is_an_error_when_strict() -> None:
 async def test_what_is_not_iterable_is_a_type_error(tool: Callable[[Any], Any]) -> None:
     with pytest.raises(TypeError, match="not iterable"):
         await collect(tool(5))
+
+
+async def first_of(row: Any) -> Any:
+    return row
+
+
+NOTHING: dict[str, Callable[[], AsyncIterator[Any]]] = {
+    "accumulate": lambda: tools.accumulate([]),
+    "batched": lambda: tools.batched([], 2),
+    "chain": lambda: tools.chain(),
+    "chain of nothing": lambda: tools.chain([], []),
+    "chain from nothing": lambda: tools.chain.from_iterable([]),
+    "combinations": lambda: tools.combinations([], 1),
+    "combinations_with_replacement": lambda: tools.combinations_with_replacement([], 1),
+    "compress": lambda: tools.compress([], []),
+    "cycle": lambda: tools.cycle([]),
+    "dropwhile": lambda: tools.dropwhile(small, []),
+    "filterfalse": lambda: tools.filterfalse(small, []),
+    "groupby": lambda: tools.groupby([]),
+    "islice": lambda: tools.islice([], 3),
+    "islice of nothing": lambda: tools.islice([1, 2], 0),
+    "islice from there to there": lambda: tools.islice([1, 2], 0, 0, 2),
+    "pairwise": lambda: tools.pairwise([]),
+    "permutations": lambda: tools.permutations([], 1),
+    "product": lambda: tools.product([], []),
+    "repeat": lambda: tools.repeat(1, 0),
+    "repeat a negative number of times": lambda: tools.repeat(1, -1),
+    "starmap": lambda: tools.starmap(first_of, []),
+    "takewhile": lambda: tools.takewhile(small, []),
+    "tee": lambda: tools.tee([], 1)[0],
+    "zip_longest": lambda: tools.zip_longest(),
+    "zip_longest of nothing": lambda: tools.zip_longest([], []),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+async def test_a_tool_that_yields_nothing_is_a_checkpoint(name: str) -> None:
+    async def run() -> None:
+        assert await collect(NOTHING[name]()) == []
+
+    assert await cancel_at_each_checkpoint(run) >= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from _kernel_parts import Group, cancel, entered, let_run
 
-from _harness import on_every_backend
+from _harness import Backend, on_every_backend
 from creche import BusyResourceError, ClosedResourceError
 from creche._kernel import current_task
 from creche._kernel.contract import Watch
@@ -321,3 +322,49 @@ async def test_notify_closing_wakes_who_waits(pair: Pair) -> None:
 
 async def test_notify_closing_does_nothing_where_nobody_waits(pair: Pair) -> None:
     current_task().kernel.notify_closing(pair[0])
+
+
+# A loop that is not the watch's
+
+
+def in_a_thread(func: Callable[[], object]) -> None:
+    thread = threading.Thread(target=func)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("writing", [False, True])
+def test_a_watch_of_a_loop_that_has_ended_is_closed(
+    backend: Backend, pair: Pair, writing: bool
+) -> None:
+    ours, theirs = pair
+
+    async def leave() -> Watch:
+        watch = current_task().kernel.watch(ours)
+        theirs.send(b"x")
+        await watch.when_readable(partial(ours.recv, 10))
+        return watch
+
+    async def use() -> None:
+        wait = left.when_writable if writing else left.when_readable
+        with pytest.raises(ClosedResourceError, match="an event loop that has ended"):
+            await wait(partial(ours.recv, 10))
+
+    left = backend.run(leave)
+    backend.run(use)
+
+
+async def test_a_watch_of_another_loop_that_runs_is_an_error_that_says_so(
+    backend: Backend, pair: Pair
+) -> None:
+    watch = current_task().kernel.watch(pair[0])
+
+    async def use() -> None:
+        with pytest.raises(RuntimeError, match="another event loop, which is still running"):
+            await watch.when_readable(partial(pair[0].recv, 10))
+        done.append(True)
+
+    done: list[bool] = []
+    in_a_thread(partial(backend.run, use))
+    assert done
+    watch.close()

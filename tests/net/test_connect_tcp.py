@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import pickle
 import socket
 import weakref
 from ipaddress import ip_address
@@ -165,6 +166,52 @@ async def test_a_local_port_in_use_is_an_error_that_says_so() -> None:
         words = f"binding to 127.0.0.1 port {address[1]}"
         with pytest.raises(ConnectionFailed, match=words):
             await connect_tcp(*address, local_host=LOOPBACK, local_port=address[1])
+
+
+# What an error says
+
+
+def told(exc: BaseException | None) -> list[str]:
+    """Return what a traceback would show of an error, from the last to the first."""
+    lines = []
+    while exc is not None:
+        lines.append(f"{type(exc).__name__}: {exc}")
+        exc = exc.__cause__ or exc.__context__
+    return lines
+
+
+async def test_a_host_that_is_not_there_is_told_once() -> None:
+    with pytest.raises(socket.gaierror, match=r"creche\.invalid") as caught:
+        await connect_tcp("creche.invalid", 80)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    copied = pickle.loads(pickle.dumps(caught.value))
+    assert (copied.errno, str(copied)) == (caught.value.errno, str(caught.value))
+
+
+async def test_a_refusal_is_told_once() -> None:
+    with pytest.raises(ConnectionFailed) as caught:
+        await connect_tcp(LOOPBACK, free_port())
+    text, cause = told(caught.value)
+    assert text.startswith("ConnectionFailed: All connection attempts failed, to ")
+    assert cause.startswith("ConnectionRefusedError: ")
+
+
+async def test_each_of_several_refusals_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = [(host, free_port(host)) for host in ("127.0.0.2", "127.0.0.3")]
+    resolves_to(monkeypatch, *addresses)
+    with pytest.raises(ConnectionFailed) as caught:
+        await connect_tcp("somewhere", 1, happy_eyeballs_delay=0)
+    group = caught.value.__cause__
+    assert isinstance(group, ExceptionGroup)
+    assert [len(told(each)) for each in group.exceptions] == [1, 1]
+
+
+async def test_a_port_that_is_taken_is_told_once() -> None:
+    async with await create_tcp_listener(local_host=LOOPBACK) as listener:
+        port = listener.extra(SocketAttribute.local_port)
+        with pytest.raises(OSError, match=f"listening on {LOOPBACK} port {port}") as caught:
+            await create_tcp_listener(local_host=LOOPBACK, local_port=port)
+    assert len(told(caught.value)) == 1
 
 
 # Addresses that do not answer

@@ -172,6 +172,48 @@ async def test_reuse_port_is_refused_where_the_system_lacks_it(
         await create_tcp_listener(local_host=LOOPBACK, reuse_port=True)
 
 
+OPTIONS = ["SO_REUSEADDR", "IPV6_V6ONLY", "TCP_NODELAY"]
+
+
+async def listens_and_connects() -> None:
+    async with await create_tcp_listener(local_host=LOOPBACK) as listener:
+        async with await connect_tcp(LOOPBACK, port_of(listener)) as stream:
+            await stream.send(b"x")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+async def test_a_platform_without_an_option_does_without(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, option)
+    await listens_and_connects()
+
+
+class Bare(socket.socket):
+    """A socket of a system that knows the name of an option, and nothing behind it."""
+
+    refusal = errno.ENOPROTOOPT
+
+    def setsockopt(self, *args: Any) -> None:
+        raise OSError(self.refusal, "no such option")
+
+
+async def test_a_system_that_refuses_an_option_does_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "socket", Bare)
+    await listens_and_connects()
+
+
+async def test_what_else_a_system_says_of_an_option_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "socket", Bare)
+    monkeypatch.setattr(Bare, "refusal", errno.EACCES)
+    with pytest.raises(PermissionError, match="no such option, listening on"):
+        await create_tcp_listener(local_host=LOOPBACK)
+
+
 async def test_a_port_out_of_range_is_refused() -> None:
     with pytest.raises(OverflowError, match="port must be 0-65535"):
         await create_tcp_listener(local_port=65536)

@@ -186,3 +186,79 @@ def test_what_a_signal_handler_raises_fails_the_test_that_waits(
     assert told.of("test_waits") == "failed in call"
     assert "time is up" in told.text("test_waits")
     assert told.of("test_next") == "passed"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that send signals")
+def test_what_a_signal_handler_raises_fails_one_test_and_no_other(
+    inner: Inner, backend: Backend
+) -> None:
+    inner.on(backend)
+    told = inner.run(
+        test="""
+        import signal
+        import creche, pytest
+
+        class Late(Exception):
+            pass
+
+        def ring(number, frame):
+            raise Late
+
+        @pytest.fixture
+        def limit():
+            before = signal.signal(signal.SIGALRM, ring)
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            yield
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+        @pytest.fixture(scope="module")
+        async def server():
+            async def serve():
+                while True:
+                    (await receive.receive()).set()
+
+            async with creche.create_task_group() as group:
+                send, receive = creche.create_memory_object_stream()
+                group.start_soon(serve)
+                yield send
+                group.cancel_scope.cancel()
+            send.close()
+            receive.close()
+
+        async def ask(server):
+            done = creche.Event()
+            await server.send(done)
+            with creche.fail_after(5):
+                await done.wait()
+
+        pytestmark = pytest.mark.creche
+
+        async def test_before(server):
+            await ask(server)
+
+        async def test_hangs(server, limit):
+            async with creche.create_task_group() as group:
+                group.start_soon(creche.sleep_forever)
+                with creche.CancelScope():
+                    await creche.sleep_forever()
+
+        async def test_after(server):
+            await ask(server)
+
+        async def test_hangs_again(server, limit):
+            await creche.sleep(3600)
+
+        async def test_after_that(server):
+            await ask(server)
+            await creche.sleep(0.01)
+        """
+    )
+    assert {name: told.of(name) for name in told.names()} == {
+        "test_before": "passed",
+        "test_hangs": "failed in call",
+        "test_after": "passed",
+        "test_hangs_again": "failed in call",
+        "test_after_that": "passed",
+    }
+    assert "Late" in told.text("test_hangs")

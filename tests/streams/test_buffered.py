@@ -337,3 +337,20 @@ class Pieces:
     def pop(self, at: int) -> bytes:
         self.count -= 1
         return b"x" * 16 if self.count else b"\r\n"
+
+
+async def test_an_empty_chunk_is_not_what_has_been_received() -> None:
+    stream = BufferedByteReceiveStream(Script(b"", b"ab", b"", b"", b"c"))
+    assert [await stream.receive(1), await stream.receive(), await stream.receive()] == [
+        b"a",
+        b"b",
+        b"c",
+    ]
+    with pytest.raises(EndOfStream):
+        await stream.receive()
+
+
+async def test_an_empty_chunk_does_not_end_a_search_or_a_count() -> None:
+    stream = BufferedByteReceiveStream(Script(b"", b"a", b"", b"b;", b"", b"cd"))
+    assert await stream.receive_until(b";", 10) == b"ab"
+    assert await stream.receive_exactly(2) == b"cd"

@@ -83,6 +83,15 @@ async def test_each_direction_of_a_byte_stream_goes_to_its_half() -> None:
     assert receiver.asked == [3, 65536, 65536]
 
 
+@pytest.mark.parametrize("max_bytes", [0, -1])
+async def test_a_size_below_1_is_refused_whatever_the_half_makes_of_it(max_bytes: int) -> None:
+    receiver = Receiver(b"one")
+    stream = StapledByteStream(Sender(), receiver)
+    with pytest.raises(ValueError, match="max_bytes must be a positive integer"):
+        await stream.receive(max_bytes)
+    assert receiver.asked == []
+
+
 async def test_the_end_of_file_closes_the_sending_half_alone() -> None:
     sender, receiver = Sender(), Receiver()
     await StapledByteStream(sender, receiver).send_eof()

@@ -209,13 +209,13 @@ async def test_what_runs_by_token_is_outside_all_scopes_and_in_the_list_of_tasks
 
 @pytest.mark.parametrize("name", ["run", "run_sync"])
 def test_a_thread_without_a_loop_needs_a_token(name: str) -> None:
-    words = "Not running inside an AnyIO worker thread, and no event loop token was provided"
+    words = "Not running inside a worker thread, and no event loop token was provided"
     with pytest.raises(NoEventLoopError, match=words):
         getattr(from_thread, name)(checkpoint)
 
 
 def test_check_cancelled_is_for_workers() -> None:
-    words = "This function can only be called inside an AnyIO worker thread"
+    words = "This function can only be called inside a worker thread"
     with pytest.raises(NoEventLoopError, match=words):
         from_thread.check_cancelled()
 

@@ -120,7 +120,7 @@ class ToyKernel:
     # Descriptors
 
     def watch(self, sock: Any) -> Watch:
-        return Watch(self._readiness, sock)
+        return Watch(self, self._readiness, sock)
 
     async def wait_readable(self, obj: Any) -> None:
         await self._readiness.wait(obj, READ)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import selectors
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from creche import BusyResourceError, ClosedResourceError
+from creche._kernel.descriptors import of_another_loop
 
 from .here import task_here
 from .loop import Loop
 from .tasks import Waiter
+
+if TYPE_CHECKING:
+    from .kernel import ToyKernel
 
 T = TypeVar("T")
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -63,7 +67,8 @@ class Readiness:
 class Watch:
     """The contract's `Watch`."""
 
-    def __init__(self, readiness: Readiness, obj: Any) -> None:
+    def __init__(self, kernel: ToyKernel, readiness: Readiness, obj: Any) -> None:
+        self._kernel = kernel
         self._readiness = readiness
         self._obj = obj
         self._closed = False
@@ -75,6 +80,9 @@ class Watch:
         return await self._when(WRITE, attempt)
 
     async def _when(self, event: int, attempt: Callable[[], T]) -> T:
+        task = task_here()
+        if task is None or task.kernel is not self._kernel:
+            raise of_another_loop(self._kernel)
         while True:
             await self._readiness.wait(self._obj, event)
             if self._closed:  # After the wake-up, and before this step.

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from .._registry import KERNELS, Option, default, names, variants
+from .._registry import KERNELS, Option, default, variants
 from .screen import Mistake
 from .version import version
 
@@ -83,7 +83,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", nargs="?", help="module:function or script.py")
     parser.add_argument("--as-anyio", action="store_true", help="let 'import anyio' mean Creche")
     parser.add_argument("-m", dest="module", metavar="MODULE", help="a module, after --as-anyio")
-    parser.add_argument("--backend", default=BACKEND, metavar="NAME", help=one_of(names()))
+    parser.add_argument(
+        "--backend", default=BACKEND, metavar="NAME", help=one_of(loop.name for loop in variants())
+    )
     for flag, option in options_by_flag().items():
         parser.add_argument(
             flag, dest="chosen", action="append_const", const=option, help=option.help

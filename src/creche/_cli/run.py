@@ -24,6 +24,7 @@ from typing import Any
 
 from .._loop.run import run
 from .._registry import KERNELS, Option
+from .._registry import chosen as chosen_backend
 from .interrupts import Interrupter
 from .python import is_path
 from .screen import Mistake
@@ -58,6 +59,7 @@ def backend_options(backend: str, chosen: Sequence[Option]) -> dict[str, Any]:
 
     :raises Mistake: a flag is one of another backend
     """
+    backend, options = chosen_backend(backend, {})
     for record in KERNELS.values():
         wrong = [option.flag for option in chosen if option in record.options]
         if wrong and record.name != backend:
@@ -65,7 +67,7 @@ def backend_options(backend: str, chosen: Sequence[Option]) -> dict[str, Any]:
                 f"{' and '.join(map(str, wrong))} only goes with the {record.name} backend, not "
                 f"with {backend!r}"
             )
-    return {option.name: True for option in chosen}
+    return {**options, **{option.name: True for option in chosen}}
 
 
 # ── From the text to a function ──────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 from warnings import warn
 
+from .. import _labels
 from . import private
 from .finder import AliasFinder, put_pytest_plugin
 from .importers import complaint, real_modules
@@ -58,6 +59,7 @@ def turn_on() -> None:
         put_pytest_plugin(modules)
     spare_the_package(package)
     os.environ.setdefault(VARIABLE, "1")
+    _labels.library = ALIAS
 
 
 def is_on() -> bool:

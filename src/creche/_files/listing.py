@@ -12,12 +12,14 @@ Rules
 * A batch ends after `BATCH` entries or `SECONDS`, whichever comes first: a large directory costs
   one trip to a thread for many entries (`iterdir` in benchmarks), and a slow one does not keep
   what it has found to itself.
+* A program that edits the tree as it goes sees what it would with pathlib. So nothing is looked at before
+  the program asks for what comes after: a batch is what pathlib has read of one directory at once. What
+  goes from one directory to the next (`walk`, patterns of several parts) is fetched one by one.
 * Entries found before an error are handed out before the error is raised.
 * Nothing has to be closed: an iterator that is dropped lets go of its directory by itself, and
   `aclose` does so at once. One task at a time may fetch.
-* A top-down walk may be told where not to go (the list of directories is the caller's to change)
-  after more was fetched already. What was fetched beyond is then thrown away and fetched anew, and
-  fetching ahead begins again with one directory at a time.
+* A top-down walk goes where the list of directories says when the next one is asked for: it is the
+  caller's to change.
 """
 
 from __future__ import annotations
@@ -37,8 +39,6 @@ T = TypeVar("T")
 
 BATCH = 1024
 """Entries in a batch at most."""
-AHEAD = 64
-"""Directories that a walk is ahead at most."""
 SECONDS = 0.01
 """How long a thread goes on with a batch."""
 CHUNK = 32
@@ -107,19 +107,23 @@ class Listing(_Batches[T]):
     """An async iterator over what `make(entry)` returns for the entries of a plain iterator.
 
     :param begin: called in a thread, returns the iterator
+    :param one_by_one: whether the iterator looks at the disk between two entries
     """
 
-    __slots__ = ("_begin", "_iterator", "_make")
+    __slots__ = ("_begin", "_iterator", "_make", "_most")
 
     def __init__(
         self,
         begin: Callable[[], Iterator[Any]],
         make: Callable[[Any], T],
         limiter: CapacityLimiter | None,
+        *,
+        one_by_one: bool = False,
     ) -> None:
         super().__init__(limiter)
         self._begin = begin
         self._make = make
+        self._most = 1 if one_by_one else BATCH
         self._iterator: Iterator[Any] | None = None
 
     def _fetch(self) -> None:
@@ -128,10 +132,11 @@ class Listing(_Batches[T]):
         until = monotonic() + SECONDS
         batch: list[T] = []
         try:
-            while len(batch) < BATCH and monotonic() < until:
+            chunk = min(CHUNK, self._most)
+            while not batch or (len(batch) < self._most and monotonic() < until):
                 before = len(batch)
-                batch.extend(map(self._make, islice(self._iterator, CHUNK)))
-                if len(batch) < before + CHUNK:
+                batch.extend(map(self._make, islice(self._iterator, chunk)))
+                if len(batch) < before + chunk:
                     self._over = True
                     self._let_go()
                     break
@@ -158,8 +163,6 @@ class Visit(NamedTuple):
     path: str
     directories: list[str]
     files: list[str]
-    snapshot: tuple[str, ...]
-    """The directories, as they were found."""
     after: Stop | None
     """Where to go when all that is below has been visited."""
     error: OSError | None
@@ -169,43 +172,30 @@ class Visit(NamedTuple):
 class Walk(_Batches[Visit]):
     """A walk over a tree, directories before what is in them."""
 
-    __slots__ = ("_ahead", "_follow", "_last", "_stop")
+    __slots__ = ("_follow", "_last", "_stop")
 
     def __init__(self, top: str, follow: bool, limiter: CapacityLimiter | None) -> None:
         super().__init__(limiter)
         self._stop: Stop | None = Stop(top, None)
         self._follow = follow
         self._last: Visit | None = None
-        self._ahead = 1
 
     async def __anext__(self) -> Visit:
         if self._last is not None:
             with self._guard:
-                self._look_back(self._last)
+                self._go_on(self._last)
         visit = self._last = await super().__anext__()
         return visit
 
-    def _look_back(self, last: Visit) -> None:
-        """See whether the caller has changed where to go from the directory it got last."""
+    def _go_on(self, last: Visit) -> None:
+        """Decide where to go from the directory that the caller got last."""
         self._last = None
-        if tuple(last.directories) == last.snapshot:
-            self._ahead = min(self._ahead * 2, AHEAD)
-        else:
-            self._ahead = 1
-            self._found.clear()
-            self._stop = below(last.path, last.directories, last.after)
-            self._over = self._stop is None
+        self._stop = below(last.path, last.directories, last.after)
+        self._over = self._stop is None
 
     def _fetch(self) -> None:
-        until = monotonic() + SECONDS
-        visits: list[Visit] = []
-        stop = self._stop
-        while stop is not None and len(visits) < self._ahead and monotonic() < until:
-            visits.append(visit := look_into(stop, self._follow))
-            stop = below(visit.path, visit.directories, visit.after)
-        self._stop = stop
-        self._over = stop is None
-        self._found.extend(visits)
+        if self._stop is not None:
+            self._found.append(look_into(self._stop, self._follow))
 
     def _let_go(self) -> None:
         self._stop = self._last = None
@@ -263,7 +253,7 @@ def look_into(stop: Stop, follow: bool) -> Visit:
         error = exc
         directories.clear()
         files.clear()
-    return Visit(stop.path, directories, files, tuple(directories), stop.after, error)
+    return Visit(stop.path, directories, files, stop.after, error)
 
 
 def leads_on(entry: os.DirEntry[str], follow: bool) -> bool:

@@ -9,7 +9,7 @@ Rules
   is made by `with_segments`, so it has the limiter of this one.
 * Every async method is a checkpoint. One that was cancelled before its turn did nothing; one that
   runs is waited for.
-* Iterators fetch their entries in batches (`listing.py`).
+* Iterators fetch the entries of one directory in batches (`listing.py`).
 """
 
 from __future__ import annotations
@@ -178,8 +178,10 @@ class Path(PathNames):
         :raises NotImplementedError: the pattern is not relative
         """
         options = {"case_sensitive": case_sensitive, "recurse_symlinks": recurse_symlinks}
-        found = self._path.glob(_pattern(pattern), **said(options))
-        return Listing(partial(iter, found), self._derive, self._limiter)
+        plain_pattern = _pattern(pattern)
+        found = self._path.glob(plain_pattern, **said(options))
+        many = not _in_one_directory(str(plain_pattern))
+        return Listing(partial(iter, found), self._derive, self._limiter, one_by_one=many)
 
     def rglob(
         self,
@@ -197,7 +199,7 @@ class Path(PathNames):
         """
         options = {"case_sensitive": case_sensitive, "recurse_symlinks": recurse_symlinks}
         found = self._path.rglob(_pattern(pattern), **said(options))
-        return Listing(partial(iter, found), self._derive, self._limiter)
+        return Listing(partial(iter, found), self._derive, self._limiter, one_by_one=True)
 
     def walk(
         self,
@@ -218,7 +220,8 @@ class Path(PathNames):
         if top_down:
             visits = Walk(top, follow_symlinks, self._limiter)
         else:
-            visits = Listing(partial(upwards, top, follow_symlinks), _itself, self._limiter)
+            begin = partial(upwards, top, follow_symlinks)
+            visits = Listing(begin, _itself, self._limiter, one_by_one=True)
         return Tour(visits, self._visited, on_error)
 
     def _visited(self, path: str) -> Self:
@@ -344,6 +347,11 @@ class Path(PathNames):
 
 def _pattern(pattern: str | PathLike[str]) -> str:
     return pattern if isinstance(pattern, str) else os.fspath(pattern)
+
+
+def _in_one_directory(pattern: str) -> bool:
+    """Tell whether pathlib reads one directory for a pattern, all of it before the first match."""
+    return "**" not in pattern and len(pathlib.PurePath(pattern).parts) == 1
 
 
 def _itself(visit: Any) -> Any:

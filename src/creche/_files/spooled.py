@@ -8,7 +8,8 @@ Owns the question where a call is made. The file itself is the standard library'
 Rules
 -----
 * In memory nothing can block, so a call is made at once; it is a checkpoint all the same.
-* A call that may send the file to the disk is made in a thread, as all are from then on.
+* The way to the disk is `rollover`, in a thread, as all calls are from then on. What is written goes to memory
+  first, so a class that overrides it finds all there.
 """
 
 from __future__ import annotations
@@ -20,13 +21,11 @@ from typing import Any, AnyStr, TypeVar, overload
 
 from .._hints import OpenBinaryMode, OpenTextMode, ReadableBuffer, WriteableBuffer
 from .._tasks.checkpoint import ready_checkpoint
+from .._tasks.scope import CancelScope
 from .file import AsyncFile
 from .thread import in_thread
 
 T = TypeVar("T")
-
-TEXT_WIDTH = 4
-"""Bytes that a character takes at most, in the usual encodings."""
 
 
 class SpooledTemporaryFile(AsyncFile[AnyStr]):
@@ -98,7 +97,7 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
     ) -> None:
         make: Any = tempfile.SpooledTemporaryFile
         super().__init__(
-            make(max_size, mode, buffering, encoding, newline, suffix, prefix, dir, errors=errors)
+            make(0, mode, buffering, encoding, newline, suffix, prefix, dir, errors=errors)
         )
         self._max_size = max_size
 
@@ -110,16 +109,25 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
     def _in_memory(self) -> bool:
         return self._fp.name is None
 
-    async def _do(self, func: Callable[..., T], *args: Any, at_once: bool = True) -> T:
-        """Call a method of the file, in a thread unless it is in memory and stays there."""
-        if at_once and self._in_memory():
+    async def _do(self, func: Callable[..., T], *args: Any) -> T:
+        """Call a method of the file, in a thread unless it is in memory."""
+        if self._in_memory():
             await ready_checkpoint()
             return func(*args)
         return await in_thread(func, *args)
 
     async def rollover(self) -> None:
-        """Move what is in memory to the disk. Nothing if it is there."""
-        await self._do(self._fp.rollover, at_once=False)
+        """Move what is in memory to the disk. Nothing if it is there.
+
+        A write or `truncate` that makes the file too large calls it.
+        """
+        await in_thread(self._fp.rollover)
+
+    async def _keep_to(self, size: int) -> None:
+        """Move the file to the disk if `size` is too much for memory."""
+        if 0 < self._max_size < size and self._in_memory():
+            with CancelScope(shield=True):  # what is written is written
+                await self.rollover()
 
     async def aclose(self) -> None:
         """Close the file, which is the end of it. A second call does nothing. A checkpoint."""
@@ -183,7 +191,10 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
 
         A size goes to the disk at once if it is over `max_size`.
         """
-        new_size: int = await self._do(self._fp.truncate, size, at_once=size is None)
+        if size is not None:
+            await ready_checkpoint()
+            await self._keep_to(size)
+        new_size: int = await self._do(self._fp.truncate, size)
         return new_size
 
     @overload
@@ -197,7 +208,8 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
 
         :return: how much was written, in bytes or characters
         """
-        count: int = await self._do(self._fp.write, b, at_once=self._fits([b]))
+        count: int = await self._do(self._fp.write, b)
+        await self._keep_to(self._fp.tell() if self._in_memory() else 0)
         return count
 
     @overload
@@ -210,15 +222,5 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
 
     async def writelines(self, lines: Iterable[str] | Iterable[ReadableBuffer]) -> None:
         """Write several pieces; line ends are not added."""
-        pieces: list[Any] = list(lines)
-        await self._do(self._fp.writelines, pieces, at_once=self._fits(pieces))
-
-    def _fits(self, pieces: Iterable[Any]) -> bool:
-        """Tell whether all of this can be written in memory."""
-        if not self._max_size or not self._in_memory():
-            return True
-        sizes = (
-            len(piece) * TEXT_WIDTH if isinstance(piece, str) else memoryview(piece).nbytes
-            for piece in pieces
-        )
-        return bool(self._fp.tell() + sum(sizes) <= self._max_size)
+        await self._do(self._fp.writelines, lines)
+        await self._keep_to(self._fp.tell() if self._in_memory() else 0)

@@ -7,7 +7,7 @@ yours. Functions given to a tool are async.
 
 Rules
 -----
-* Every item is a checkpoint, whether it was waited for or not.
+* Every item is a checkpoint, whether it was waited for or not; so is the end of a tool that had none.
 * Nothing is pulled before it is needed, and nothing more than the standard library's tool pulls.
 * Wrong arguments are found before anything is pulled.
 * Used up, a tool has closed what was its own. Left before that, it does when it is closed:
@@ -257,6 +257,8 @@ async def islice(
                 pulled += 1
             if wanted:
                 yield item
+        if not pulled:
+            await ready_checkpoint()
 
 
 async def pairwise(
@@ -283,6 +285,8 @@ async def repeat(element: T, times: int | None = None) -> AsyncGenerator[T, None
     :raises TypeError: `times` is neither an integer nor None
     """
     numbers = _itertools.count() if times is None else range(index(times))
+    if not numbers:
+        await ready_checkpoint()
     for _ in numbers:
         await ready_checkpoint()
         yield element
@@ -335,6 +339,8 @@ async def zip_longest(
     sources: list[Source[object]] = [Source(each) for each in iterables]
     del iterables
     active = set(range(len(sources)))
+    if not active:
+        await ready_checkpoint()
     try:
         while active:
             row = [fillvalue] * len(sources)

@@ -134,6 +134,14 @@ def current_kernel() -> Kernel:
     raise no_loop()
 
 
+def running_kernel() -> Kernel | None:
+    """Return the kernel of the loop that runs in this thread, None if there is none."""
+    try:
+        return current_kernel()
+    except NoEventLoopError:
+        return None
+
+
 def kernel_of_token(backend: str, token: Any) -> Kernel:
     """Return the kernel of a loop by the loop's own object for itself, from any thread."""
     finder: Any = import_module(f"{_registry.find(backend).package}.here")
@@ -151,12 +159,11 @@ def no_loop() -> NoEventLoopError:
 
 def check_outside_loops() -> None:
     """Raise RuntimeError if an event loop runs in this thread."""
-    try:
-        here = current_kernel().name
-    except NoEventLoopError:
+    here = running_kernel()
+    if here is None:
         return
     raise RuntimeError(
-        f"Already running {here} in this thread: await the function, or start it in a task "
+        f"Already running {here.name} in this thread: await the function, or start it in a task "
         f"group, rather than call run() again"
     )
 
@@ -166,8 +173,9 @@ def run(
 ) -> Any:
     """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
     check_outside_loops()
+    kernel, options = _registry.chosen(backend, options)
     func, options = _with_budget(func, options)
-    return _starter(backend).run(func, args, options)
+    return _starter(kernel).run(func, args, options)
 
 
 def open_runner(
@@ -175,8 +183,9 @@ def open_runner(
 ) -> Runner:
     """Make a loop of `backend` that can be entered several times; its main task is `main()`."""
     check_outside_loops()
+    kernel, options = _registry.chosen(backend, options)
     main, options = _with_budget(main, options)
-    return _starter(backend).open_runner(main, options)
+    return _starter(kernel).open_runner(main, options)
 
 
 def _with_budget(

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .._exceptions import ClosedResourceError
+
 if TYPE_CHECKING:
-    from .contract import Task
+    from .contract import Kernel, Task
 
 T = TypeVar("T")
 
@@ -21,6 +23,7 @@ class Watch(Protocol):
     It runs when the descriptor is ready, perhaps outside the waiting task, until it returns or
     raises something else; that is then the outcome of the call. At most one reader and one writer
     at a time: the caller guards that. `task` is the running one, from callers that have it at hand.
+    A wait in another loop than the one that made the watch raises `of_another_loop`.
     """
 
     def when_readable(
@@ -34,6 +37,18 @@ class Watch(Protocol):
     def close(self) -> None:
         """Stop watching. Whoever waits gets `ClosedResourceError`."""
         ...
+
+
+def of_another_loop(kernel: Kernel) -> Exception:
+    """Return the error of a wait in one loop for what is watched by another one's kernel."""
+    if kernel.ended():
+        return ClosedResourceError(
+            "this belongs to an event loop that has ended: open a new one in the running loop"
+        )
+    return RuntimeError(
+        "this belongs to another event loop, which is still running: use it there, or open a new "
+        "one in this loop"
+    )
 
 
 class Descriptors(Protocol):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from .._misuse import explain_call
+
 
 async def start(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Call the function that was given to `run` and await what it returns."""
+    explain_call("run", func)
     result = func(*args)
     if not hasattr(result, "__await__"):
         raise TypeError(

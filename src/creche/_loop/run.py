@@ -39,7 +39,7 @@ def run(
 
     :param func: the coroutine function to call
     :param args: its positional arguments
-    :param backend: `"asyncio"` or `"trio"`
+    :param backend: `"asyncio"`, `"uvloop"` (asyncio on it) or `"trio"`
     :param backend_options: for asyncio `debug`, `use_uvloop` and `loop_factory`; for Trio the
         keyword arguments of `trio.run`; for both `budget`, a whole number: every so many operations in
         a row that need not wait let other tasks run. 129 if it is left out, and `CRECHE_BUDGET` does not

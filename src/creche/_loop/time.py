@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import inf
 
 from .._kernel import current_kernel, current_task
+from .._misuse import check_seconds
 
 
 def current_time() -> float:
@@ -42,7 +43,12 @@ async def sleep(delay: float) -> None:
     :param delay: how long, in seconds; 0 to let the others run once, `inf` to sleep for ever
     :raises ValueError: `delay` is negative or NaN
     """
-    if not delay >= 0:
+    try:
+        late = not delay >= 0
+    except TypeError:
+        check_seconds("sleep", "delay", delay)
+        raise
+    if late:
         raise ValueError(f"delay must be a non-negative number, not {delay!r}")
     task = current_task()
     if delay == 0:

@@ -3,6 +3,7 @@
     addresses.py       names to addresses and back; the types and forms of addresses
     attributes.py      `SocketAttribute`: what an object over a socket can tell of it
     adopt.py           sockets that come from elsewhere: what they must be
+    options.py         options of sockets that a platform may not have
     owned.py           a socket that belongs to one of our objects, and the watch on it
     socket_file.py     the files of UNIX sockets
     stream.py          a connected socket

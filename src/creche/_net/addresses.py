@@ -65,6 +65,18 @@ def describe(address: Any) -> str:
     return f"{shown[0]} port {shown[1]}" if isinstance(shown, tuple) else repr(shown)
 
 
+def say_what(exc: OSError, what: str) -> None:
+    """Add to the system's error what was being done, for the caller to raise it again.
+
+    A new error would have the old one behind it, and a traceback would tell everything twice.
+    """
+    exc.strerror = f"{exc.strerror or exc}{what}"
+    if exc.errno is not None:
+        exc.args = (exc.errno, exc.strerror)
+    else:
+        exc.args = (exc.strerror,)
+
+
 def encode_host(host: str) -> bytes:
     """Return a host name as the resolver wants it.
 
@@ -169,7 +181,8 @@ async def _ask_resolver(look_up: Callable[[], T], what: str) -> T:
     try:
         return await run_sync(look_up, abandon_on_cancel=True)
     except socket.gaierror as exc:
-        raise socket.gaierror(exc.errno, f"{exc.strerror} ({what})") from None
+        say_what(exc, f" ({what})")
+        raise
 
 
 def _text(host: bytes | None) -> str | None:

@@ -44,6 +44,9 @@ class SocketProvider(TypedAttributeProvider):
 
     _raw_socket: socket.socket
 
+    def _close_with_loop(self) -> None:
+        """Close the socket if its event loop has ended: nobody can wait for it any more."""
+
     def _peer(self) -> Any:
         """Return the peer's address as the system gave it, None if there is no peer."""
         return None
@@ -51,6 +54,7 @@ class SocketProvider(TypedAttributeProvider):
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         """The attributes of the socket; local ones only for as long as it is open."""
+        self._close_with_loop()
         sock = self._raw_socket
         attributes: dict[Any, Callable[[], Any]] = {
             SocketAttribute.family: lambda: sock.family,

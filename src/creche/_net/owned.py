@@ -7,6 +7,8 @@ Owns how the two begin and end together. Knows neither what the socket is for no
 Rules
 -----
 * The watch is closed before the socket: the loop must not go on with a number that others will get.
+* When the loop has ended, so has the socket: whoever asks for it finds it closed, and a wait raises
+  ClosedResourceError (`_kernel/descriptors.py`).
 * A socket that is dropped without being closed warns of it, as the standard library's do.
 """
 
@@ -14,17 +16,18 @@ from __future__ import annotations
 
 import socket
 
-from .._kernel import current_task
+from .._kernel import current_task, running_kernel
 from .._kernel.contract import Kernel
 
 
 class OwnedSocket:
     """What streams, listeners and datagram sockets have in common."""
 
-    __slots__ = ("_closed", "_raw_socket", "_watch")
+    __slots__ = ("_closed", "_kernel", "_raw_socket", "_watch")
 
     def __init__(self, sock: socket.socket, kernel: Kernel) -> None:
         """Take over `sock`, which is non-blocking."""
+        self._kernel = kernel
         self._raw_socket = sock
         self._watch = kernel.watch(sock)
         self._closed = False
@@ -49,6 +52,19 @@ class OwnedSocket:
             self._watch.close()
             self._raw_socket.close()
         await current_task().ready_checkpoint()
+
+    def _close_with_loop(self) -> None:
+        # Pools of connections look at the socket before they use it. With this they drop one that
+        # an earlier loop has left, and connect anew.
+        if self._closed or running_kernel() is self._kernel or not self._kernel.ended():
+            return
+        self._leave()
+        self._closed = True
+        try:
+            self._watch.close()
+        except Exception:
+            pass  # as above
+        self._raw_socket.close()
 
     def _leave(self) -> None:
         """Clear away what belongs to the socket, which is about to be closed."""

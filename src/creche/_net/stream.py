@@ -49,10 +49,13 @@ from .._kernel.contract import Kernel
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
 from .attributes import SocketProvider
+from .options import set_where_there
 from .owned import OwnedSocket
 
 SEND_PRICE = 256
 """What a send costs beside its bytes, in bytes."""
+MOST_DROPS = 64
+"""After 4 MiB the peer is one that never stops."""
 
 
 class SocketStream(ByteStream, SocketProvider):
@@ -209,6 +212,18 @@ class DirectSocketStream(OwnedSocket, SocketStream):
             self._raise_for(exc)
         self._eof_sent = True
 
+    def _drop_unread(self) -> None:
+        """Receive what is there, so that the system does not reset the connection as it is closed.
+
+        For a protocol on top whose own bytes may be among it. Never waits, nor goes on for long.
+        """
+        try:
+            for _ in range(MOST_DROPS):
+                if not self._raw_socket.recv(65536):
+                    break
+        except OSError:
+            pass  # nothing is left, or the connection is gone
+
     def _raise_for(self, exc: OSError) -> NoReturn:
         """Raise what a failed system call means for the user."""
         if self._raw_socket.fileno() < 0:
@@ -247,6 +262,6 @@ class Rest:
 
 def _send_small_segments_at_once(sock: socket.socket) -> None:
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        set_where_there(sock, "IPPROTO_TCP", "TCP_NODELAY")
     except OSError:
         pass  # no TCP, or reset already; the first call on the stream will tell

@@ -25,9 +25,10 @@ from .._abc.resources import aclose_forcefully
 from .._hints import Later
 from .._kernel import current_kernel, current_task
 from ..streams.stapled import MultiListener
-from .addresses import AnyIPAddressFamily, IPAddressType, checked_port, describe, resolve
+from .addresses import AnyIPAddressFamily, IPAddressType, checked_port, describe, resolve, say_what
 from .eyeballs import interleave, race
 from .listener import DirectSocketListener
+from .options import set_where_there
 from .stream import DirectSocketStream, SocketStream
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ async def connect_tcp(
         stream = DirectSocketStream(sock, sock.getpeername(), current_kernel())
     except OSError as exc:  # connected, and reset already
         sock.close()
-        raise _about(exc, f"connecting to {target}") from exc
+        say_what(exc, f", connecting to {target}")
+        raise
     if not (tls or ssl_context or tls_hostname):
         return stream
     return await _secure(stream, tls_hostname or host, ssl_context, tls_standard_compatible)
@@ -232,7 +234,8 @@ async def _connect(
             sock.close()
             raise
     except OSError as exc:
-        raise _about(exc, f"connecting to {describe(address)}") from exc
+        say_what(exc, f", connecting to {describe(address)}")
+        raise
     return sock
 
 
@@ -245,11 +248,12 @@ def _bind_local_end(sock: socket.socket, locals_: dict[socket.AddressFamily, Any
         ) from None
     if address[1] and os.name == "posix":
         # Attempts of one race bind to the same port.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        set_where_there(sock, "SOL_SOCKET", "SO_REUSEADDR")
     try:
         sock.bind(address)
     except OSError as exc:
-        raise _about(exc, f"binding to {describe(address)}") from exc
+        say_what(exc, f", binding to {describe(address)}")
+        raise
 
 
 async def _finish(sock: socket.socket, address: Any) -> None:
@@ -352,24 +356,20 @@ def _listen(
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            if sys.platform == "win32":
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-            else:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            exclusive = sys.platform == "win32"  # where the other one lets anybody in
+            set_where_there(
+                sock, "SOL_SOCKET", "SO_EXCLUSIVEADDRUSE" if exclusive else "SO_REUSEADDR"
+            )
             if reuse_port:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                set_where_there(sock, "IPPROTO_IPV6", "IPV6_V6ONLY")
             sock.bind(address)
             sock.listen(backlog)
         except BaseException:
             sock.close()
             raise
     except OSError as exc:
-        raise _about(exc, f"listening on {describe(address)}") from exc
+        say_what(exc, f", listening on {describe(address)}")
+        raise
     return sock
-
-
-def _about(exc: OSError, what: str) -> OSError:
-    """Return the same error with what it is about."""
-    return OSError(exc.errno, f"{exc.strerror or exc}, {what}")

@@ -33,6 +33,7 @@ from .addresses import (
     describe,
     public_address,
     resolve,
+    say_what,
 )
 from .adopt import check_adoptable
 from .attributes import SocketProvider
@@ -157,7 +158,9 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
             return address
         if self._raw_socket.fileno() < 0:
             raise self._closed_error()
-        flags = socket.AI_V4MAPPED if self._family == socket.AF_INET6 else 0
+        # What the platform does not have, it does not do.
+        mapped: int = getattr(socket, "AI_V4MAPPED", 0)
+        flags = mapped if self._family == socket.AF_INET6 else 0
         return (await _find(host, port, self._family, flags))[0][4]
 
 
@@ -274,8 +277,8 @@ def _bound(family: int, address: Any, reuse_port: bool) -> socket.socket:
             try:
                 sock.bind(address)
             except OSError as exc:
-                text = f"{exc.strerror}, binding to {describe(address)}"
-                raise OSError(exc.errno, text) from exc
+                say_what(exc, f", binding to {describe(address)}")
+                raise
     except BaseException:
         sock.close()
         raise

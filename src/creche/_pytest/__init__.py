@@ -9,11 +9,12 @@ What each module is for:
     leases.py        the runners that are alive, shared by all who ask for the same
     bridges.py       async tests as functions that pytest can call
     fixtures.py      which backend a test runs on
+    advice.py        what is said where a project cannot work as it is set up
     hooks.py         the hooks of pytest, for one set of names
     explored.py      the options for explored tests
     ports.py         free ports
     anyio_plugin.py  the plugin under AnyIO's names
 
 `creche.pytest_plugin` is the plugin under Creche's own. Nothing here knows an event loop but by its
-name; hooks, fixtures and outcomes of pytest are known in `bridges`, `fixtures`, `hooks`, `explored`, `ports`.
+name; hooks, fixtures and outcomes of pytest are known in `advice`, `bridges`, `fixtures`, `hooks`, `explored`, `ports`.
 """

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._registry import KERNELS
+from . import advice
 from .bridges import bridge_of, is_async
 from .leases import extract_backend_and_options, get_runner, virtual_runner
 
@@ -60,6 +61,8 @@ class Hooks:
         )
         self._is_auto(config)  # Let a mode that does not exist be told before anything runs.
         config.stash.setdefault(in_force, []).append(self)
+        if self._is_auto(config) and self.mark == "creche":
+            advice.warn_of_two(config, self.mode, OTHERS)
 
     def _is_auto(self, config: pytest.Config) -> bool:
         mode: str = config.getoption(self.mode) or config.getini(self.mode)
@@ -76,6 +79,8 @@ class Hooks:
         self, collector: pytest.Collector, name: str, obj: object
     ) -> Generator[None, Any, Any]:
         function = getattr(obj, "__func__", obj)  # of a static method or a class method
+        if self.mark == "creche":
+            advice.check_mark(collector, name, self.mark, _marks(function))
         if (
             isinstance(collector, pytest.Module | pytest.Class)
             and is_async(function)
@@ -104,6 +109,8 @@ class Hooks:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
+            if self.mark == "creche" and not is_async(getattr(item, "obj", None)):
+                advice.check_is_async(item, self.mark)
             names: list[str] = getattr(item, "fixturenames", [])
             if self.backend in names and names[0] != self.backend:
                 names.remove(self.backend)
@@ -138,7 +145,17 @@ class Hooks:
         @wraps(function)
         def fixture(**kwargs: Any) -> Iterator[Any]:
             __tracebackhide__ = True
-            backend = request.getfixturevalue(self.backend)
+            text = ""
+            backend: Any = None
+            try:
+                backend = request.getfixturevalue(self.backend)
+            except pytest.fail.Exception as exc:
+                if "ScopeMismatch" not in str(exc):
+                    raise
+                scope = request.scope
+                text = advice.wrong_scope(exc, request.fixturename, scope, self.backend)
+            if text:
+                pytest.fail(text, pytrace=False)
             if request.scope != "function":
                 # With another parameter for the backend this fixture is to be made anew.
                 definition: Any = request
@@ -157,7 +174,7 @@ class Hooks:
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
         __tracebackhide__ = True
         if self.backend not in pyfuncitem.funcargs:
-            return (yield)
+            return (yield from self._by_others())
         bridge = bridge_of(pyfuncitem)
         if bridge is None or bridge.runner is not None:
             return (yield)
@@ -169,11 +186,22 @@ class Hooks:
             finally:
                 bridge.runner = None
 
+    def _by_others(self) -> Generator[None, Any, Any]:
+        __tracebackhide__ = True
+        try:
+            return (yield)
+        except pytest.fail.Exception as exc:
+            if self.mark != "creche" or not str(exc).startswith(advice.NO_PLUGIN):
+                raise
+            text = advice.not_taken(exc, self.mark)
+        pytest.fail(text, pytrace=False)
+
     def _runner(
         self, backend: object, request: pytest.FixtureRequest
     ) -> AbstractContextManager[JobRunner]:
         __tracebackhide__ = True
         name, options = extract_backend_and_options(backend, self.backend)
+        advice.check_backend(name)
         if "virtual_clock" not in request.fixturenames:
             return get_runner(name, options)
         if request.scope != "function":

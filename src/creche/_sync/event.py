@@ -48,9 +48,9 @@ class Event:
         """Set the flag, and wake every task that waits for it. Setting it twice does nothing."""
         if self._set:
             return
-        self._set = True
         for waiter, _ in self._queue:
             waiter.set_result(None)
+        self._set = True  # not before: in another thread the first wake-up raises
         self._queue.clear()
 
     def is_set(self) -> bool:

@@ -36,6 +36,7 @@ from typing import (
 
 from .._kernel import current_task
 from .._kernel.scope import link
+from .._misuse import NeedsAsyncWith, called
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
 from . import stop as _stop
@@ -71,7 +72,7 @@ T_co = TypeVar("T_co", covariant=True)
 PosArgsT = TypeVarTuple("PosArgsT")
 
 
-class TaskGroup:
+class TaskGroup(NeedsAsyncWith):
     """A group of tasks that all end before its `async with` block is left.
 
     Made by `create_task_group()`. If the block or a task raises, the others are cancelled, and
@@ -209,7 +210,7 @@ class TaskGroup:
         nursery = self._nursery
         if not self._open or nursery is None:
             raise self._inactive()
-        coro: Any = func(*args)
+        coro: Any = func(*args) if callable(func) else called("start_soon", func, args)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))

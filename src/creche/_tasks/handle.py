@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
 from enum import Enum
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .._exceptions import TaskCancelled, TaskFailed, TaskNotFinished
@@ -242,4 +242,6 @@ def origin_of(func: Any, coro: Any, name: object) -> object:
         return func
     if type(func) is MethodType:
         return func.__func__
+    if type(coro) is not CoroutineType and hasattr(func, "__qualname__"):
+        return name_of(func)  # what makes it is named better, as with `agen.asend`
     return name_of(coro)

@@ -16,10 +16,11 @@ from contextlib import AbstractContextManager
 from math import inf
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .._kernel import current_kernel, current_task
 from .._kernel.scope import Scope, reentered, unlink
+from .._misuse import refuse_async_with
 from .._tracebacks import place_in
 from . import stop as _stop
 
@@ -42,6 +43,9 @@ class CancelScope(Scope):
         self._cancelled = self._caught = self._left = False
         self._host = self._parent = self._reason = self._native = None
         self._reached = self._stopping = None
+
+    if not TYPE_CHECKING:  # to type checkers there is no such thing
+        __aenter__ = __aexit__ = refuse_async_with
 
     def __enter__(self) -> Self:
         task = current_task()

@@ -25,9 +25,11 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from .._kernel import current_kernel, current_task
+from .._misuse import check_was_sync
 from .._sync.limiter import CapacityLimiter
 from .library import tell_library
 from .pool import Pool
@@ -111,6 +113,8 @@ class Call:
         try:
             self.context.run(tell_library, None)
             self.result = self.context.run(func, *args)
+            if type(self.result) is CoroutineType:
+                check_was_sync(func, self.result)
         except BaseException as exc:
             self.error = exc
         here.call = None

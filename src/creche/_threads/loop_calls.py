@@ -166,7 +166,7 @@ def check_cancelled() -> None:
             check()
             return
         raise NoEventLoopError(
-            "This function can only be called inside an AnyIO worker thread: in a function that "
+            "This function can only be called inside a worker thread: in a function that "
             "creche.to_thread.run_sync() runs"
         )
     call.task.check_parked(call.waiter)
@@ -190,7 +190,7 @@ def _call_here(name: str) -> Call:
     call = here.call
     if call is None:
         raise NoEventLoopError(
-            "Not running inside an AnyIO worker thread, and no event loop token was provided: "
+            "Not running inside a worker thread, and no event loop token was provided: "
             f"get one with creche.lowlevel.current_token() in the event loop, and pass it to "
             f"from_thread.{name}() as token="
         )

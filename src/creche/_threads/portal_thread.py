@@ -14,12 +14,15 @@ import threading
 from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from types import TracebackType
 from typing import Any
 
 from .._loop.run import run
 from . import shutdown
 from .portal import BlockingPortal, stop_from_outside
+
+_numbers = count(1)  # so that no two threads have one name
 
 
 class _PortalThread:
@@ -33,7 +36,7 @@ class _PortalThread:
         self._thread = threading.Thread(
             target=self._work,
             args=(backend, options),
-            name=name or f"creche portal on {backend}",
+            name=name or f"creche portal {next(_numbers)} on {backend}",
             daemon=shutdown.DAEMON,
         )
 

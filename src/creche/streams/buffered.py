@@ -86,15 +86,13 @@ class BufferedByteReceiveStream(ByteBuffer, ByteReceiveStream):
             raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
         await current_task().ready_checkpoint()
         self._check()
-        taken = self._take_some(max_bytes)
-        if taken:
-            return taken
-        self._receiving = True
-        try:
-            self._feed(await self.receive_stream.receive())
-        finally:
-            self._receiving = False
-        return self._take_some(max_bytes)
+        while not (taken := self._take_some(max_bytes)):  # also when an empty chunk has come
+            self._receiving = True
+            try:
+                self._feed(await self.receive_stream.receive())
+            finally:
+                self._receiving = False
+        return taken
 
     async def receive_exactly(self, nbytes: int) -> bytes:
         """Wait for `nbytes` bytes and return them. A checkpoint.

@@ -69,7 +69,12 @@ class StapledByteStream(_Stapled, ByteStream):
         self.receive_stream = receive_stream
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """Receive from the receive stream."""
+        """Receive from the receive stream.
+
+        :raises ValueError: `max_bytes` is less than 1
+        """
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes must be a positive integer, not {max_bytes}")
         return await self.receive_stream.receive(max_bytes)
 
     async def send(self, item: bytes) -> None:

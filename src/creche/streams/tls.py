@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from ssl import SSLContext
 from typing import Any
 
+from .. import _labels
 from .._abc.resources import aclose_forcefully
 from .._abc.streams import (
     AnyByteStream,
@@ -56,9 +57,10 @@ class TLSListener(Listener[TLSStream]):
     async def handle_handshake_error(exc: BaseException, stream: AnyByteStream) -> None:
         """Deal with a handshake that failed; subclasses may do it in another way.
 
-        Closes the connection without waiting. Logs the error to `creche.streams.tls`, unless it is
-        a cancellation, and raises it again only if it is one or is no `Exception`, for a stranger's
-        failed handshake must not end the server.
+        Closes the connection without waiting. Logs the error to `creche.streams.tls`
+        (`anyio.streams.tls` while the drop-in is on), unless it is a cancellation, and raises it
+        again only if it is one or is no `Exception`, for a stranger's failed handshake must not end
+        the server.
 
         :param exc: what the handshake raised; a TimeoutError if it took too long
         :param stream: the connection
@@ -68,7 +70,9 @@ class TLSListener(Listener[TLSStream]):
             raise exc
         from logging import getLogger  # heavy, and not always needed
 
-        getLogger("creche.streams.tls").error("Error during TLS handshake", exc_info=exc)
+        getLogger(f"{_labels.library}.streams.tls").error(
+            "Error during TLS handshake", exc_info=exc
+        )
         if not isinstance(exc, Exception):
             raise exc
 

@@ -14,6 +14,7 @@ from ..exits import Exits
 from ..inspection import TaskRecord
 from ..scope import Scope
 from . import introspection, scopes
+from .checked import waiters_of
 from .nursery import Nursery
 from .probe import TestProbe
 from .readiness import Readiness, Watch
@@ -41,6 +42,7 @@ class AsyncioKernel:
         self.enter_scope = scopes.enter
         self.leave_scope = scopes.leave
         self.update_scope = scopes.update
+        self.make_future = waiters_of(loop)
         self.token: Any = loop
         self.run_vars: dict[Any, Any] = {}
         self.exits = Exits()

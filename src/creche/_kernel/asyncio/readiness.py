@@ -23,7 +23,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 from ..._exceptions import BusyResourceError, ClosedResourceError
-from .state import LoopKernel, grant, native_task
+from ..descriptors import of_another_loop
+from .state import LoopKernel, grant, native_task, running_loop
 from .tasks import running_task
 
 T = TypeVar("T")
@@ -47,7 +48,11 @@ class _Side:
         self.broken: Callable[[int], list[Any]] | None = None
 
     async def wait(self, attempt: Callable[[], T], task: Any = None, /) -> T:
-        task = task or running_task(self.readiness.kernel)
+        kernel = self.readiness.kernel
+        if task is None:
+            task = running_task(kernel) if running_loop() is kernel.loop else None
+        if task is None or task.kernel is not kernel:
+            raise of_another_loop(kernel)
         if self.registered and self.broken is not None:
             if self.broken is _unmade:
                 self.broken = _ask_for_errors(self.key[0])

@@ -69,6 +69,8 @@ class Runner:
         """The number of this turn."""
         self._interrupts = 0
         """SIGINTs in this turn."""
+        self._raised: BaseException | None = None
+        """What a signal handler has raised, where the loop does not let it out."""
         self._cancels = 0
         """Cancels of ours that the main task still counts."""
 
@@ -87,6 +89,9 @@ class Runner:
             while self._cancels and not self._main.done():
                 self._cancels -= 1
                 self._main.uncancel()
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
         if self._interrupts:
             raise KeyboardInterrupt
 
@@ -147,10 +152,18 @@ class Runner:
 
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         exc = context.get("exception")
-        if isinstance(exc, BaseException):
+        if isinstance(exc, BaseException) and _is_of_signals(context):
+            self._raised = exc
+            loop.call_soon(self._cancel_main, self._turn)
+        elif isinstance(exc, BaseException):
             self.reports.append(exc)
         else:
             loop.default_exception_handler(context)
+
+
+def _is_of_signals(context: dict[str, Any]) -> bool:
+    """Tell whether a report is of the callback in which uvloop calls Python's signal handlers."""
+    return str(context.get("message")).endswith(" Loop._read_from_self")
 
 
 def _checked(

@@ -46,6 +46,7 @@ def enter(scope: Scope, task: Any) -> None:
         kernel = task.kernel
         if deadline <= kernel.now():
             scope._cancelled = True
+            scope._reason = scope._reason or scope._expiry()
         else:
             scope._native = kernel.timers.add(deadline, scope)
     if task.cancelling():

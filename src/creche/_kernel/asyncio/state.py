@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..contract import Kernel
@@ -49,6 +50,8 @@ class LoopKernel(Kernel, Protocol):
     """What the parts of this kernel ask of the whole."""
 
     loop: asyncio.AbstractEventLoop
+    make_future: Callable[[], asyncio.Future[Any]]
+    """Makes a waiter."""
 
     @property
     def timers(self) -> Timers: ...

@@ -66,7 +66,7 @@ class Verbs(TaskState):
         return None  # the chain has it
 
     def make_waiter(self) -> Future[Any]:
-        return Future(loop=self.kernel.loop)
+        return self.kernel.make_future()
 
     # The waiters that come back are futures of this loop, and the contract cannot say so: `Any`.
 

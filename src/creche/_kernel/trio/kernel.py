@@ -93,7 +93,7 @@ class TrioKernel:
 
     def watch(self, sock: Any) -> readiness.Watch:
         self._check_inside("a socket")
-        return readiness.Watch(sock)
+        return readiness.Watch(self, sock)
 
     async def wait_readable(self, obj: Any) -> None:
         self._check_inside("creche.wait_readable()")

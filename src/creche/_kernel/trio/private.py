@@ -2,6 +2,7 @@
 
 * To cancel one child of a nursery, without having paid for a scope around each child, a scope is
   put around the task afterwards: between the nursery's cancel status and the task's first own.
+* To raise a cancellation at what a task waits on, once, when its scopes must not feel it.
 * Whether a task that is not the running one is cancelled, when it will be, and whether it waits.
 * For simulated runs: the queue of the tasks that are ready, the order of their birth, and the one
   place where calls are given to threads.
@@ -43,6 +44,30 @@ def put_scope_around(task: Any, nursery: Any) -> trio.CancelScope:
     else:
         first.parent = status
     return scope
+
+
+def cancel_wait(task: Any) -> bool:
+    """Raise a cancellation at what a task waits on, and leave nothing of it; tell whether it waited.
+
+    As a native cancel on asyncio does: neither what the task has open feels it, nor its next wait.
+    """
+    try:
+        if task._abort_func is None:
+            return False
+        here = task._cancel_status
+        activate = task._activate_cancel_status
+        scope = trio.CancelScope()
+        status = type(here)(
+            scope=scope, effectively_cancelled=here.effectively_cancelled, parent=here
+        )
+    except (AttributeError, TypeError) as exc:
+        raise _unsupported() from exc
+    scope._cancel_status = status
+    activate(status)
+    scope.cancel()
+    activate(here)
+    status.parent = None
+    return task._abort_func is None
 
 
 def is_cancelled(task_or_nursery: Any) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
 from ..._exceptions import BusyResourceError, ClosedResourceError
+from ..descriptors import of_another_loop
+
+if TYPE_CHECKING:
+    from ..contract import Kernel
 
 T = TypeVar("T")
 
@@ -25,13 +29,15 @@ async def wait(native: Callable[[Any], Awaitable[None]], obj: Any, action: str) 
 class Watch:
     """One descriptor of Creche's own. The contract's `Watch`."""
 
-    __slots__ = ("_closed", "_obj")
+    __slots__ = ("_closed", "_kernel", "_obj")
 
-    def __init__(self, obj: Any) -> None:
+    def __init__(self, kernel: Kernel, obj: Any) -> None:
+        self._kernel = kernel
         self._obj = obj
         self._closed = False
 
     async def when_readable(self, attempt: Callable[[], T], task: object = None, /) -> T:
+        self._check_loop()
         while True:
             await wait(trio.lowlevel.wait_readable, self._obj, "reading from")
             try:
@@ -40,12 +46,17 @@ class Watch:
                 continue
 
     async def when_writable(self, attempt: Callable[[], T], task: object = None, /) -> T:
+        self._check_loop()
         while True:
             await wait(trio.lowlevel.wait_writable, self._obj, "writing to")
             try:
                 return attempt()
             except (BlockingIOError, InterruptedError):
                 continue
+
+    def _check_loop(self) -> None:
+        if trio.lowlevel.current_trio_token() is not self._kernel.token:
+            raise of_another_loop(self._kernel)
 
     def close(self) -> None:
         if not self._closed:

@@ -22,6 +22,10 @@ from ..main import name_of_main, start
 from . import here as here  # Already now, for in the first task it would keep the run waiting.
 from . import private
 
+TRIES = 20
+"""Passes of the loop in which the main task may come to a wait that can be interrupted. One that only
+gives way to others, or waits for what cannot be cancelled, has the whole run cancelled."""
+
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     async def main() -> Any:
@@ -52,6 +56,9 @@ class Runner:
         self._outcome: outcome.Outcome[None] | None = None
         self._scope = trio.CancelScope()
         self._token: trio.lowlevel.TrioToken | None = None
+        self._main: trio.lowlevel.Task | None = None
+        self._turn = 0
+        """The number of this turn."""
         self._name = name_of_main(main)
         with self._place:
             trio.lowlevel.start_guest_run(
@@ -63,7 +70,8 @@ class Runner:
             )
 
     async def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        trio.lowlevel.current_task().name = self._name
+        self._main = trio.lowlevel.current_task()
+        self._main.name = self._name
         self._token = trio.lowlevel.current_trio_token()
         with self._scope:
             await main()
@@ -77,17 +85,18 @@ class Runner:
         if self._over:
             return
         self._paused = False
+        self._turn += 1
         with self._place:
             try:
                 self._run_on()
             except BaseException:
-                # What another signal handler raised. The turn ends in order; the next ones are
-                # cancelled too, for only a scope of Trio's can do that.
+                # What another signal handler raised. The turn ends in order, and the next ones are
+                # none the worse: what the main task has open lives on.
                 if not self._paused and self._outcome is None:
                     if self._token is None:
                         self._scope.cancel()
                     else:
-                        self._token.run_sync_soon(self._scope.cancel)
+                        self._token.run_sync_soon(self._interrupt, self._turn, TRIES)
                     self._run_on()
                 raise
         if self._outcome is not None:
@@ -109,6 +118,17 @@ class Runner:
             if inside:  # Trio does not survive that.
                 self._outcome = outcome.Error(exc)
             raise
+
+    def _interrupt(self, turn: int, tries: int) -> None:
+        """End what the main task waits for in this turn."""
+        if turn != self._turn or self._paused or self._main is None or self._token is None:
+            return
+        if private.cancel_wait(self._main):
+            return
+        if tries:
+            self._token.run_sync_soon(self._interrupt, turn, tries - 1)
+        else:
+            self._scope.cancel()
 
     def _soon(self, callback: Callable[[], object]) -> None:
         self._callbacks.append(callback)

@@ -15,6 +15,7 @@ import outcome
 import trio
 
 from ..inspection import TaskRecord
+from ..waking import from_another_thread
 from .introspection import RunKernel, record
 from .private import is_cancelled
 
@@ -62,12 +63,15 @@ class Waiter:
     def _finish(self, result: outcome.Outcome[Any]) -> None:
         if self._done:
             raise RuntimeError(f"{self!r} is done already: ask done() before waking a task")
-        self._done = True
         if self._parked:
+            try:
+                _reschedule(self._native, result)
+            except RuntimeError:  # first of all, so that nothing has changed
+                raise from_another_thread() from None
             self._parked = False
-            _reschedule(self._native, result)
         else:
             self._outcome = result
+        self._done = True
 
     def _abort(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
         self._done = True

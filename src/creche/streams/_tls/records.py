@@ -21,6 +21,10 @@ Rules
   decide what it makes of one. Here it has not been told, and the driver knows that an end
   without `decrypt() == b""` before is a ragged one.
 * Nothing is read ahead of the close_notify, so what follows it in `incoming` is the transport's.
+* `held` of the bytes in `outgoing` may wait for the next that have to go: a TLS 1.3 server has its session
+  tickets ready when the handshake is through, and a client that never reads must not get them. Those in
+  the way would block the server on a transport without a buffer, and have the client's system reset the
+  connection as it closes, with what is on its way (`test_a_client_that_only_sends_loses_nothing`).
 """
 
 from __future__ import annotations
@@ -54,8 +58,8 @@ def ragged_end() -> SSLEOFError:
 class TLSRecords:
     """Turns plain bytes into records and back."""
 
-    __slots__ = ("_ahead", "_read", "_write", "ended", "feed", "incoming", "more", "outgoing",
-                 "said_goodbye", "ssl_object")  # fmt: skip
+    __slots__ = ("_ahead", "_read", "_write", "ended", "feed", "held", "incoming", "more",
+                 "outgoing", "said_goodbye", "ssl_object", "wrote")  # fmt: skip
 
     def __init__(self, ssl_object: SSLObject, incoming: MemoryBIO, outgoing: MemoryBIO) -> None:
         self.ssl_object = ssl_object
@@ -66,6 +70,8 @@ class TLSRecords:
         self._write = ssl_object.write
         self._ahead: deque[bytes] = deque()
         self.more = False  # whether there may be something to give out beside what is incoming
+        self.held = 0
+        self.wrote = False  # whether anything of the program's was encrypted
         self.said_goodbye = False
         self.ended = False
 
@@ -78,6 +84,9 @@ class TLSRecords:
             self.ssl_object.do_handshake()
         except SSLWantReadError:
             return False
+        tls = self.ssl_object
+        if tls.server_side and tls.version() == "TLSv1.3":
+            self.held = self.outgoing.pending
         return True
 
     def decrypt(self, max_bytes: int) -> bytes | None:
@@ -110,6 +119,8 @@ class TLSRecords:
 
         :raises ssl.SSLError: the connection is over
         """
+        self.wrote = True
+        self.held = 0
         try:
             return self._write(data)
         except SSLWantReadError:
@@ -125,6 +136,7 @@ class TLSRecords:
         # OpenSSL takes unread data for a breach of protocol once it has said goodbye, and Python
         # has it look: so there must be none.
         self.read_ahead()
+        self.held = 0
         self.said_goodbye = True
         try:
             self.ssl_object.unwrap()

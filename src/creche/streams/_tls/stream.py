@@ -17,6 +17,9 @@ Rules
   it encrypts no more at once than `PORTION`.
 * What OpenSSL or the transport says is the `__cause__`; only a handshake raises it as it is.
 * A peer that is gone, or does not say goodbye, does not make `aclose` fail or hang.
+* Nothing of the peer's is left in the system when the transport is closed, be it session tickets or a
+  goodbye that the program knows nothing of: the system would answer by a reset, and drop what is on its
+  way to the peer.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ from ..._abc.resources import aclose_forcefully
 from ..._abc.streams import AnyByteStream, ByteStream
 from ..._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
 from ..._kernel import current_task
-from ..._tasks.scope import move_on_after
+from ..._loop.time import current_time
+from ..._tasks.scope import CancelScope, move_on_after
 from ..._threads.calls import run_sync as in_thread
 from .attributes import TLSAttribute, attributes_of
 from .context import default_context, server_name
@@ -40,6 +44,10 @@ from .writer import GONE, RecordWriter
 
 GOODBYE_TIMEOUT = 30.0
 """Seconds for which `aclose` waits until the peer has said goodbye too."""
+TICKETS_TIMEOUT = 5.0
+"""Seconds for which a client that has only sent waits for the server's session tickets."""
+TICKETS_APART = 0.25
+"""Seconds after one ticket in which the next one comes: each may be a packet of its own."""
 
 
 class TLSStream(ByteStream):
@@ -50,6 +58,7 @@ class TLSStream(ByteStream):
 
     __slots__ = (
         "__weakref__",
+        "_heard",
         "_receiving",
         "_records",
         "_sending",
@@ -77,7 +86,7 @@ class TLSStream(ByteStream):
         self._records = TLSRecords(_ssl_object, _read_bio, _write_bio)
         self._state = TLSState(standard_compatible)
         self._writer = RecordWriter(transport_stream, _write_bio, self._state)
-        self._receiving = self._sending = False
+        self._receiving = self._sending = self._heard = False
 
     @classmethod
     async def wrap(
@@ -152,9 +161,11 @@ class TLSStream(ByteStream):
         self._receiving = True
         try:
             while (data := records.decrypt(max_bytes)) is None:
-                if records.outgoing.pending or self._writer.turn is not None:
+                if records.outgoing.pending > records.held or self._writer.turn is not None:
+                    records.held = 0
                     await self._writer.answer()
                 records.feed(await self.transport_stream.receive())
+                self._heard = True
         except EndOfStream:
             self._end_raggedly()
         except SSLError as exc:
@@ -265,23 +276,25 @@ class TLSStream(ByteStream):
         """Say goodbye, if that is what was agreed on, and close the transport. A checkpoint.
 
         With `standard_compatible` it waits until the peer has said goodbye too, for 30 seconds at
-        most, and drops what else comes; a peer that is gone is no error. The transport is closed
-        also if the caller is cancelled. Tasks that wait on the stream get a ClosedResourceError. A
-        second call does nothing.
+        most, and drops what else comes; a peer that is gone is no error. Without, it does not wait,
+        unless this is a client that has sent and never received: then a TLS 1.3 server may be about
+        to send session tickets, and the system would answer those with a reset that makes the server
+        lose data; so it waits for them or for the server's end, for 5 seconds at most. The transport is closed also if the caller is cancelled. Tasks that wait
+        on the stream get a ClosedResourceError. A second call does nothing.
         """
         if not self._state.closed:
-            polite = self.standard_compatible and not (self._state.lost or self._sending)
+            whole = not (self._state.lost or self._sending or self._writer.busy)
             self._state.close()
-            if polite and not self._writer.busy:
-                try:
-                    with move_on_after(GOODBYE_TIMEOUT) as scope:
-                        await self._part()
-                except BaseException:
-                    await aclose_forcefully(self.transport_stream)
-                    raise
-                if scope.cancelled_caught:
-                    await aclose_forcefully(self.transport_stream)
-                    return
+            try:
+                timed_out = whole and await self._take_leave()
+            except BaseException:
+                _drop_unread_of(self.transport_stream)
+                await aclose_forcefully(self.transport_stream)
+                raise
+            _drop_unread_of(self.transport_stream)
+            if timed_out:
+                await aclose_forcefully(self.transport_stream)
+                return
         await self.transport_stream.aclose()
 
     @property
@@ -332,7 +345,8 @@ class TLSStream(ByteStream):
             while not records.shake_hands():
                 await self._writer.transmit()
                 records.feed(await self.transport_stream.receive())
-            await self._writer.transmit()
+            if not records.held:
+                await self._writer.transmit()
         except EndOfStream:
             raise BrokenResourceError(
                 "the peer has closed the connection during the TLS handshake"
@@ -365,6 +379,40 @@ class TLSStream(ByteStream):
             if data is None:
                 records.feed(await self.transport_stream.receive())
 
+    async def _take_leave(self) -> bool:
+        """Wait for what the peer has to say before the transport is closed. Tell if it took too long."""
+        if self.standard_compatible:
+            with move_on_after(GOODBYE_TIMEOUT) as scope:
+                await self._part()
+            return scope.cancelled_caught
+        if self._tickets_may_come():
+            with move_on_after(TICKETS_TIMEOUT) as scope:
+                await self._wait_for_tickets(scope)
+        return False
+
+    def _tickets_may_come(self) -> bool:
+        """Tell whether the system may get a server's tickets when the socket is closed already."""
+        records = self._records
+        tls = records.ssl_object
+        return (
+            records.wrote
+            and not self._heard
+            and hasattr(self.transport_stream, "_drop_unread")
+            and not tls.server_side
+            and tls.version() == "TLSv1.3"
+        )
+
+    async def _wait_for_tickets(self, scope: CancelScope) -> None:
+        """Wait until the server has sent what it has to, or has seen the end and closed its side."""
+        latest = scope.deadline
+        try:
+            await self.transport_stream.send_eof()
+            while True:
+                await self.transport_stream.receive()
+                scope.deadline = min(latest, current_time() + TICKETS_APART)
+        except (*GONE, EndOfStream):
+            pass
+
     async def _part(self) -> None:
         """Do the closing handshake as far as the peer and other tasks let it."""
         try:
@@ -374,6 +422,13 @@ class TLSStream(ByteStream):
                 await self._hear_goodbye()
         except (*GONE, EndOfStream):
             pass
+
+
+def _drop_unread_of(transport: AnyByteStream) -> None:
+    """Drop what the system has received for a transport, if it is a socket. Never waits."""
+    drop: Callable[[], None] | None = getattr(transport, "_drop_unread", None)
+    if drop is not None:
+        drop()
 
 
 def _raise_for_unread(unread: bool) -> None:

@@ -1,0 +1,37 @@
+"""The waiters of a loop in debug mode: they say so when another thread wakes a task.
+
+asyncio in debug mode refuses such a call too, but only when the future is done already and its task was not
+woken: nothing would ever wake it, and a cancel could not land. Here nothing has changed when it is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..waking import from_another_thread
+from .state import running_loop
+
+
+class CheckedFuture(asyncio.Future[Any]):
+    """A waiter that looks which thread wakes it."""
+
+    def set_result(self, result: Any, /) -> None:
+        self._check_thread()
+        super().set_result(result)
+
+    def set_exception(self, exception: type | BaseException, /) -> None:
+        self._check_thread()
+        super().set_exception(exception)
+
+    def _check_thread(self) -> None:
+        loop = self.get_loop()
+        if running_loop() is not loop and loop.is_running():
+            raise from_another_thread()
+
+
+def waiters_of(loop: asyncio.AbstractEventLoop) -> Callable[[], asyncio.Future[Any]]:
+    """Return what makes the waiters of a loop."""
+    return partial(CheckedFuture if loop.get_debug() else asyncio.Future, loop=loop)

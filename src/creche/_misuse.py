@@ -1,0 +1,65 @@
+"""What a beginner has written, and what they meant: errors for the usual mistakes with async functions.
+
+Knows no loop. Each function is called where something has gone wrong already, so it costs nothing before.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+
+def explain_call(caller: str, func: Any) -> None:
+    """Raise a TypeError that says what is wrong with `func`, if it is the coroutine of a call."""
+    if isinstance(func, CoroutineType):
+        name = getattr(func, "__qualname__", "f").rpartition(".")[2]
+        func.close()  # or there would be a warning beside the error
+        raise TypeError(
+            f"{caller}() was given a coroutine, and it wants the async function itself: write "
+            f"{caller}({name}, ...), not {caller}({name}(...))"
+        )
+
+
+def called(caller: str, func: Any, args: tuple[Any, ...]) -> Any:
+    """Call what cannot be called, or say what should have been given in its place."""
+    explain_call(caller, func)
+    return func(*args)
+
+
+class NeedsAsyncWith:
+    """A task group, which says so where `with` is written for `async with`."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # to type checkers there is no such thing
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("a task group is entered with 'async with', not with 'with'")
+
+        def __exit__(self, *_: object) -> None: ...
+
+
+def refuse_async_with(_scope: object, *_: object) -> NoReturn:
+    """Refuse `async with` where `with` was meant."""
+    raise TypeError("a cancel scope is entered with 'with', not with 'async with'")
+
+
+def check_was_sync(func: Any, result: Any) -> None:
+    """Raise TypeError if a function that was called in a thread is an async one."""
+    while hasattr(func, "func"):  # of a partial
+        func = func.func
+    code = getattr(getattr(func, "__func__", func), "__code__", None)
+    if isinstance(result, CoroutineType) and code is result.cr_code:
+        result.close()
+        raise TypeError(
+            f"to_thread.run_sync() wants a function that is not async, and "
+            f"{getattr(func, '__qualname__', func)}() is: await it here instead"
+        )
+
+
+def check_seconds(caller: str, name: str, value: Any) -> None:
+    """Raise TypeError if `value` is no number."""
+    if not isinstance(value, int | float):
+        raise TypeError(
+            f"{caller}() takes {name} as a number of seconds, not {type(value).__name__} {value!r}"
+        )
