@@ -25,6 +25,7 @@ class Label:
     def __init__(self, coro: Coroutine[Any, Any, object]) -> None:
         self.coro = coro
         self.name = "a child"
+        self._origin: object = self.name
         self._key: Any = None
         self.ended = False
         self.cancelled = self.cancelled_alone = False

@@ -20,6 +20,7 @@ from creche import (
     wait_all_tasks_blocked,
 )
 from creche._kernel import current_kernel
+from creche.abc import TaskGroup, TaskStatus
 from creche.lowlevel import checkpoint
 
 
@@ -163,3 +164,42 @@ async def test_waiting_can_be_cancelled() -> None:
 def test_waiting_needs_an_event_loop() -> None:
     with pytest.raises(NoEventLoopError):
         wait_all_tasks_blocked().send(None)
+
+
+@on_asyncio
+async def test_the_loops_own_task_of_a_child_keeps_its_name_when_it_has_ended() -> None:
+    natives: list[Any] = []
+
+    async def named(native: list[Any]) -> None:
+        import asyncio
+
+        native.append(asyncio.current_task())
+
+    async with create_task_group() as group:
+        group.start_soon(named, natives)
+        group.start_soon(named, natives, name="given")
+        group.start_soon(named, natives, name="changed")
+        await wait_all_tasks_blocked()
+        natives[2].set_name("by hand")
+    assert [native.get_name() for native in natives] == [
+        f"{__name__}.{named.__qualname__}",
+        "given",
+        "by hand",
+    ]
+
+
+async def test_the_parent_of_a_task_in_start_is_the_caller_until_it_has_started() -> None:
+    parents: list[int | None] = []
+
+    async def ready(*, task_status: TaskStatus[None]) -> None:
+        parents.append(get_current_task().parent_id)
+        task_status.started()
+        parents.append(get_current_task().parent_id)
+
+    async def calls(group: TaskGroup) -> None:
+        await group.start(ready)
+        parents.append(get_current_task().id)
+
+    async with create_task_group() as group:
+        group.start_soon(calls, group)
+    assert parents == [parents[2], get_current_task().id, parents[2]]

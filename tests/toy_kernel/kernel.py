@@ -36,6 +36,7 @@ class Name:
     name: str
     coro: Any
     _key: Any = None
+    _origin: object = None
 
 
 class ToyKernel:

@@ -11,7 +11,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from creche._kernel.contract import Label, Starting
-from creche._kernel.scope import Scope, unlink
+from creche._kernel.scope import Scope, cut, unlink
 
 from .here import task_here
 from .scopes import Cancelled, canceller, hang
@@ -97,11 +97,15 @@ class Nursery:
     def children(self) -> list[Any]:
         return list(self.tasks)
 
-    async def close(self, cancelled: BaseException | None) -> BaseException | None:
+    async def close(
+        self, cancelled: BaseException | None, *, give_way: bool = True
+    ) -> BaseException | None:
         if cancelled is not None and not self.scope._cancelled:
             self.scope._cancelled = True
             self.kernel.update_scope(self.scope)
         try:
+            if give_way and not self.tasks and not self.starting:
+                await self.host.cancel_shielded_checkpoint()
             while self.tasks or self.starting:
                 self._idle = self.host.make_firm_waiter()
                 await self._idle.wait()
@@ -111,6 +115,16 @@ class Nursery:
             self._cancelled = None
             del cancelled
 
+    async def abandon(self, task: Task) -> BaseException | None:
+        scope = self.scope
+        if scope._host is not None:
+            cut(scope, self.host)
+        self.host = scope._host = task
+        scope._lost = scope._left = False
+        scope._parent, task.scope = task.scope, scope
+        self.kernel.cancel(scope)
+        return await self.close(None, give_way=False)
+
 
 class PendingStart:
     """A child that `start()` waits for: in the caller's scope until it moves, or ends."""
@@ -118,7 +132,7 @@ class PendingStart:
     def __init__(self, nursery: Nursery, caller: Task, coro: Run, label: Label) -> None:
         self._nursery = nursery
         self._scope = caller.scope
-        self.host = nursery.host
+        self.host = caller
         self.given_up = False
         self.waiter: Waiter = caller.make_waiter()
         nursery.starting += 1

@@ -269,13 +269,24 @@ class Nursery(Protocol):
         """Return the children that are left, each as the loop's own object for it."""
         ...
 
-    def close(self, cancelled: BaseException | None, /) -> Awaitable[BaseException | None]:
+    def close(
+        self, cancelled: BaseException | None, /, *, give_way: bool = True
+    ) -> Awaitable[BaseException | None]:
         """Wait until no child is left, then leave the scope.
 
+        Lets other tasks run once also where there is no child; it need not without `give_way`.
         `cancelled` is the cancellation that ended the body of the group, if one did; then the scope
         is cancelled first. Returns the
         cancellation, of the body or of a child, that has to go on to the enclosing scopes: None
         where nobody was interrupted, or by the nursery's own scope. The wait itself injects none.
+        """
+        ...
+
+    def abandon(self, task: Task, /) -> Awaitable[BaseException | None]:
+        """Close for `task`, the running one, which was not the one to leave the scope, or not yet.
+
+        The scope is taken out of its host's chain (`misplaced` may have done so), the children are
+        cancelled and awaited, and the host hears nothing of it. Returns as `close` does.
         """
         ...
 
@@ -284,6 +295,8 @@ class Label(Protocol):
     """What a kernel may show of a child, and where it notes its own key for it."""
 
     _key: Any
+    _origin: object
+    """The name, or the function that it is made from: all that a task keeps when it has ended."""
 
     @property
     def name(self) -> str: ...

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .._misuse import explain_call
+from .names import name_of
 
 
 async def start(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -14,7 +15,7 @@ async def start(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     result = func(*args)
     if not hasattr(result, "__await__"):
         raise TypeError(
-            f"Expected {name_of_main(func)}() to return an awaitable, but the return value "
+            f"Expected {name_of(func)}() to return an awaitable, but the return value "
             f"({result!r}) is not one: pass an async function to run()"
         )
     return await result
@@ -26,18 +27,13 @@ def module_and_name(func: Callable[..., Any]) -> tuple[Any, str]:
     return getattr(func, "__module__", None), name
 
 
-def name_of_main(func: Callable[..., Any]) -> str:
-    """Name the main task by its function."""
-    module, name = module_and_name(func)
-    return f"{module}.{name}" if module else name
-
-
 class MainLabel:
     """What a kernel shows of the main task: the contract's `Label`."""
 
-    __slots__ = ("_key", "coro", "name")
+    __slots__ = ("_key", "_origin", "coro", "name")
 
     def __init__(self, func: Callable[..., Any], coro: Coroutine[Any, Any, Any]) -> None:
-        self.name = name_of_main(func)
+        self.name = name_of(func)
+        self._origin: object = self.name
         self.coro = coro
         self._key: Any = None

@@ -123,12 +123,17 @@ def reentered(scope: Scope) -> RuntimeError:
     )
 
 
-def unlink(scope: Scope, task: Task) -> None:
-    """Take `scope` out of the chain of `task`, the one that leaves it."""
+def is_innermost(scope: Scope, task: Task) -> bool:
+    """Tell whether `scope` is the one that `task` has to leave next."""
     inner = task.scope
     while inner is not scope and inner is not None and inner._lost:
         inner = inner._parent
-    if inner is not scope or scope._host is not task:
+    return inner is scope and scope._host is task
+
+
+def unlink(scope: Scope, task: Task) -> None:
+    """Take `scope` out of the chain of `task`, the one that leaves it."""
+    if not is_innermost(scope, task):
         raise misplaced(scope, task)
     task.scope = scope._parent
     scope._host = None
@@ -153,7 +158,7 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
             f"that another task finishes, breaks that (PEP 789)"
         )
     inner = host.scope
-    _cut(scope, host)
+    cut(scope, host)
     scope._host = None
     scope._left = True
     innermost = f", entered at {place(inner)}," if inner is not None else ""
@@ -164,7 +169,8 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
     )
 
 
-def _cut(scope: Scope, host: Task) -> None:
+def cut(scope: Scope, host: Task) -> None:
+    """Take `scope` out of the chain of its host, wherever it is in there."""
     if host.scope is scope:
         host.scope = scope._parent
         return

@@ -35,7 +35,7 @@ from typing import (
 )
 
 from .._kernel import current_task
-from .._kernel.scope import link
+from .._kernel.scope import is_innermost, link
 from .._misuse import NeedsAsyncWith, called
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
@@ -124,8 +124,11 @@ class TaskGroup(NeedsAsyncWith):
     ) -> bool:
         nursery, host, scope = self._nursery, self._host, self.cancel_scope
         assert nursery is not None and host is not None, "entered before it is left"
-        if host is not (task := current_task()):
-            raise self._left_by_another(task, host, nursery)
+        task = current_task()
+        if host is not task or (task.scope is not scope and not is_innermost(scope, task)):
+            from .misplaced import leave_misplaced
+
+            return await leave_misplaced(self, task)
         stopped: BaseException | None = None
         if exc_val is not None:
             if isinstance(exc_val, host.kernel.cancelled_class):
@@ -136,7 +139,8 @@ class TaskGroup(NeedsAsyncWith):
                 scope.cancel(f"by an error in the group's block: {shortly(exc_val)}")
         try:
             try:
-                rest = await nursery.close(stopped)
+                # A coroutine that is closed may not suspend, and GeneratorExit is how it is told.
+                rest = await nursery.close(stopped, give_way=exc_type is not GeneratorExit)
             except BaseException as exc:  # Such as Trio's KeyboardInterrupt in the main task.
                 self._errors.append(exc)
                 rest = None
@@ -401,22 +405,6 @@ class TaskGroup(NeedsAsyncWith):
         children = self._nursery.children()
         what = "the end of" if children else "the end of its task group"
         return WaitDescription(what, "the end of all", tasks=children, needs_all=True)
-
-    def _left_by_another(self, task: Task, host: Task, nursery: Nursery) -> RuntimeError:
-        """Say that the group was left by a task that is not its host; look after its tasks."""
-        from .._kernel.scope import misplaced
-
-        error = misplaced(self.cancel_scope, task)
-        if nursery.cancelled():
-            from .orphans import adopt
-
-            self._open = False
-            adopt(host.kernel, nursery, self._errors)
-            error = RuntimeError(
-                f"{error}. The group was cancelled already: its tasks end, and a detached task "
-                f"waits for them"
-            )
-        return error
 
     def _inactive(self) -> RuntimeError:
         return RuntimeError(

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .._exceptions import TaskCancelled, TaskFailed, TaskNotFinished
 from .._kernel import current_task
+from .._kernel.names import name_of as name_of
 from .._kernel.wait_queue import WaitQueue
 from .._wait_description import WaitDescription
 from .errors import quoted
@@ -220,15 +221,6 @@ class TaskHandle(Generic[T_co]):
             f"<{type(self).__name__} {self._state.name.lower()} name={self.name!r} "
             f"coro={self._coro!r}>"
         )
-
-
-def name_of(origin: object) -> str:
-    """Name a function or a coroutine: `module.qualname`."""
-    frame = getattr(origin, "cr_frame", None)
-    module = frame.f_globals.get("__name__") if frame is not None else None
-    module = module or getattr(origin, "__module__", None)
-    name = getattr(origin, "__qualname__", None) or type(origin).__qualname__
-    return f"{module}.{name}" if module else str(name)
 
 
 def origin_of(func: Any, coro: Any, name: object) -> object:

@@ -214,6 +214,8 @@ class _CountingNursery:
         self.cancel_child = nursery.cancel_child
         self.children = nursery.children
         self.close = nursery.close
+        self.abandon = nursery.abandon
+        self.cancelled = nursery.cancelled
 
     def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Any) -> None:
         self._nursery.spawn(_stepped(coro, self._points), label, context)

@@ -18,9 +18,9 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..contract import Label, Starting
-from ..scope import Scope, unlink
+from ..scope import Scope, cut, unlink
 from . import scopes
-from .delivery import Delivery, interrupt
+from .delivery import Delivery, interrupt, settle
 from .reach import reached
 from .state import LoopKernel, ScopeState, base_of, requests, state_of
 from .tasks import Task, new_task, running_task
@@ -74,6 +74,7 @@ class Nursery(ScopeState):
             task.nursery.ended()
         # Nothing of the task leads to its handle now, so the frames of its exception can die.
         task.label._key = None
+        task.origin = task.label._origin
         task.label = task.delivery = None
         idle = self._idle
         if idle is not None and not self.tasks and not self.starting and not idle.done():
@@ -139,7 +140,9 @@ class Nursery(ScopeState):
         return list(self.tasks)
 
     @coroutine
-    def close(self, cancelled: BaseException | None) -> Generator[Any, Any, BaseException | None]:
+    def close(
+        self, cancelled: BaseException | None, *, give_way: bool = True
+    ) -> Generator[Any, Any, BaseException | None]:
         host, scope = self.host, self.scope
         try:
             # Whatever the counts say, no scope did this.
@@ -150,6 +153,8 @@ class Nursery(ScopeState):
                 self._hear_deferred(host.delivery)
             if self.tasks or self.starting:
                 yield from self._wait()
+            elif give_way:
+                yield from host.cancel_shielded_checkpoint()  # pyright: ignore[reportGeneralTypeIssues]  # as below
             if cancelled is None:
                 native = self._stopped is not None
                 cancelled = self._stopped or self._cancelled
@@ -167,6 +172,24 @@ class Nursery(ScopeState):
         if deferred is not None:
             self._stopped = asyncio.CancelledError(*deferred[0])
             scopes.cancel(self.scope)
+
+    # The task is of this kernel, and the contract cannot say so: `Any`.
+    @coroutine
+    def abandon(self, task: Any) -> Generator[Any, Any, BaseException | None]:
+        scope, host = self.scope, self.host
+        if scope._host is not None:
+            cut(scope, host)
+        if reached(host) is None:
+            settle(host)
+        # From here on it is a group of `task`, and its innermost one.
+        self.host = scope._host = task
+        self.base = max(requests(task), 0)
+        scope._lost = scope._left = False
+        scope._parent = task.scope
+        task.scope = scope
+        scopes.cancel(scope)
+        # A generator, whatever `types.coroutine` makes of its type.
+        return (yield from self.close(None, give_way=False))  # pyright: ignore[reportGeneralTypeIssues]
 
     def _wait(self) -> Generator[Any, Any, None]:
         """Wait until no child is left.
@@ -197,7 +220,7 @@ class PendingStart:
     pending -> moved (by `started()`) | ended | given up (the caller was cancelled) -> ended
     """
 
-    __slots__ = ("_nursery", "_scope", "given_up", "over", "task", "waiter")
+    __slots__ = ("_nursery", "_scope", "given_up", "host", "over", "task", "waiter")
 
     def __init__(
         self,
@@ -207,6 +230,7 @@ class PendingStart:
         label: Label,
     ) -> None:
         self._nursery = nursery
+        self.host = caller
         scope = self._scope = caller.scope
         self.over = self.given_up = False
         self.waiter: asyncio.Future[Any] = asyncio.Future(loop=nursery.kernel.loop)
@@ -216,10 +240,6 @@ class PendingStart:
             home.tasks[task] = None
             if scope._reached is not None:
                 Delivery.of(task).deliver()
-
-    @property
-    def host(self) -> Task | ForeignTask:
-        return self._nursery.host
 
     def move(self) -> bool:
         """Move the child into the nursery: what its `started()` does."""

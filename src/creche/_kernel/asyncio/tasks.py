@@ -21,6 +21,7 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..inspection import TaskRecord
+from ..names import name_from
 from .delivery import Delivery, interrupt
 from .probe import note, refill, watched
 from .reach import reached
@@ -242,23 +243,31 @@ class FirmFuture(AnyFuture):
 class Task(Verbs, NativeTask):
     """A task of Creche's own, with the kernel's state in slots. `nursery.py` makes them."""
 
-    __slots__ = ("credit", "kernel", "label", "shield_depth", "nursery", "scope", "delivery")
+    __slots__ = (
+        "credit", "kernel", "label", "shield_depth", "nursery", "origin", "scope", "delivery",
+    )  # fmt: skip
 
     label: Any
     nursery: Any
+    origin: object
+    """What names the task once it has ended and let go of its label. Not there before."""
 
     @property
     def native(self) -> asyncio.Task[Any]:
         return self
 
     def get_name(self) -> str:
-        return self.label.name if self.label is not None else super().get_name()
+        if self.label is not None:
+            name: str = self.label.name
+            return name
+        origin = getattr(self, "origin", None)
+        return super().get_name() if origin is None else name_from(origin)
 
     def set_name(self, value: object) -> None:
         if value is None:  # From CPython 3.13's create_task, for a task that got no name.
             return
         super().set_name(value)
-        self.label = None
+        self.label = self.origin = None
 
     def cancel(self, msg: Any = None) -> bool:
         if self.begun() or self.done():
@@ -323,11 +332,14 @@ def new_task(
 class ForeignTask(Verbs):
     """The kernel's state for a task that Creche did not make."""
 
-    __slots__ = ("__weakref__", "_native", "credit", "kernel", "shield_depth", "scope", "delivery")
+    __slots__ = (
+        "__weakref__", "_name", "_native", "credit", "kernel", "shield_depth", "scope", "delivery",
+    )  # fmt: skip
 
     def __init__(self, native: asyncio.Task[Any], kernel: LoopKernel) -> None:
         key = id(native)
         self._native = weakref.ref(native, lambda _: foreign_tasks.pop(key, None))
+        self._name = native.get_name()
         self.kernel = kernel
         self.scope: Scope | None = None
         self.credit = kernel.budget
@@ -359,7 +371,7 @@ class ForeignTask(Verbs):
     def info(self) -> TaskRecord:
         native = self._native()
         if native is None:
-            return TaskRecord(id(self), None, "a task that has ended", None, None)
+            return TaskRecord(id(self), None, self._name, None, None)
         # CPython 3.12.1 crashes when a finished eager task is asked for its coroutine.
         coro = None if native.done() else native.get_coro()
         return TaskRecord(id(native), None, native.get_name(), coro, native)

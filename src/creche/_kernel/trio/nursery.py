@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..contract import Label, Starting
-from ..scope import Scope, unlink
+from ..scope import Scope, cut, unlink
 from . import private
 from .scopes import settle, unwind
-from .tasks import homes, known_task
+from .tasks import FirmWaiter, homes, known_task
 
 if TYPE_CHECKING:
     from .introspection import RunKernel
@@ -32,7 +32,7 @@ Run = Coroutine[Any, Any, None]
 class Nursery:
     """The children of one group."""
 
-    __slots__ = ("_found", "_manager", "_nursery", "_scopes", "host", "kernel", "scope")
+    __slots__ = ("_found", "_left", "_manager", "_nursery", "_scopes", "host", "kernel", "scope")
 
     def __init__(self, kernel: RunKernel, scope: Scope, host: Task) -> None:
         self.kernel = kernel
@@ -42,6 +42,8 @@ class Nursery:
         self._nursery: trio.Nursery = _open(self._manager)
         self._found: dict[Run, trio.lowlevel.Task] = {}
         self._scopes: dict[Run, trio.CancelScope] | None = None
+        self._left: FirmWaiter | None = None
+        """Granted when a child retires, while `abandon` waits for them."""
         native = scope._native = self._nursery.cancel_scope
         if scope._deadline != inf:  # Trio takes its time over each of the two, also for nothing.
             native.deadline = scope._deadline
@@ -70,7 +72,11 @@ class Nursery:
         if me is not None and me.stack:
             unwind(me, None)
         try:
-            if cancelled is not None:
+            if self._left is not None:
+                # What it raised would cancel the task that opened the nursery.
+                if not self._left.done():
+                    self._left.set_result(None)
+            elif cancelled is not None:
                 raise cancelled  # Trio's nursery knows what to do with it.
         finally:
             del cancelled
@@ -115,7 +121,9 @@ class Nursery:
     def children(self) -> list[Any]:
         return sorted(self._nursery.child_tasks, key=private.order_of)
 
-    async def close(self, cancelled: BaseException | None) -> BaseException | None:
+    async def close(
+        self, cancelled: BaseException | None, *, give_way: bool = True
+    ) -> BaseException | None:
         scope = self.scope
         rest: BaseException | None = None
         if cancelled is not None:
@@ -134,6 +142,26 @@ class Nursery:
             return None if rest is None else _cancellation(rest)
         finally:
             del rest, cancelled
+
+    # The task is of this kernel, and the contract cannot say so: `Any`.
+    async def abandon(self, task: Any) -> BaseException | None:
+        scope, host, nursery = self.scope, self.host, self._nursery
+        if scope._host is not None:
+            cut(scope, host)
+        scope._host, scope._left, scope._cancelled = None, True, True
+        try:
+            while nursery.child_tasks:
+                self._left = task.make_firm_waiter()
+                for child in nursery.child_tasks:
+                    key: Any = child.coro
+                    self.cancel_child(key, "its task group was left in the wrong place")
+                await self._left.wait()
+        finally:
+            if scope in host.stack and not nursery.child_tasks:
+                private.take_out(nursery)
+                host.stack.remove(scope)
+                del homes[nursery]
+        return None
 
     def _find(self, key: Run) -> trio.lowlevel.Task | None:
         """Return the Trio task of a child. Trio does not hand it out, so look once for all."""

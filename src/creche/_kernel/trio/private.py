@@ -3,6 +3,7 @@
 * To cancel one child of a nursery, without having paid for a scope around each child, a scope is
   put around the task afterwards: between the nursery's cancel status and the task's first own.
 * To raise a cancellation at what a task waits on, once, when its scopes must not feel it.
+* A nursery that was not left by its own task, or not when it was its turn, is taken out.
 * Whether a task that is not the running one is cancelled, when it will be, and whether it waits.
 * For simulated runs: the queue of the tasks that are ready, the order of their birth, and the one
   place where calls are given to threads.
@@ -68,6 +69,24 @@ def cancel_wait(task: Any) -> bool:
     activate(here)
     status.parent = None
     return task._abort_func is None
+
+
+def take_out(nursery: Any) -> None:
+    """Take an open nursery without children, and its scope, out of the task that has opened it."""
+    try:
+        status = nursery._cancel_status
+        host = nursery.parent_task
+        outside = status.parent
+        for inner in list(status.children):
+            inner.parent = outside
+        for task in list(status.tasks):
+            task._activate_cancel_status(outside)
+        host._child_nurseries.remove(nursery)
+        nursery._closed = True
+        status.close()
+        nursery.cancel_scope._cancel_status = None
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise _unsupported() from exc
 
 
 def is_cancelled(task_or_nursery: Any) -> bool:

@@ -18,7 +18,8 @@ from typing import Any
 import outcome
 import trio
 
-from ..main import name_of_main, start
+from ..main import start
+from ..names import name_of
 from . import here as here  # Already now, for in the first task it would keep the run waiting.
 from . import private
 
@@ -29,7 +30,7 @@ gives way to others, or waits for what cannot be cancelled, has the whole run ca
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     async def main() -> Any:
-        trio.lowlevel.current_task().name = name_of_main(func)
+        trio.lowlevel.current_task().name = name_of(func)
         return await start(func, args)
 
     return trio.run(main, **options)
@@ -59,7 +60,7 @@ class Runner:
         self._main: trio.lowlevel.Task | None = None
         self._turn = 0
         """The number of this turn."""
-        self._name = name_of_main(main)
+        self._name = name_of(main)
         with self._place:
             trio.lowlevel.start_guest_run(
                 self._run,

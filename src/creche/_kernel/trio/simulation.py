@@ -24,7 +24,8 @@ import outcome
 import trio
 import trio.lowlevel
 
-from ..main import name_of_main, start
+from ..main import start
+from ..names import name_of
 from ..simulation import Simulation, escaped_by
 from . import private
 from .here import kernel_of_run
@@ -245,7 +246,7 @@ def _run(func: Callable[..., Any], args: tuple[Any, ...], simulation: Simulation
         me = queue.main = trio.lowlevel.current_task()
         queue.users.add(me)
         simulation.number(me)
-        me.name = name_of_main(func)
+        me.name = name_of(func)
         kernel = kernel_of_run()
         kernel.simulation = simulation
         kernels.append(kernel)

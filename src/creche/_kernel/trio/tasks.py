@@ -93,11 +93,14 @@ class FirmWaiter(Waiter):
 class Task:
     """The kernel's state for one Trio task: the contract's `Task`."""
 
-    __slots__ = ("__weakref__", "budget", "_native", "credit", "kernel", "probe", "scope", "stack")
+    __slots__ = (
+        "__weakref__", "_name", "_native", "budget", "credit", "kernel", "probe", "scope", "stack",
+    )  # fmt: skip
 
     def __init__(self, native: trio.lowlevel.Task, kernel: RunKernel) -> None:
         key = id(native)
         self._native = weakref.ref(native, lambda _: states.pop(key, None))
+        self._name = native.name
         self.budget = kernel.budget
         """Checkpoints that need not wait until others get their turn: what `credit` is elsewhere."""
         self.kernel = kernel
@@ -185,7 +188,7 @@ class Task:
     def info(self) -> TaskRecord:
         native = self._native()
         if native is None:
-            return TaskRecord(id(self), None, "a task that has ended", None, None)
+            return TaskRecord(id(self), None, self._name, None, None)
         return record(native, self.kernel.labels)
 
 
