@@ -121,6 +121,7 @@ class Task:
         self.probes: list[Probe] = []
         self.outcome: tuple[Any, BaseException | None] | None = None
         """What it returned or raised, None before."""
+        self._at_end: list[Callable[[], object]] = []
         self._context = copy_context() if context is None else context
         kernel.alive[self] = None
         self.wake()
@@ -151,9 +152,14 @@ class Task:
         self.outcome = value, exc if self.home is None else None
         self.label = self.home = None
         del self.kernel.alive[self]
+        while self._at_end:
+            self._at_end.pop()()
 
     def ended(self) -> bool:
         return self.outcome is not None
+
+    def at_end(self, callback: Callable[[], object]) -> None:
+        self._at_end.append(callback)
 
     def result(self) -> Any:
         assert self.outcome is not None, "asked once it has ended"

@@ -216,6 +216,14 @@ class Task(Protocol):
         """Describe this task."""
         ...
 
+    def ended(self) -> bool:
+        """Tell whether the task has done its last step. In its loop's thread."""
+        ...
+
+    def at_end(self, callback: Callable[[], object], /) -> None:
+        """Have `callback()` called, in no task or in the one that ends, soon after its last step."""
+        ...
+
 
 class Nursery(Protocol):
     """The place where the children of one task group live. Its coroutines never raise.

@@ -5,7 +5,8 @@ Owns who holds the lock and who is next. The holder is a task of the kernel cont
     free --acquire--> held --release--> free, or held by the first that waits
 
 Its rules, beside those of the room: only the holder releases, and the holder cannot acquire
-again. `Condition` is the one friend that reaches into `_owner`, through `_held_by`, `_queue_up` and `_reacquire`.
+again. One that ends as the holder breaks the lock, as in Trio: `holders.py`. `Condition` is the one friend
+that reaches into `_owner`, through `_held_by`, `_queue_up` and `_reacquire`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._tasks.info import TaskInfo
 from .._wait_description import WaitDescription
+from .holders import broken, note
 from .operation import Operation
 from .operations import AcquiringLock
 
@@ -58,6 +60,8 @@ class Lock:
         """Wait until the lock is free, and take it. A checkpoint.
 
         :raises RuntimeError: the current task holds the lock already
+        :raises BrokenResourceError: the task that holds the lock has ended, or does while this one
+            waits
         """
         task = current_task()
         if task.credit > 0:  # Inlined: `lock` in benchmarks.
@@ -69,6 +73,9 @@ class Lock:
             return
         if self._owner is task:
             raise _held_already(task)
+        if self._owner.ended():
+            raise broken(self, self._owner)
+        note(self, self._owner)
         # As `WaitQueue.wait`. Inlined: `lock-hand-over` in benchmarks.
         waiter = task.make_waiter()
         self._queue.add(waiter, task)
@@ -110,6 +117,8 @@ class Lock:
         else:
             waiter, self._owner = following
             waiter.set_result(None)
+            if self._queue:
+                note(self, self._owner)
 
     # The same coroutine under both names: one call less in `async with`.
     __aenter__ = acquire
@@ -147,9 +156,18 @@ class Lock:
         if self._owner is None:
             self._owner = task
             waiter.set_result(None)
+        elif self._owner.ended():
+            waiter.set_exception(broken(self, self._owner))
         else:
+            note(self, self._owner)
             self._queue.add(waiter, task)
         return waiter
+
+    def _break(self) -> None:
+        """Fail all who wait: the holder has ended, and will not release the lock."""
+        assert self._owner is not None, "it has ended as the holder"
+        while (following := self._queue.pop()) is not None:
+            following[0].set_exception(broken(self, self._owner))
 
     def _describe_wait(
         self, task: TaskInfo, inner: WaitDescription | None

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._kernel import current_task
+from .holders import broken, note
 from .operation import Operation, Waiter
 
 if TYPE_CHECKING:
@@ -52,13 +53,19 @@ class AcquiringLock(_Of, Operation[None]):
 
     def is_ready(self) -> bool:
         owner = self._subject._owner
-        return owner is None or owner is current_task()  # the second is an error
+        return owner is None or owner is current_task() or owner.ended()  # the others are errors
 
     def commit(self) -> None:
-        self._subject.acquire_nowait()
+        lock = self._subject
+        if lock._owner is not None and lock._owner.ended():
+            raise broken(lock, lock._owner)
+        lock.acquire_nowait()
 
     def join(self, waiter: Waiter, /) -> None:
-        self._subject._queue.add(waiter, current_task())
+        lock = self._subject
+        assert lock._owner is not None, "not ready"
+        note(lock, lock._owner)
+        lock._queue.add(waiter, current_task())
 
     def leave(self, waiter: Waiter, /) -> None:
         self._subject._queue.discard(waiter)

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from .handle import CANCELLED, FAILED, TaskHandle, name_of
+from .scope import raise_as_is
 
 
 def note_place(handle: TaskHandle[Any], frame: FrameType) -> None:
@@ -36,7 +37,7 @@ def raise_unstarted(handle: TaskHandle[Any]) -> None:
     exc = handle._failure() if handle._state in (FAILED, CANCELLED) else None
     try:
         if exc is not None:
-            raise exc
+            raise_as_is(exc)
         raise RuntimeError(
             f"Child exited without calling task_status.started(): {handle.name} has to call it "
             f"once it is ready"

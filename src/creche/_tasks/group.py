@@ -217,7 +217,7 @@ class TaskGroup(NeedsAsyncWith):
         coro: Any = func(*args) if callable(func) else called("start_soon", func, args)  # type: ignore[redundant-expr]  # anything may be given
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
-        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))  # type: ignore[redundant-expr]  # anything may be given
+        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
         frame = _getframe(1)
         handle._code = frame.f_code
@@ -311,28 +311,33 @@ class TaskGroup(NeedsAsyncWith):
             self._starts = {}
         self._starts[caller] = handle
         note_place(handle, _getframe(1))
+        run = self._run(handle)
+        status._early = False
+        if status._called:
+            run = status._act_first(run)
         try:
-            await nursery.start(self._run(handle), handle, status)
-            if not status._started and handle._state is not FINISHED:
-                await caller.checkpoint_if_cancelled()
-        except BaseException as exc:
-            # As in Trio: where the child returned nobody was interrupted, so that it is its return
-            # that counts, and the cancellation comes at the next checkpoint. An error of the child
-            # says more than a cancellation, so it wins as well.
-            if handle._state is not FAILED and (
-                handle._state is not FINISHED or not caller.in_cancelled_scope()
-            ):
-                raise
-            nursery.put_off(caller, exc)
+            try:
+                await nursery.start(run, handle, status)
+                if not status._started and handle._state is not FINISHED:
+                    await caller.checkpoint_if_cancelled()
+            except BaseException as exc:
+                # As in Trio: where the child returned nobody was interrupted, so that it is its return
+                # that counts, and the cancellation comes at the next checkpoint. An error of the child
+                # says more than a cancellation, so it wins as well.
+                if handle._state is not FAILED and (
+                    handle._state is not FINISHED or not caller.in_cancelled_scope()
+                ):
+                    raise
+                nursery.put_off(caller, exc)
+            if status._abandoned and handle._state is FINISHED:
+                status._started = True
+            if not status._started:
+                raise_unstarted(handle)
+            return handle if return_handle else status._value
         finally:
-            coro = None
             self._starts.pop(caller, None)
-            del caller
-        if status._abandoned and handle._state is FINISHED:
-            status._started = True
-        if not status._started:
-            raise_unstarted(handle)
-        return handle if return_handle else status._value
+            # The frames of an error that is raised here lead here, and the handle holds the error.
+            del caller, handle, coro, run
 
     async def _run(self, handle: TaskHandle[Any]) -> None:
         """What each task of the group really runs. Raises no error of the task."""

@@ -11,7 +11,7 @@ The last three are final. What may be asked in each:
     status       return_value      exception         await
     ----------   ---------------   ---------------   -----------------
     pending      TaskNotFinished   TaskNotFinished   waits
-    cancelling   TaskNotFinished   TaskNotFinished   waits
+    cancelling   TaskCancelled     TaskCancelled     waits
     finished     the value         None              the value
     failed       TaskFailed        the exception     TaskFailed
     cancelled    TaskCancelled     TaskCancelled     TaskCancelled
@@ -123,7 +123,7 @@ class TaskHandle(Generic[T_co]):
         """What the task returned.
 
         :raises TaskNotFinished: if it has not ended
-        :raises TaskCancelled: if it was cancelled
+        :raises TaskCancelled: if it was cancelled, whether it has ended or not
         :raises TaskFailed: if it raised; what it raised is the cause
         """
         if self._state is FINISHED:
@@ -136,7 +136,7 @@ class TaskHandle(Generic[T_co]):
         """What the task raised, None if it returned.
 
         :raises TaskNotFinished: if it has not ended
-        :raises TaskCancelled: if it was cancelled
+        :raises TaskCancelled: if it was cancelled, whether it has ended or not
         """
         if self._state is FAILED:
             exc: BaseException = self._outcome
@@ -209,6 +209,8 @@ class TaskHandle(Generic[T_co]):
             )
             error.__cause__ = self._outcome
             return error
+        if self._state is CANCELLING:
+            return TaskCancelled("the task was cancelled")
         return TaskNotFinished("the task has not finished yet")
 
     def _describe_wait(

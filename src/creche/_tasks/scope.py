@@ -82,7 +82,10 @@ class CancelScope(Scope):
             if self._stopping is not None:
                 _stop.leave(self, task, exc_val)
             return True
-        raise_as_is(rest)
+        try:
+            raise_as_is(rest)
+        finally:
+            del rest, exc_val, exc_tb  # Its frames lead here.
         return False
 
     def cancel(self, reason: str | None = None) -> None:
@@ -181,7 +184,7 @@ class CancelScope(Scope):
 
 
 def raise_as_is(exc: BaseException) -> None:
-    """Raise a group that was split off, with the context that it came with."""
+    """Raise what was raised before, or split off from that, with the context that it came with."""
     context, cause = exc.__context__, exc.__cause__
     try:
         raise exc

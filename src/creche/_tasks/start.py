@@ -5,7 +5,7 @@ Knows no group and no event loop: how a child moves into its group is the kernel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from .._kernel import current_kernel
@@ -51,31 +51,43 @@ TASK_STATUS_IGNORED = _IgnoredTaskStatus()
 
 
 class Starting:
-    """The task status of a child of `start()`: waiting -> started | abandoned.
+    """The task status of a child of `start()`: waiting -> called -> started | abandoned.
 
     Abandoned means that the caller was cancelled first, so the child does not move into the group.
-    If it ends well all the same, `start()` has its value, as in Trio.
+    If it ends well all the same, `start()` has its value, as in Trio. A call before there is a child,
+    by a plain function that returns its coroutine, counts from the child's first step on.
     """
 
-    __slots__ = ("_abandoned", "_move", "_started", "_value")
+    __slots__ = ("_abandoned", "_called", "_early", "_move", "_started", "_value")
 
     def __init__(self) -> None:
         self._move: Callable[[], bool] | None = None
         self._value: Any = None
-        self._started = False
-        self._abandoned = False
+        self._called = self._started = self._abandoned = False
+        self._early = True
+        """Whether there is no child yet."""
 
     def started(self, value: Any = None) -> None:
-        if self._started or self._abandoned:
+        if self._called:
             raise RuntimeError(
                 "called 'started' twice on the same task status: call it once, when the task is "
                 "ready"
             )
+        self._called = True
+        self._value = value
+        if not self._early:
+            self._act()
+
+    def _act(self) -> None:
+        """Have the child move, now that there is one."""
         if self._move is not None and self._move():
             self._started = True
-            self._value = value
             if _stop.ever_asked:  # The group that it has moved into may have been asked to stop.
                 _stop.tell(current_kernel())
         else:
             self._abandoned = True
-            self._value = value
+
+    async def _act_first(self, run: Coroutine[Any, Any, None]) -> None:
+        """Run a child that counts as started already."""
+        self._act()
+        await run

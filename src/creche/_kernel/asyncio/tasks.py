@@ -185,6 +185,17 @@ class Verbs(TaskState):
         scope = self.scope
         return scope is not None and scope._reached is not None
 
+    def ended(self) -> bool:
+        native = self.native
+        return native is None or native.done()
+
+    def at_end(self, callback: Callable[[], object], /) -> None:
+        native = self.native
+        if native is None or native.done():
+            callback()
+        else:
+            native.add_done_callback(lambda _: callback())
+
     def effective_deadline(self) -> float:
         if self.in_cancelled_scope():
             return float("-inf")

@@ -64,9 +64,12 @@ def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseExce
         caught = native.__exit__(
             type(exc) if exc else None, exc, exc.__traceback__ if exc else None
         )
+        return None if caught else exc
     except BaseException as rest:
-        return rest
-    return None if caught else exc
+        # Without the frames of here and of Trio, which hold what it was split off from.
+        return rest.with_traceback(None if exc is None else exc.__traceback__)
+    finally:
+        del exc
 
 
 def settle(scope: Scope) -> None:

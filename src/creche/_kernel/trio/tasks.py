@@ -80,6 +80,18 @@ class Waiter:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
+class _AtEnd:
+    """Hears from Trio that a task has ended, as a parking lot that the task breaks then."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback = callback
+
+    def break_lot(self, _task: trio.lowlevel.Task | None = None) -> None:
+        self._callback()
+
+
 class FirmWaiter(Waiter):
     """A waiter that Trio's cancellation does not end."""
 
@@ -181,6 +193,18 @@ class Task:
     def in_cancelled_scope(self) -> bool:
         native = self._native()
         return native is not None and is_cancelled(native)
+
+    def ended(self) -> bool:
+        native = self._native()
+        return native is None or getattr(native.coro, "cr_frame", native) is None
+
+    def at_end(self, callback: Callable[[], object], /) -> None:
+        native = self._native()
+        if native is None or self.ended():
+            callback()
+        else:
+            breaker: Any = _AtEnd(callback)  # All that Trio asks of it is that it can be broken.
+            trio.lowlevel.add_parking_lot_breaker(native, breaker)
 
     def effective_deadline(self) -> float:
         return trio.current_effective_deadline()
