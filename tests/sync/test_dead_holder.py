@@ -178,6 +178,7 @@ async def test_a_task_that_held_many_locks_keeps_none_of_them_alive() -> None:
         async with lock:
             pass
 
+    lock = Lock()
     async with create_task_group() as group:
         for _ in range(300):
             lock = Lock()

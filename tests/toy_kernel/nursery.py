@@ -115,7 +115,7 @@ class Nursery:
             self._cancelled = None
             del cancelled
 
-    async def abandon(self, task: Task) -> BaseException | None:
+    async def abandon(self, task: Any) -> BaseException | None:
         scope = self.scope
         if scope._host is not None:
             cut(scope, self.host)

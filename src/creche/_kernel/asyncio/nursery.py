@@ -189,7 +189,8 @@ class Nursery(ScopeState):
         task.scope = scope
         scopes.cancel(scope)
         # A generator, whatever `types.coroutine` makes of its type.
-        return (yield from self.close(None, give_way=False))  # pyright: ignore[reportGeneralTypeIssues]
+        rest: Any = yield from self.close(None, give_way=False)  # pyright: ignore[reportGeneralTypeIssues]
+        return rest
 
     def _wait(self) -> Generator[Any, Any, None]:
         """Wait until no child is left.

@@ -151,11 +151,12 @@ class Nursery:
         scope._host, scope._left, scope._cancelled = None, True, True
         try:
             while nursery.child_tasks:
-                self._left = task.make_firm_waiter()
+                left: FirmWaiter = task.make_firm_waiter()
+                self._left = left
                 for child in nursery.child_tasks:
                     key: Any = child.coro
                     self.cancel_child(key, "its task group was left in the wrong place")
-                await self._left.wait()
+                await left.wait()
         finally:
             if scope in host.stack and not nursery.child_tasks:
                 private.take_out(nursery)
