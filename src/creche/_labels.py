@@ -86,6 +86,16 @@ def in_library(frame: FrameType) -> bool:
 
 
 def short_path(path: str) -> str:
-    """Shorten the path of a file to what is below the current directory, or to its name."""
-    here = os.getcwd() + os.sep
-    return path.removeprefix(here) if path.startswith(here) else os.path.basename(path)
+    """Shorten the path of a file to what is below the first current directory, or to its name."""
+    return path.removeprefix(_here) if path.startswith(_here) else os.path.basename(path)
+
+
+def _directory() -> str:
+    try:
+        return os.getcwd() + os.sep
+    except OSError:  # It was removed.
+        return os.sep
+
+
+_here = _directory()
+"""The current directory as the program began. Asked once: event loops' threads should not ask the disk."""

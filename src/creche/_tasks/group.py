@@ -213,7 +213,7 @@ class TaskGroup(NeedsAsyncWith):
         coro: Any = func(*args) if callable(func) else called("start_soon", func, args)  # type: ignore[redundant-expr]  # anything may be given
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
-        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))  # type: ignore[redundant-expr]  # anything may be given
+        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
         frame = _getframe(1)
         handle._code = frame.f_code

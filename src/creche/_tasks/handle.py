@@ -240,7 +240,7 @@ def origin_of(func: Any, coro: Any, name: object) -> object:
         return str(name)
     if type(func) is FunctionType:
         return func
-    if type(func) is MethodType:
+    if isinstance(func, MethodType):
         return func.__func__
     if type(coro) is not CoroutineType and hasattr(func, "__qualname__"):
         return name_of(func)  # what makes it is named better, as with `agen.asend`
