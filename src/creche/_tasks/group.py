@@ -22,24 +22,15 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from math import inf
 from sys import _getframe  # nothing public gives frames
-from types import CoroutineType, TracebackType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    Self,
-    TypeVar,
-    TypeVarTuple,
-    Unpack,
-    overload,
-)
+from types import CoroutineType, FunctionType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, Unpack, overload
 
 from .._kernel import current_task
 from .._kernel.scope import link
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
 from . import stop as _stop
-from .beginnings import checked_coroutine, note_place, raise_unstarted
+from .beginnings import checked_coroutine, raise_unstarted
 from .errors import (
     MESSAGE,
     group_of,
@@ -51,14 +42,7 @@ from .errors import (
     sole_error,
     without_cancellations,
 )
-from .handle import (
-    CANCELLED,
-    CANCELLING,
-    FAILED,
-    FINISHED,
-    TaskHandle,
-    origin_of,
-)
+from .handle import CANCELLED, CANCELLING, FAILED, FINISHED, TaskHandle, origin_of
 from .info import TaskInfo
 from .scope import CancelScope
 from .start import Starting
@@ -143,7 +127,8 @@ class TaskGroup:
             return self._conclude(host, nursery, exc_val, rest)
         finally:
             self._open = False
-            self._errors = []
+            if self._errors:
+                self._errors = []
             if scope._stopping is not None:
                 _stop.leave(scope, host, exc_val)
             del exc_val, stopped, nursery, host
@@ -211,7 +196,9 @@ class TaskGroup:
         coro: Any = func(*args)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
-        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
+        # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
+        plain = name is None and FunctionType is type(func)
+        handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
         handle._nursery = nursery
         frame = _getframe(1)
         handle._code = frame.f_code
@@ -297,14 +284,19 @@ class TaskGroup:
         coro: Any = func(*args, task_status=status)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
-        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
+        # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
+        plain = name is None and FunctionType is type(func)
+        handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
         handle._nursery = nursery
         handle._starting = status
         caller = current_task()
         if self._starts is None:
             self._starts = {}
         self._starts[caller] = handle
-        note_place(handle, _getframe(1))
+        frame = _getframe(1)
+        handle._code = frame.f_code
+        handle._at = frame.f_lasti
+        del frame  # It would keep the caller's locals for as long as this waits.
         try:
             await nursery.start(self._run(handle), handle, status)
             if not status._started and handle._state is not FINISHED:
@@ -332,7 +324,10 @@ class TaskGroup:
         """What each task of the group really runs. Raises no error of the task."""
         cancelled = None
         try:
-            handle._end(FINISHED, await handle._coro)
+            handle._outcome = await handle._coro
+            handle._state = FINISHED
+            if handle._queue is not None:
+                handle._wake()
         except BaseException as exc:
             cancelled = self._ended_badly(handle, exc)
         nursery, key = handle._nursery, handle._key
