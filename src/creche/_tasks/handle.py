@@ -188,10 +188,13 @@ class TaskHandle(Generic[T_co]):
         """Note how the task ended, and wake whoever waits for that."""
         self._state = state
         self._outcome = outcome
+        if self._queue is not None:
+            self._wake()
+
+    def _wake(self) -> None:
         queue, self._queue = self._queue, None
-        if queue is not None:
-            for waiter, _ in queue:
-                waiter.set_result(None)
+        for waiter, _ in queue or ():
+            waiter.set_result(None)
 
     def _failure(self) -> BaseException:
         """Return what the task raised; only of one that failed or was cancelled."""

@@ -22,9 +22,10 @@ Rules
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .._kernel import current_kernel
 from .._tracebacks import innermost_place
@@ -150,6 +151,26 @@ def asked(scope: Scope | None) -> Stop | None:
 # ── Who overran the grace ────────────────────────────────────────────────────────────────────────
 
 
+class StopReport(NamedTuple):
+    """What is kept of a stop whose grace was too short."""
+
+    reason: str | None
+    grace: float
+    """Seconds that were given."""
+    overran: tuple[tuple[str, str], ...]
+    """The first tasks that overran it, as many as the log lists: the name, and where it was."""
+    count: int
+    """How many tasks overran it."""
+
+
+_reports: deque[StopReport] = deque(maxlen=100)
+
+
+def stop_reports() -> list[StopReport]:
+    """Return the reports of the last stops of this process whose grace was too short, oldest first."""
+    return list(_reports)
+
+
 def note_overrun(scope: Scope | None, name: str, place: str) -> None:
     """Note that a task inside `scope` was cancelled, if it was because the grace of a stop was over."""
     while scope is not None:
@@ -176,9 +197,11 @@ def report(state: Stop) -> None:
     overran = state.overran
     if not overran:
         return
+    first = tuple(overran[:LISTED])
+    _reports.append(StopReport(state.reason, state.grace, first, len(overran)))
     from logging import getLogger  # heavy, and hardly ever needed
 
-    listed = "; ".join(f"{name!r} at {place}" for name, place in overran[:LISTED])
+    listed = "; ".join(f"{name!r} at {place}" for name, place in first)
     more = len(overran) - LISTED
     getLogger("creche").warning(
         "stop%s: %d %s overran the grace of %g s and %s cancelled: %s%s",
