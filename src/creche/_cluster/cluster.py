@@ -244,7 +244,7 @@ class Cluster:
                 func, item, grace=grace, placement=placement, retries=retries, reuse=reuse
             )
 
-        if not callable(func):  # pyright: ignore[reportUnnecessaryComparison]  # not all check
+        if not callable(func):
             raise TypeError(f"func must be a function of one argument, not {func!r}")
         call.__qualname__ = name_of(func)
         most = 2 * max(1, self.slots) if at_most is None else at_most
