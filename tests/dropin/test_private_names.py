@@ -155,6 +155,8 @@ def test_outside_of_loops_there_is_no_backend() -> None:
     assert room.current_async_library() is None
     with pytest.raises(NoEventLoopError):
         room.get_async_backend()
-    with pytest.raises(LookupError, match=r"No such backend: curio\. Known are: asyncio, trio"):
+    with pytest.raises(
+        LookupError, match=r"No such backend: curio\. Known backends: asyncio, trio"
+    ):
         room.get_async_backend("curio")
     assert room.get_async_backend("trio").name == "trio"
