@@ -215,7 +215,7 @@ async def settle() -> None:
     task = current_task()
     if task.kernel.simulation is None:
         raise RuntimeError(
-            "settle() works only in a simulated run: use creche.testing.run(), or "
+            "settle() needs a simulated run: use creche.testing.run(), or "
             "wait_all_tasks_blocked() in an ordinary run"
         )
     await task.kernel.simulation.settle(task)
