@@ -255,7 +255,7 @@ def conclude(screen: Screen, outcomes: Sequence[Outcome], left_out: int, seconds
         screen.line(screen.paint(f"{screen.cross} {runs}: {what}", "red", "bold"))
         return 1
     screen.line(
-        screen.paint(f"{screen.tick} {runs}: all did what the programs say", "green", "bold")
+        screen.paint(f"{screen.tick} {runs}: all printed what they should", "green", "bold")
     )
     return 0
 
