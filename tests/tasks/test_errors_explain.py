@@ -104,7 +104,7 @@ async def test_an_error_that_cannot_be_told_is_no_error_of_its_own() -> None:
 
         __repr__ = __str__
 
-    assert "Mute: <its text cannot be made>" in str(await group_error(Mute()))
+    assert "Mute: <str() of it failed>" in str(await group_error(Mute()))
 
 
 async def test_a_long_error_is_shortened() -> None:

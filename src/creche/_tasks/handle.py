@@ -1,7 +1,7 @@
 r"""`TaskHandle`: what a task group returns for each task it starts.
 
-Knows no event loop and no group, but for one function that cancels its task. What begins with an
-underscore is for the room of the groups, `_tasks/group.py`, which fills in handles and ends them.
+Knows no event loop and no group, only a function that cancels its task. Names that begin with an
+underscore are for `_tasks/group.py`, which fills in handles and ends them.
 
     pending ----------------------> finished | failed | cancelled
        \--cancel()--> cancelling ------^
@@ -185,7 +185,7 @@ class TaskHandle(Generic[T_co]):
         raise self._no_value()
 
     def _end(self, state: _Status, outcome: Any) -> None:
-        """Note how the task ended, and wake whoever waits for that."""
+        """Record how the task ended, and wake the tasks that wait for it."""
         self._state = state
         self._outcome = outcome
         if self._queue is not None:

@@ -1,11 +1,11 @@
-"""What becomes of the tasks of a group that another task has left while it was cancelled.
+"""Ends the tasks of a cancelled group that a task other than its host has left.
 
-The group cannot be closed then, for only its host could do that. Its tasks are cancelled already; a detached
-task waits until they have ended, and logs the errors that nobody can raise any more. It looks less and less
-often, up to once a second, so tasks that take long cost nothing.
+Such a group cannot be closed, because only its host can close it. Its tasks are already cancelled; a detached
+task waits until they have ended, and logs the errors that can no longer be raised. It polls less and less
+often, at last once a second, so slow tasks cost nothing.
 """
 
-# The rest of the groups' room.
+# The other modules of groups.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
