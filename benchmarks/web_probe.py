@@ -1,4 +1,4 @@
-"""A process of its own that answers or sends web requests on one library, as often as it is told.
+"""A process of its own that answers or sends web requests with one library, as often as asked.
 
 ``python -m benchmarks.web_probe MODULE BACKEND KIND [URL]``. MODULE is what stands behind
 ``import anyio``: "anyio" itself, or "creche" by the drop-in, which is turned on here before anything

@@ -1,7 +1,7 @@
 """A chat server on a broadcast: one message sent, everybody has it.
 
-All members subscribe to one broadcast, and are given the last lines when they come. Posting takes the
-same time whoever listens; a member whose network is too slow misses lines, and is told how many.
+All members subscribe to one broadcast, and get the last lines when they join. Posting takes the same
+time however many listen; a member whose network is too slow misses lines, and learns how many.
 `chat_server.py` does the same with a memory stream for each member.
 """
 

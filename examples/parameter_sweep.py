@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from itertools import count
 
 from creche import create_task_group, move_on_after, run, sleep
-from creche.cluster import Results, open_cluster
+from creche.cluster import open_cluster
+from creche.flow import Mapped
 
 SECONDS = 20.0
 ROWS = 12
@@ -33,7 +34,7 @@ def loss(setting: tuple[float, float]) -> tuple[float, tuple[float, float]]:
     return (rate - 0.25) ** 2 + (decay - 0.75) ** 2, setting
 
 
-async def show(results: Results[object]) -> None:
+async def show(results: Mapped[object]) -> None:
     """Draw a bar, until it is cancelled."""
     begin = time.monotonic()
     while sys.stderr.isatty():

@@ -30,9 +30,9 @@ class Scanner:
     async def probe(self, port: int) -> str:
         async with self.limiter:
             self.most_at_once = max(self.most_at_once, self.limiter.borrowed_tokens)
-            return await self.knock(port)
+            return await self.connect(port)
 
-    async def knock(self, port: int) -> str:
+    async def connect(self, port: int) -> str:
         with move_on_after(PATIENCE):
             try:
                 await (await connect_tcp(self.host, port)).aclose()

@@ -62,7 +62,7 @@ print(json.dumps({
 
 
 class Failure(Exception):
-    """What stopped the work, in words for whoever typed the command."""
+    """What stopped the work, in words for the user."""
 
 
 # ── Interpreters ──────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """Running several things at once and collecting what they return: `gather`, `amap`, `as_completed`.
 
-Each is a task group with a way to bring the results out; what happens when something fails is
-what the group does. Knows no event loop.
+Each is a task group that also collects results; the group decides what happens when a task
+fails. Knows no event loop.
 """
 
 from __future__ import annotations

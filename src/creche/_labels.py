@@ -1,9 +1,9 @@
-"""What primitives are called: the name that they were given, else the place where they were made.
+"""Labels of primitives: the name that they were given, else the place where they were made.
 
 Owns the way from a primitive to its label, and the line between a program and its libraries. A label
-is in a slot that is left empty unless there is something to keep, so who gives no name pays nothing
-but the slot. A look at the stack costs more than a lock does, so places are only noted while
-somebody asks for that, as simulated runs do.
+is in a slot that is unset unless the primitive has a name, so a primitive without one pays only for the
+slot. Reading the stack costs more than making a lock, so places are recorded only on request, as in
+simulated runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ library = "creche"
 """What programs call this library, for the names of loggers: `anyio` while the drop-in is on."""
 
 noting: list[None] = []
-"""An entry for each who asks for the places where primitives are made: if any, `label` is called."""
+"""One entry for each request to record where primitives are made; if any, `label` is called."""
 
 
 class Place(NamedTuple):
@@ -86,6 +86,16 @@ def in_library(frame: FrameType) -> bool:
 
 
 def short_path(path: str) -> str:
-    """Shorten the path of a file to what is below the current directory, or to its name."""
-    here = os.getcwd() + os.sep
-    return path.removeprefix(here) if path.startswith(here) else os.path.basename(path)
+    """Shorten the path of a file to what is below the first current directory, or to its name."""
+    return path.removeprefix(_here) if path.startswith(_here) else os.path.basename(path)
+
+
+def _directory() -> str:
+    try:
+        return os.getcwd() + os.sep
+    except OSError:  # It was removed.
+        return os.sep
+
+
+_here = _directory()
+"""The current directory as the program began. Asked once: event loops' threads should not ask the disk."""

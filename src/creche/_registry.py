@@ -1,10 +1,10 @@
-"""The registry of kernels: what anybody has to know of a kernel before a loop of it runs.
+"""The registry of kernels: what is known of a kernel before one of its loops runs.
 
 Owns one record for each kernel. Everything that lists kernels, or the loops that they run on, reads it
 here: `run`, simulated runs, the command line, the drop-in, the pytest plugins, the tests, the benchmarks. So
-a new kernel is a package and a record; "Adding a kernel" in `docs/architecture.md` tells the steps.
+a new kernel is a package and a record; "Adding a kernel" in `docs/architecture.md` has the steps.
 
-Imports no loop and no kernel, for the pytest plugin and the drop-in are loaded where no loop ever runs.
+Imports no loop and no kernel, because the pytest plugin and the drop-in are loaded where no loop runs.
 Does not know what a kernel does: that is `_kernel/contract.py`.
 
 Rules
@@ -159,7 +159,7 @@ def find(name: str) -> KernelRecord:
         return KERNELS[name]
     except KeyError:
         known = ", ".join(variant.name for variant in variants())
-        raise LookupError(f"No such backend: {name}. Known are: {known}") from None
+        raise LookupError(f"No such backend: {name}. Known backends: {known}") from None
 
 
 def find_installed(name: str) -> KernelRecord:
@@ -224,20 +224,20 @@ def _check(record: KernelRecord) -> None:
     first = record.variants[0] if record.variants else None
     if first is None or first.name != record.name or first.options:
         raise ValueError(
-            f"the first variant of kernel {record.name!r} must have its name and no options, for "
-            f"that is what run(backend={record.name!r}) runs"
+            f"the first variant of kernel {record.name!r} must have its name and no options, "
+            f"because run(backend={record.name!r}) runs it"
         )
     if record.library in LIBRARIES:
         raise ValueError(
-            f"{record.library!r} is the library of another kernel: a kernel has one of its own"
+            f"{record.library!r} is the library of another kernel: each kernel needs its own"
         )
     taken = {variant.name for variant in variants()}
     for variant in record.variants:
         if variant.name in taken:
-            raise ValueError(f"there is a backend {variant.name!r} already: choose another name")
+            raise ValueError(f"a backend {variant.name!r} already exists: choose another name")
         if variant.kernel != record.name:
             raise ValueError(
-                f"variant {variant.name!r} says that it is of kernel {variant.kernel!r}, but it is "
+                f"variant {variant.name!r} names kernel {variant.kernel!r}, but it is "
                 f"in the record of {record.name!r}"
             )
     if record.simulated is not None:
@@ -245,6 +245,6 @@ def _check(record: KernelRecord) -> None:
         for other in KERNELS.values():
             if other.simulated is not None and other.simulated.letter == letter:
                 raise ValueError(
-                    f"tokens that begin with {letter!r} are those of kernel {other.name!r}: "
+                    f"tokens that begin with {letter!r} belong to kernel {other.name!r}: "
                     f"choose another letter for {record.name!r}"
                 )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import CodeType, TracebackType
 
 from ._labels import short_path
+from ._registry import LIBRARIES
 
 _PACKAGE = os.path.dirname(__file__) + os.sep
 MACHINERY = tuple(
@@ -83,4 +84,5 @@ def innermost_place(traceback: TracebackType | None) -> str:
 
 def _is_loop(traceback: TracebackType) -> bool:
     module: str = traceback.tb_frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] in ("asyncio", "trio", "outcome")
+    top = module.partition(".")[0]
+    return top in LIBRARIES or top == "outcome"  # which Trio resumes its tasks with

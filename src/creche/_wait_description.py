@@ -1,8 +1,8 @@
-"""`WaitDescription`: what a primitive says of a task that waits in it.
+"""`WaitDescription`: how a primitive describes a task that waits in it.
 
-Owns the words between primitives and reports. Knows neither: a primitive fills one in when it is
-asked, and whoever reports on tasks (deadlocks, traces) puts it into text. Nothing is noted while tasks
-wait, so a wait costs nothing until somebody asks.
+Owns the data that primitives give to reports. Knows neither: a primitive fills one in when it is
+asked, and reports on tasks (deadlocks, traces) turn it into text. Nothing is recorded while tasks
+wait, so a wait costs nothing until a report asks.
 
 A report finds the primitive as `self` in the frames of the waiting task, and asks it:
 
@@ -17,7 +17,7 @@ The rules
 * It must not wait, take a lock or change anything, and should not search: it is asked once for each
   task that waits, maybe in another thread than the loop's.
 * None means that it has nothing to add to `inner`.
-* What it raises is caught, and told in the report.
+* What it raises is caught, and shown in the report.
 """
 
 from __future__ import annotations

@@ -13,5 +13,4 @@ from ._cluster.errors import IncompatibleWorker as IncompatibleWorker
 from ._cluster.errors import PayloadError as PayloadError
 from ._cluster.errors import RemoteWorkerLost as RemoteWorkerLost
 from ._cluster.errors import WorkerUnreachable as WorkerUnreachable
-from ._cluster.mapping import Results as Results
 from ._cluster.opening import open_cluster as open_cluster

@@ -1,7 +1,7 @@
 """The tools of the standard library's `itertools`, over async iterables as well as plain ones.
 
 The combinations are made in `_itertools/combinations.py`, `tee` in `_itertools/tee.py`, everything else in
-`_itertools/tools.py`. How items are pulled, and who closes an iterator, is told in `_itertools/sources.py`.
+`_itertools/tools.py`. `_itertools/sources.py` says how items are pulled, and when an iterator is closed.
 """
 
 from __future__ import annotations

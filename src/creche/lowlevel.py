@@ -1,6 +1,6 @@
 """Checkpoints by hand, tokens of event loops, and variables that belong to one event loop.
 
-For those who build primitives of their own.
+For code that builds primitives of its own.
 """
 
 from __future__ import annotations

@@ -12,10 +12,16 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from _watching import until
+
+from creche.cluster import Cluster, open_cluster
 
 HERE = Path(__file__).parent
 LOOPBACK = "127.0.0.1"
@@ -115,6 +121,15 @@ class Machines:
         self._folder.cleanup()
 
 
+@asynccontextmanager
+async def opened(machines: Machines, workers: int = 1) -> AsyncGenerator[Cluster, None]:
+    """Open a cluster that is there, and wait for its workers."""
+    async with open_cluster(machines.address) as cluster:
+        await until(lambda: len(cluster.workers) == workers, 40)
+        yield cluster
+
+
+@cache
 def other_python() -> tuple[str, str] | None:
     """Return a Python of another minor version that can run Dask out of this one's packages, and their path."""
     site = sysconfig.get_path("purelib")

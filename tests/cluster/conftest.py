@@ -31,3 +31,11 @@ def machines() -> Iterator[Machines]:
     with Machines() as made:
         made.worker("--nworkers", "2", nanny=True)
         yield made
+
+
+@pytest.fixture(scope="session")
+def one_slot() -> Iterator[Machines]:
+    """A scheduler and a worker with one slot, for tests that break no more than their child."""
+    with Machines() as made:
+        made.worker(slots=1)
+        yield made

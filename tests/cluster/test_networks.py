@@ -166,7 +166,7 @@ async def test_a_scheduler_that_nobody_vouches_for_is_refused(
     _, mine, other = certificates
     import dask
 
-    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+    with dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}):
         with pytest.raises(ClusterError, match="cannot open tls://"):
             async with open_cluster(encrypted.address, security=security(other, mine)):
                 pytest.fail("it was opened")

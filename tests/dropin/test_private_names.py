@@ -156,7 +156,7 @@ def test_outside_of_loops_there_is_no_backend() -> None:
     with pytest.raises(NoEventLoopError):
         room.get_async_backend()
     with pytest.raises(
-        LookupError, match=r"No such backend: curio\. Known are: asyncio, uvloop, trio"
+        LookupError, match=r"No such backend: curio\. Known backends: asyncio, uvloop, trio"
     ):
         room.get_async_backend("curio")
     assert room.get_async_backend("trio").name == "trio"

@@ -176,7 +176,7 @@ def test_no_event_loop_is_loaded_before_a_script(python: Python, folder: Path) -
 def test_m_without_the_drop_in_is_a_mistake(python: Python, folder: Path) -> None:
     done = start(python, folder, "-m", "creche", "run", "-m", "app")
     assert done.returncode == 2
-    assert "-m MODULE goes with --as-anyio" in done.stderr
+    assert "-m MODULE needs --as-anyio" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -300,7 +300,7 @@ def test_a_callback_that_raises_is_logged_and_the_others_run(
     exits.run()
     exits.run()
     assert calls == [True]
-    assert "a callback for the end of the event loop raised" in caplog.text
+    assert "a callback raised an exception at the end of the event loop" in caplog.text
 
 
 @pytest.mark.backends("asyncio")

@@ -58,7 +58,11 @@ def test_a_trio_that_is_known_is_looked_at_once(unchecked: pytest.MonkeyPatch) -
 
 async def test_scopes_that_are_kept_otherwise_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trio, "__version__", "99.1")
-    with pytest.raises(RuntimeError, match=r"does not know how Trio 99\.1 keeps its cancel scopes"):
+    with pytest.raises(
+        RuntimeError, match=r"does not know how Trio 99\.1 stores its cancel scopes"
+    ):
         private.is_cancelled(object())
-    with pytest.raises(RuntimeError, match=r"does not know how Trio 99\.1 keeps its cancel scopes"):
+    with pytest.raises(
+        RuntimeError, match=r"does not know how Trio 99\.1 stores its cancel scopes"
+    ):
         private.put_scope_around(object(), object())

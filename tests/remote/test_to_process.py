@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -38,8 +39,9 @@ from creche.to_process import current_default_process_limiter, run_sync
 
 
 def children() -> list[int]:
-    """The processes that this one has and has not waited for."""
-    return [child.pid for child in psutil.Process().children()]
+    """The processes that this one has and has not waited for, but for Python's own tracker."""
+    tracker = getattr(resource_tracker, "_resource_tracker")._pid  # noqa: B009  # for type checkers
+    return [child.pid for child in psutil.Process().children() if child.pid != tracker]
 
 
 async def until(condition: Callable[[], bool]) -> None:

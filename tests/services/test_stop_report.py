@@ -11,6 +11,7 @@ import pytest
 from _services import deaf
 
 from creche import CancelScope, create_task_group, sleep, sleep_forever
+from creche._tasks.stop import stop_reports
 from creche.services import create_supervisor, wait_for_stop
 from creche.testing import run
 
@@ -50,6 +51,10 @@ def test_tasks_of_a_group_that_overran_are_named(
         "stop (enough): 1 task overran the grace of 3 s and was cancelled: 'slow' at "
     )
     assert here("# slow") in line and line.endswith(".slow")
+    report = stop_reports()[-1]
+    assert (report.reason, report.grace, report.count) == ("enough", 3, 1)
+    [(name, place)] = report.overran
+    assert name == "slow" and here("# slow") in place
 
 
 @both

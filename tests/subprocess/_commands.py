@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 
 import psutil
 
@@ -18,8 +19,12 @@ def python(code: str) -> list[str]:
 
 
 def children() -> list[int]:
-    """The children of this process that nobody has reaped, also the dead ones."""
-    return sorted(child.pid for child in psutil.Process().children())
+    """The children of this process that nobody has reaped, also the dead ones.
+
+    Without the tracker that `multiprocessing` keeps for good once somebody has used it.
+    """
+    tracker = getattr(resource_tracker, "_resource_tracker")._pid  # noqa: B009  # for type checkers
+    return sorted(child.pid for child in psutil.Process().children() if child.pid != tracker)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -83,7 +83,9 @@ async def test_what_is_said_survives_pickling_copying_splitting_and_deriving() -
         assert str(group) == REFUSED
         assert isinstance(group, ExceptionGroup)
     back = pickle.loads(pickle.dumps(error))
-    assert [type(exc) for exc in back.exceptions] == [ConnectionRefusedError, KeyError]
+    # Trio runs the tasks of a batch in either order, so the errors are in either order too.
+    assert [type(exc) for exc in back.exceptions] == [type(exc) for exc in error.exceptions]
+    assert {type(exc) for exc in back.exceptions} == {ConnectionRefusedError, KeyError}
 
 
 async def test_a_group_of_other_exceptions_is_a_base_exception_group() -> None:
@@ -102,7 +104,7 @@ async def test_an_error_that_cannot_be_told_is_no_error_of_its_own() -> None:
 
         __repr__ = __str__
 
-    assert "Mute: <its text cannot be made>" in str(await group_error(Mute()))
+    assert "Mute: <str() of it failed>" in str(await group_error(Mute()))
 
 
 async def test_a_long_error_is_shortened() -> None:

@@ -112,7 +112,7 @@ def test_a_foreign_task_that_will_not_end_is_an_error_and_no_endless_run() -> No
         await creche.sleep(3)
 
     tasks: set[asyncio.Task[None]] = set()
-    with pytest.raises(RuntimeError, match="has left behind will not end"):
+    with pytest.raises(RuntimeError, match="did not end when it was cancelled"):
         testing.run(main)
 
 
@@ -127,7 +127,7 @@ def test_a_task_of_trios_own_that_will_not_end_is_an_error_and_no_endless_run() 
 
     with pytest.raises(BaseException) as caught:
         testing.run(main, backend="trio")
-    assert "has left behind will not end" in str(caught.value)
+    assert "did not end when it was cancelled" in str(caught.value)
     gc.collect()
 
 

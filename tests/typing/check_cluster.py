@@ -8,6 +8,7 @@ from typing import assert_type
 
 from creche import to_executor
 from creche.cluster import Cluster, Placement, RemoteCall, WorkerInfo, open_cluster
+from creche.flow import Outcome
 
 
 def length(text: str) -> int:
@@ -29,6 +30,8 @@ async def calls() -> None:
         async with cluster.map(length, ["a", "b"], at_most=3) as results:
             assert_type([each async for each in results], list[int])
             assert_type(results.total, int | None)
+        async with cluster.map(length, ["a"], errors="return", per_second=5) as outcomes:
+            assert_type([each async for each in outcomes], list[tuple[str, Outcome[int]]])
         await cluster.run_sync(length, 3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

@@ -1,4 +1,4 @@
 """The abstract classes that streams, listeners and other resources are made from.
 
-One room for each family; `creche.abc` publishes their names.
+One module for each family; `creche.abc` publishes their names.
 """

@@ -1,6 +1,6 @@
 """The abstract streams, listeners and connectables, and the aliases for "either kind of stream".
 
-Owns what a stream promises to whoever uses it; knows no socket, no buffer and no event loop.
+Owns what a stream promises to its users; knows no socket, no buffer and no event loop.
 
     objects   UnreliableObjectSendStream     <- ObjectSendStream      may lose or reorder -> may not
               UnreliableObjectReceiveStream  <- ObjectReceiveStream
@@ -56,7 +56,7 @@ class UnreliableObjectSendStream(AsyncResource, TypedAttributeProvider, Generic[
 
     @abstractmethod
     async def send(self, item: T_contra) -> None:
-        """Send an item to whoever is at the other end, waiting for room if that is needed.
+        """Send an item to the other end, waiting while the stream is full.
 
         :raises ClosedResourceError: this stream was closed on this side
         :raises BrokenResourceError: the stream has become unusable, or nobody is left to receive
@@ -128,7 +128,7 @@ class ByteSendStream(AsyncResource, TypedAttributeProvider):
 
     @abstractmethod
     async def send(self, item: bytes) -> None:
-        """Send all of the bytes, waiting for room as often as that takes.
+        """Send all of the bytes, waiting whenever the peer is slower.
 
         :raises ClosedResourceError: this stream was closed on this side
         :raises BrokenResourceError: the stream has become unusable, or the peer is gone

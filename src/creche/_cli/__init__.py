@@ -62,27 +62,33 @@ def make_parser() -> Parser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
-    commands.add_parser("doctor", help="tell what is installed, and what 'import anyio' means here")
+    commands.add_parser("doctor", help="show what is installed, and what 'import anyio' means here")
     return parser
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("examples", nargs="*", metavar="EXAMPLE", help="only these, as in: tasks")
+    parser.add_argument(
+        "examples", nargs="*", metavar="EXAMPLE", help="run only these, such as: tasks"
+    )
     parser.add_argument(
         "--backend",
         action="append",
         metavar="NAME",
-        help=f"only on this one: {one_of(loop.name for loop in variants())}; may be repeated",
+        help=f"run only on this backend: {one_of(loop.name for loop in variants())}; may be repeated",
     )
     parser.add_argument(
-        "--folder", metavar="PATH", help="run the programs of this folder, which has an expected/"
+        "--folder",
+        metavar="PATH",
+        help="run the programs in this folder; their outputs are in its folder expected/",
     )
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", nargs="?", help="module:function or script.py")
-    parser.add_argument("--as-anyio", action="store_true", help="let 'import anyio' mean Creche")
-    parser.add_argument("-m", dest="module", metavar="MODULE", help="a module, after --as-anyio")
+    parser.add_argument("--as-anyio", action="store_true", help="make 'import anyio' import Creche")
+    parser.add_argument(
+        "-m", dest="module", metavar="MODULE", help="a module to run, with --as-anyio"
+    )
     parser.add_argument(
         "--backend", default=BACKEND, metavar="NAME", help=one_of(loop.name for loop in variants())
     )
@@ -182,7 +188,7 @@ def show_run(options: argparse.Namespace, rest: list[str]) -> int:
     from .python import is_script
 
     if options.module is not None and not options.as_anyio:
-        raise Mistake("-m MODULE goes with --as-anyio; a function is named by module:function")
+        raise Mistake("-m MODULE needs --as-anyio; name a function as module:function")
     if options.module is None and options.target is None:
         raise Mistake("the following arguments are required: TARGET (see 'creche run --help')")
     if options.as_anyio:

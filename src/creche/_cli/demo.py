@@ -95,7 +95,7 @@ def examples_folder() -> Path:
     for folder in (package / "_examples", package.parent.parent / "examples"):
         if folder.is_dir():
             return folder
-    raise Mistake("the examples are not part of this installation; --folder says where they are")
+    raise Mistake("this installation has no examples; name their folder with --folder")
 
 
 def find_examples(folder: Path) -> list[Example]:
@@ -118,7 +118,7 @@ def title_of(path: Path) -> str:
 def expected_of(path: Path) -> str:
     text = path.parent / "expected" / f"{path.stem}.txt"
     if not text.is_file():
-        raise Mistake(f"{str(path)!r} has no expected output, which would be {str(text)!r}")
+        raise Mistake(f"{str(path)!r} has no expected output: write it to {str(text)!r}")
     return text.read_text(encoding="utf-8")
 
 
@@ -230,7 +230,7 @@ def cell(screen: Screen, outcome: Outcome) -> str:
 
 
 def show_wrong(screen: Screen, example: Example, outcome: Outcome) -> None:
-    screen.block(f"on {outcome.loop} it did not do what it says", "red", "bold")
+    screen.block(f"its output on {outcome.loop} is not the expected one", "red", "bold")
     difference = difflib.unified_diff(
         example.expected.splitlines(),
         outcome.printed.splitlines(),
@@ -251,11 +251,11 @@ def conclude(screen: Screen, outcomes: Sequence[Outcome], left_out: int, seconds
     if left_out:
         screen.line(screen.paint(f"{count(left_out, 'program')} left out", "yellow"))
     if wrong or not outcomes:
-        what = f"{len(wrong)} did not do what the program says" if wrong else "nothing was shown"
+        what = f"{count(len(wrong), 'run')} failed" if wrong else "nothing was shown"
         screen.line(screen.paint(f"{screen.cross} {runs}: {what}", "red", "bold"))
         return 1
     screen.line(
-        screen.paint(f"{screen.tick} {runs}: all did what the programs say", "green", "bold")
+        screen.paint(f"{screen.tick} {runs}: all printed what they should", "green", "bold")
     )
     return 0
 

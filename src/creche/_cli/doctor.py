@@ -132,7 +132,7 @@ def what_it_says(requirement: str) -> str | None:
 
 
 def without_extras(marker: str) -> str:
-    """Return what is left of a marker when its extras are told."""
+    """Return what is left of a marker without its extras."""
     rest = EXTRA.sub("", marker).replace('"', "'")
     rest = re.sub(r"\(\s*(?:(?:and|or)\s*)*\)", "", rest)
     rest = re.sub(r"^[\s]*(?:(?:and|or)\b\s*)+|(?:\s*\b(?:and|or))+[\s]*$", "", rest).strip()

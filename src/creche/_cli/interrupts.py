@@ -21,7 +21,7 @@ from .._tasks.scope import CancelScope
 
 SPOKEN = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 BEFORE = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-"""The handlers that are replaced: who ignores a signal goes on to ignore it."""
+"""The handlers that are replaced: a program that ignores a signal continues to ignore it."""
 
 
 class Interrupter:

@@ -113,7 +113,7 @@ def run_spec(spec: ModuleSpec) -> int:
     except Exception as exc:
         return show_unloaded(exc)
     if code is None:
-        raise Mistake(f"{spec.name!r} has no code that could be run")
+        raise Mistake(f"{spec.name!r} has no code to run")
     return become_main(
         code,
         __file__=spec.origin,

@@ -1,6 +1,6 @@
 """`creche run`: finds a coroutine function and runs it.
 
-Owns the way from the text that was typed to a function. What signals do to it is told in
+Owns the way from the typed text to a function. For what signals do to it, see
 `interrupts.py`.
 
     loading ──▸ running ──▸ finished         status 0

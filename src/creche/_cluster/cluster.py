@@ -18,9 +18,11 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Literal, NamedTuple, TypeVar, TypeVarTuple, Unpack, overload
 
+from .._flow.mapped import Mapped, make_map
+from .._flow.outcomes import Outcome
+from .._flow.rates import RateLimiter
 from .._loop.time import (
     current_effective_deadline,
     current_time,
@@ -39,7 +41,6 @@ from .errors import (
     RemoteWorkerLost,
     WorkerUnreachable,
 )
-from .mapping import Results, map_calls
 from .payload import open_answer, pack
 from .remote.leases import DIED, GIVEN_UP
 from .remote.perform import CANCELLED
@@ -151,21 +152,56 @@ class Cluster:
         result: T_Retval = await self._make(call, _count(retries))
         return result
 
+    @overload
     def map(
         self,
         func: Callable[[T], T_Retval],
         items: Iterable[T] | AsyncIterable[T],
         *,
         at_most: int | None = None,
+        per_second: float | RateLimiter | None = None,
         ordered: bool = False,
+        errors: Literal["raise"] = "raise",
         grace: tuple[float, float] = GRACE,
         placement: Placement | None = None,
         retries: int = 0,
         reuse: bool = True,
-    ) -> AbstractAsyncContextManager[Results[T_Retval]]:
+    ) -> Mapped[T_Retval]: ...
+
+    @overload
+    def map(
+        self,
+        func: Callable[[T], T_Retval],
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        at_most: int | None = None,
+        per_second: float | RateLimiter | None = None,
+        ordered: bool = False,
+        errors: Literal["return"],
+        grace: tuple[float, float] = GRACE,
+        placement: Placement | None = None,
+        retries: int = 0,
+        reuse: bool = True,
+    ) -> Mapped[tuple[T, Outcome[T_Retval]]]: ...
+
+    def map(
+        self,
+        func: Callable[[T], T_Retval],
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        at_most: int | None = None,
+        per_second: float | RateLimiter | None = None,
+        ordered: bool = False,
+        errors: Literal["raise", "return"] = "raise",
+        grace: tuple[float, float] = GRACE,
+        placement: Placement | None = None,
+        retries: int = 0,
+        reuse: bool = True,
+    ) -> Mapped[Any]:
         """Call `func(item)` on the cluster for each item, at most so many at a time.
 
-        An async context manager, which gives an async iterator over the results:
+        `creche.flow.as_mapped` for calls on the cluster: an async context manager that gives an async iterator
+        over the results, by the same rules.
 
         ```python
         import creche
@@ -186,28 +222,35 @@ class Cluster:
         ```
 
         An item is pulled when there is room for its result, so `items` may be endless. A call that raises
-        cancels the others, and the iteration raises its error. Leaving the block cancels the calls that run,
-        waits for them, and closes the iterator.
+        cancels the others, and the iteration raises its error when they have ended. Leaving the block cancels
+        the calls that run and waits for them.
 
         :param func: a function of one argument
         :param items: an iterable or async iterable of the arguments
         :param at_most: how many items may be pulled whose results were not taken; None for twice as many as
             the cluster has slots
+        :param per_second: how many calls may start per second, or a `creche.flow.RateLimiter` to share
         :param ordered: whether results come in the order of the items, rather than as calls end
+        :param errors: `"raise"`, or `"return"` for pairs of an item and the `Outcome` of its call, where no
+            call cancels another
         :param grace: as for `run_sync`, like what follows
         :return: the results, with `total`, `done`, `failed` and `running` to show progress
+        :raises TypeError: an argument is of the wrong type
+        :raises ValueError: `at_most` is less than 1, or `errors` is neither of the two
         """
-        if at_most is None:
-            at_most = 2 * max(1, self.slots)
-        if type(at_most) is not int or at_most < 1:
-            raise ValueError(f"at_most must be a number of items, 1 or more, not {at_most!r}")
 
         async def call(item: T) -> T_Retval:
             return await self.run_sync(
                 func, item, grace=grace, placement=placement, retries=retries, reuse=reuse
             )
 
-        return map_calls(Results(call, items, at_most, ordered))
+        if not callable(func):
+            raise TypeError(f"func must be a function of one argument, not {func!r}")
+        call.__qualname__ = name_of(func)
+        most = 2 * max(1, self.slots) if at_most is None else at_most
+        return make_map(
+            call, items, most, per_second, ordered, errors, ahead=most, maker="cluster.map"
+        )
 
     # One call
 

@@ -113,13 +113,13 @@ class Backend:
 
     def __getattr__(self, method: str) -> Any:
         if method in METHODS:
-            room = METHODS[method]
-            return getattr(import_module(f"{PACKAGE}.{room}" if room else PACKAGE), method)
+            module = METHODS[method]
+            return getattr(import_module(f"{PACKAGE}.{module}" if module else PACKAGE), method)
         if method in RENAMED:
             return getattr(import_module(PACKAGE), RENAMED[method])
         raise AttributeError(
-            f"{method!r}: Creche, which stands in for AnyIO here, has no such method of a backend. "
-            "Use the public function that does it"
+            f"{method!r}: Creche, which stands in for AnyIO here, has no such backend method. Use "
+            "the public function that does this"
         )
 
     def __dir__(self) -> list[str]:

@@ -1,6 +1,6 @@
-"""What the import system is told about `anyio` beyond what is in `sys.modules` already.
+"""Answers the import system about `anyio` modules that are not in `sys.modules`.
 
-Owns the finder on `sys.meta_path`. It is asked when somebody imports what nobody has imported yet, or
+Owns the finder on `sys.meta_path`. It is asked when a module is imported for the first time, or
 when a module was taken out of `sys.modules`. Knows the modules by their names only.
 
     anyio.X, X was made by the drop-in     the same object again

@@ -1,4 +1,4 @@
-"""Who imported the real AnyIO, when it is too late to stand in for it.
+"""Finds what imported the real AnyIO, when it is too late to stand in for it.
 
 Owns the search and its words. Knows only `sys.modules`: a module that holds AnyIO's, or a class or
 function of it, imported it.
@@ -42,8 +42,8 @@ def complaint() -> str:
         advice = f"Run '{VARIABLE}=1 pytest', or 'pytest -p {PACKAGE}.as_anyio' as the first -p"
     shown = ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" * (len(found) > SHOWN))
     return (
-        f"anyio is already imported, by {shown or 'code that is gone'}: Creche cannot "
-        f"stand in for it any more. {advice}"
+        f"anyio is already imported, by {shown or 'code that is gone'}: Creche can no "
+        f"longer stand in for it. {advice}"
     )
 
 

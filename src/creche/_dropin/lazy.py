@@ -2,7 +2,7 @@
 
 Owns `Waiting`. Loading all of Creche in every Python process that inherits the variable would cost
 each of them the time to import asyncio, ssl and more; leaving the modules out and finding them later
-is not safe, for pytest's finder goes ahead of everybody's and loads a second copy.
+is not safe, because pytest's finder goes first and loads a second copy.
 
     waiting --a public attribute, or __spec__, is asked for--> loading --> loaded, an ordinary module
         ^                                                         |
@@ -10,14 +10,14 @@ is not safe, for pytest's finder goes ahead of everybody's and loads a second co
 
 Rules
 -----
-* An `import` statement asks for `__spec__`, so whoever imports the module has it loaded. (If that
+* An `import` statement asks for `__spec__`, so importing the module loads it. (If that
   fails, Python 3.11 passes over the error there, and it comes when the first name is asked for.)
-* The other names with underscores are answered without loading: those who look through all modules
+* The other names with underscores are answered without loading: tools that search all modules
   (reloaders, `inspect`, `unittest`) ask for them.
 * A module is loaded once, under the locks that the import system has for both of its names, so that
-  threads that import it by either name and those that come by here wait for each other.
-* It is a `Waiting` until it is whole. So a thread that asks for a name meanwhile comes by here and waits;
-  it does not find half a module. The thread that loads it, which holds the locks, is let through.
+  threads that import it by either name and those that read an attribute here wait for each other.
+* It is a `Waiting` until it is whole. So a thread that asks for a name meanwhile waits here, and does
+  not find half a module. The thread that loads it, which holds the locks, does not wait.
 * Any method here may still be running in one thread when another makes the module an ordinary one: so no
   method counts on what class the module has (`super()` would).
 """

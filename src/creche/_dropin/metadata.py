@@ -1,8 +1,8 @@
-"""What `importlib.metadata` is told of AnyIO where it is not installed.
+"""Answers `importlib.metadata` about AnyIO where it is not installed.
 
 Owns the distribution of that name: its version, that of the API that Creche has, and the entry point
-of its pytest plugin. An AnyIO that is installed goes on speaking for itself. Whoever looks into one
-folder (pip does) is told the truth: there is nothing.
+of its pytest plugin. An installed AnyIO keeps its own metadata. A search of a single folder, as
+pip makes it, finds nothing, which is the truth.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FILES = {
 
 
 class StandIn(Distribution):
-    """AnyIO, as far as those ask who need it to be installed."""
+    """AnyIO, as packages that require it see it."""
 
     def read_text(self, filename: str) -> str | None:
         return FILES.get(str(filename))

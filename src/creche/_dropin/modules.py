@@ -65,8 +65,8 @@ LENT = {
 REFUSED = {
     "abc": {
         "AsyncBackend": (
-            "Creche has no backend classes, for its boundary to the event loops is another one; "
-            "anyio._core._eventloop.get_async_backend() has what can be said with public functions"
+            "Creche has no backend classes, because it reaches event loops through another interface; "
+            "anyio._core._eventloop.get_async_backend() offers what public functions can do"
         ),
     }
 }

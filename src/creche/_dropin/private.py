@@ -1,8 +1,8 @@
 """The private names of AnyIO that libraries use, each with the libraries that need it.
 
-Owns the table and the modules that are made of it. Whoever finds a library that needs another one adds
-a line; everything that is not here is refused, in words. What stands behind the names is Creche's
-public API, or `backend.py`. (Some private names are attributes of public objects and stand there:
+Owns the table and the modules that are made of it. If a library needs another name, add a
+line; every other name is refused with an explanation. The names lead to Creche's public API, or to
+`backend.py`. (Some private names are attributes of public objects and are there:
 `_raw_socket` of sockets, for httpcore.)
 """
 
@@ -22,7 +22,7 @@ TABLE: dict[str, dict[str, str]] = {
     "_core": {},
     "_core._eventloop": {
         "threadlocals": "_dropin.backend",  # asyncer
-        "current_async_library": "_dropin.backend",  # those who do without sniffio
+        "current_async_library": "_dropin.backend",  # libraries without sniffio
         "get_async_backend": "_dropin.backend",  # extensions that reached for their loop's class
     },
     "_backends": {},
@@ -38,8 +38,8 @@ TABLE: dict[str, dict[str, str]] = {
 
 ADVICE = (
     "it is private to AnyIO, and Creche, which stands in for AnyIO here, does not have it. Use the "
-    "public names, or run this program without the drop-in. If a library needs it, tell Creche: it "
-    "belongs in the table of creche._dropin.private"
+    "public names, or run this program without the drop-in. If a library needs it, report that to "
+    "Creche: the name belongs in the table of creche._dropin.private"
 )
 
 
@@ -58,22 +58,22 @@ def make_modules() -> dict[str, ModuleType]:
     return modules
 
 
-def _make(name: str, homes: dict[str, str]) -> ModuleType:
+def _make(name: str, places: dict[str, str]) -> ModuleType:
     module = ModuleType(name, "Private names of AnyIO, kept for the libraries that use them.")
-    module.__spec__ = ModuleSpec(name, None, origin=__file__, is_package=not homes)
+    module.__spec__ = ModuleSpec(name, None, origin=__file__, is_package=not places)
     module.__file__ = __file__
-    if not homes:
+    if not places:
         module.__path__ = []
 
     def find(attribute: str) -> Any:
-        if attribute in homes:
-            return getattr(import_module(f"{PACKAGE}.{homes[attribute]}"), attribute)
+        if attribute in places:
+            return getattr(import_module(f"{PACKAGE}.{places[attribute]}"), attribute)
         if attribute[:2] == "__":
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         return refuse(name, attribute, ADVICE)
 
     vars(module)["__getattr__"] = find
-    vars(module)["__dir__"] = lambda: sorted({*vars(module), *homes})
+    vars(module)["__dir__"] = lambda: sorted({*vars(module), *places})
     return module
 
 

@@ -100,5 +100,5 @@ def follow(module: str, name: str, home: str) -> Any:
         DeprecationWarning,
         stacklevel=3,
     )
-    room, _, name = f"{PACKAGE}.{home}".rpartition(".")
-    return getattr(import_module(room), name)
+    module_name, _, name = f"{PACKAGE}.{home}".rpartition(".")
+    return getattr(import_module(module_name), name)

@@ -15,8 +15,8 @@ and `set_exception`.
 
 Rules
 -----
-* Room is for a call if fewer than `at_most` run, and fewer than `2 * at_most` calls run or have a
-  result that nobody has taken. So a slow reader holds the calls back, and memory is bounded.
+* Room is for a call if fewer than `at_most` run, and fewer than `ahead` calls run or have a result
+  that nobody has taken. So a slow reader holds the calls back, and memory is bounded.
 * In order, a result comes out when all before it have. The results that wait for an earlier one
   count as not taken.
 * No reader waits while there is a result for it, and the feeder does not wait while there is room.
@@ -41,11 +41,12 @@ FAILED = "several calls of a map have failed"
 class MapState:
     """The bookkeeping of one map."""
 
-    __slots__ = ("_at_most", "_early", "_first", "_ordered", "_ready", "done", "errors", "failed",
+    __slots__ = ("_ahead", "_at_most", "_early", "_first", "_ordered", "_ready", "done", "errors", "failed",
                  "feeder", "over", "readers", "running", "started", "stopped")  # fmt: skip
 
-    def __init__(self, at_most: int, ordered: bool) -> None:
+    def __init__(self, at_most: int, ordered: bool, ahead: int | None = None) -> None:
         self._at_most = at_most
+        self._ahead = 2 * at_most if ahead is None else ahead
         self._ordered = ordered
         self._ready: deque[Any] = deque()
         self._early: dict[int, Any] = {}
@@ -70,7 +71,7 @@ class MapState:
         """Tell whether one more call may start."""
         running = self.running
         kept = len(self._ready) + len(self._early)
-        return running < self._at_most and running + kept < 2 * self._at_most
+        return running < self._at_most and running + kept < self._ahead
 
     def begin(self) -> int:
         """Count a call in; return its number."""

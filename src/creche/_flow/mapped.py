@@ -40,14 +40,14 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Mapped(Generic[R_co]):
-    """The results of a bounded map: what `as_mapped` returns.
+    """The results of a bounded map: what `as_mapped` and `Cluster.map` return.
 
     An async context manager, entered once, that gives itself: an async iterator over the results.
     Several tasks may iterate; each result goes to one of them.
     """
 
-    __slots__ = ("_beside", "_func", "_keeps_errors", "_limiter", "_name", "_scope", "_source",
-                 "_state")  # fmt: skip
+    __slots__ = ("_beside", "_feeder", "_func", "_keeps_errors", "_limiter", "_name", "_scope",
+                 "_source", "_state")  # fmt: skip
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Mapped(Generic[R_co]):
         state: MapState,
         limiter: RateLimiter | None,
         keeps_errors: bool,
+        maker: str,
     ) -> None:
         self._func = func
         self._source = source
@@ -64,12 +65,9 @@ class Mapped(Generic[R_co]):
         self._keeps_errors = keeps_errors
         self._scope = CancelScope()
         self._name: str = getattr(func, "__qualname__", None) or type(func).__qualname__
-        self._beside: Beside | None = None
-
-    @property
-    def _feeder(self) -> str:
+        self._feeder = f"{maker}({self._name})"
         """The name of the task that feeds."""
-        return f"as_mapped({self._name})"
+        self._beside: Beside | None = None
 
     @property
     def total(self) -> int | None:
@@ -94,7 +92,7 @@ class Mapped(Generic[R_co]):
     async def __aenter__(self) -> Self:
         if self._beside is not None:
             raise RuntimeError(
-                "this map was entered before: call as_mapped() again for another block"
+                f"this map was entered before: make another {self._feeder} for another block"
             )
         self._beside = Beside(self._feed_and_close, self._stop)
         await self._beside.enter(self._feeder)
@@ -116,7 +114,7 @@ class Mapped(Generic[R_co]):
         task = current_task()
         await task.ready_checkpoint()
         if self._beside is None:
-            raise RuntimeError("enter the map first: 'async with as_mapped(...) as results'")
+            raise RuntimeError(f"enter the map first: 'async with {self._feeder} as results'")
         result: Any = self._state.take()
         if result is NOTHING:
             result = await self._state.readers.wait(task, None)
@@ -301,6 +299,25 @@ def as_mapped(
     """
     if not callable(func):
         raise TypeError(f"func must be an async function of one argument, not {func!r}")
+    return make_map(func, items, at_most, per_second, ordered, errors)
+
+
+def make_map(
+    func: Callable[[Any], Awaitable[Any]],
+    items: Iterable[Any] | AsyncIterable[Any],
+    at_most: int,
+    per_second: float | RateLimiter | None,
+    ordered: bool,
+    errors: str,
+    *,
+    ahead: int | None = None,
+    maker: str = "as_mapped",
+) -> Mapped[Any]:
+    """Make a map of any kind: check what was asked for, and put the parts together.
+
+    :param ahead: how many calls may run or have a result that nobody has taken
+    :param maker: what the user has called, for names and messages
+    """
     if not isinstance(at_most, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # not all check
         raise TypeError(f"at_most must be an int, not {at_most!r}")
     if at_most < 1:
@@ -309,10 +326,10 @@ def as_mapped(
         raise ValueError(f"errors must be 'raise' or 'return', not {errors!r}")
     limiter = per_second
     if per_second is not None and not isinstance(per_second, RateLimiter):
-        limiter = RateLimiter(per_second, name="as_mapped")
+        limiter = RateLimiter(per_second, name=maker)
     assert limiter is None or isinstance(limiter, RateLimiter), "made one above"
-    state = MapState(at_most, ordered)
-    return Mapped(func, Source(items), state, limiter, errors == "return")
+    state = MapState(at_most, ordered, ahead)
+    return Mapped(func, Source(items), state, limiter, errors == "return", maker)
 
 
 async def for_each(

@@ -6,7 +6,7 @@ of how a function came to be wrapped (`functools.py`).
 The states of one key in one loop:
 
     absent  --call--> under way    the first caller runs the function, those that come later wait
-    under way --returns--> cached  all who waited get the same value
+    under way --returns--> cached  all waiting callers get the same value
               --raises---> absent  the caller gets it; if others wait the first of them runs it anew
     cached  --evicted, expired, cleared--> absent
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 P = ParamSpec("P")
 
-# Evaluated already: whoever asks for the hints would look the names up in the module that is given next.
+# Evaluated already: a caller that asks for the hints would look the names up in the module that is given next.
 AsyncLRUCacheWrapper.__annotations__ = get_type_hints(AsyncLRUCacheWrapper)
 for _public in (AsyncCacheInfo, AsyncCacheParameters, AsyncLRUCacheWrapper):
     _public.__module__ = "creche.functools"  # where a pickle looks for them

@@ -1,6 +1,6 @@
-"""`Source`: whatever an async tool reads from, a plain iterable or an async one, made alike.
+"""`Source`: the input of an async tool, a plain iterable or an async one, behind one interface.
 
-Owns the iterator it opened, the checkpoint of each item, and the question who closes. Knows no
+Owns the iterator it opened, the checkpoint of each item, and when the iterator is closed. Knows no
 tool. `pay` is the checkpoint of tools that make items out of nothing.
 
     open --pull--> open          one item, or the end
@@ -8,9 +8,9 @@ tool. `pay` is the checkpoint of tools that make items out of nothing.
 
 Rules
 -----
-* Nothing is pulled before somebody asks for it, and what was pulled is given to whoever asked: pay
-  first, then pull, so that a cancel takes no item along.
-* Who holds an iterator decides when it ends, as with the standard library's tools. One that only
+* No item is pulled before it is asked for, and an item that was pulled is returned to the caller:
+  checkpoint first, then pull, so that a cancel loses no item.
+* The holder of an iterator decides when it ends, as with the standard library's tools. One that only
   the source holds (`islice(numbers(), 3)`, or what `__aiter__` made) is closed with it, at once and
   in the same task. One that somebody else holds too is left as it is, to go on with.
 """
@@ -33,7 +33,7 @@ _OURS = 2
 class Source(Generic[T]):
     """An async iterator over `iterable`, closed at the end of an `async with` block.
 
-    Who makes one lets go of the iterable itself (`del`), or it would count as held by others.
+    The code that makes one drops its own reference to the iterable (`del`), or it would count as held by others.
 
     :raises TypeError: neither iterable nor async iterable
     """

@@ -9,8 +9,8 @@ tasks that want the next item one pulls, and the others find it in the chain.
 
 Rules
 -----
-* An item is in the chain before anybody gets it, so a task that is cancelled takes none along.
-* Whoever pulls gets what the source raises; the others then ask the source again.
+* An item is in the chain before a task gets it, so a cancelled task loses none.
+* The task that pulls gets what the source raises; the others then ask the source again.
 * `tee` of one of the iterators makes more of the same kind, at the place where that one is.
 """
 

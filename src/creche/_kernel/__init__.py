@@ -1,4 +1,4 @@
-"""The only room that knows an event loop. Finds the kernel of the running loop and task.
+"""The only package that imports an event loop. It finds the kernel of the running loop and task.
 
 The rules that the kernels keep are in `contract.py`, and which kernels there are in `_registry.py`.
 Asyncio's kernel is always loaded, and asked first; each other one once the process has imported its

@@ -4,7 +4,7 @@ Two kernels implement it, `_kernel/asyncio/` and `_kernel/trio/`; everything abo
 once against these names. Nothing here imports an event loop. What only some callers need has an
 interface of its own: `descriptors.py` (sockets), `inspection.py` (looking at tasks), `running.py`
 (starting a loop), `probing.py` (tests), `simulation.py` (simulated runs). "Adding a kernel" in
-`docs/architecture.md` tells how a third one comes in.
+`docs/architecture.md` shows how to add a third one.
 
 The rules
 ---------
@@ -116,7 +116,7 @@ class Task(Protocol):
     """The innermost scope that the task has entered, and not left yet.
 
     Then that of the nursery it was born in, or None on a loop that has scopes of its own: the chain is
-    for those who enter and leave scopes. What reaches a task is asked of `effective_deadline`."""
+    for code that enters and leaves scopes. What reaches a task is asked of `effective_deadline`."""
     credit: int
     """Ready operations left, or 0 if the kernel has to be asked. For inlined copies alone."""
 
@@ -140,7 +140,7 @@ class Task(Protocol):
         """Block this task (the running one) until `waiter` is granted. Awaited at once.
 
         Returns what was granted, or raises what the waiter failed with, or `cancelled_class`; then
-        the waiter is done, and whoever holds it will skip it.
+        the waiter is done, and its waker will skip it.
         """
         ...
 
@@ -378,7 +378,7 @@ class Kernel(Descriptors, Inspection, Protocol):
         ...
 
     def open_nursery(self, scope: Scope, task: Task) -> Nursery:
-        """Enter `scope` (the chain is linked already) as the home of children. No checkpoint."""
+        """Enter `scope` (the chain is linked already) as the scope of a group. No checkpoint."""
         ...
 
     def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:

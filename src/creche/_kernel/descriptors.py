@@ -35,7 +35,7 @@ class Watch(Protocol):
     ) -> Awaitable[T]: ...
 
     def close(self) -> None:
-        """Stop watching. Whoever waits gets `ClosedResourceError`."""
+        """Stop watching. A waiting task gets `ClosedResourceError`."""
         ...
 
 
@@ -65,5 +65,5 @@ class Descriptors(Protocol):
     async def wait_writable(self, obj: Any) -> None: ...
 
     def notify_closing(self, obj: Any) -> None:
-        """Wake whoever waits on `obj` in the two calls above with `ClosedResourceError`."""
+        """Wake the tasks that wait on `obj` in the two calls above, with `ClosedResourceError`."""
         ...

@@ -1,4 +1,4 @@
-"""`Exits`: what a kernel calls when its loop ends, in loops that Creche did not start too.
+"""`Exits`: what a kernel calls when its loop ends, also in loops that Creche did not start.
 
 Owns the list of callbacks. Knows no event loop, only what every loop does at its end, by PEP 525:
 close the async generators that are still open. So one is opened, and what it does when it is closed
@@ -10,9 +10,9 @@ Rules
 -----
 * The callbacks run in the loop's thread, last come first served, while the loop can still be told
   things. By then the main function has ended, and asyncio has cancelled the tasks that were left.
-* One that is added when all is over is called at once: whoever adds it sees to it that this is fit.
-* A loop that is closed without closing its generators (`loop.close()` and nothing else) calls
-  nobody. Whatever is kept for a loop must end by itself then.
+* A callback that is added after the end is called at once: the code that adds it must allow for that.
+* A loop that is closed without closing its generators (only `loop.close()`) makes no calls. What is
+  kept for a loop must then end by itself.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Exits:
             try:
                 self._callbacks.pop()()
             except Exception:
-                _log.exception("a callback for the end of the event loop raised")
+                _log.exception("a callback raised an exception at the end of the event loop")
 
     async def _until_closed(self) -> AsyncGenerator[None, None]:
         try:

@@ -2,8 +2,8 @@
 
 In a simulated run nothing comes from outside. So the kernel owns time and order: it steps one task
 after the other, jumps to the next deadline when all are blocked, and knows at once when nothing can
-ever run again. `asyncio/simulation.py` and `trio/simulation.py` are the loops for it; what is to be
-decided is asked of a `Director`, whoever runs the simulation.
+ever run again. `asyncio/simulation.py` and `trio/simulation.py` are the loops for it; a `Director`, made by
+the code that runs the simulation, makes the choices.
 
     running --abort(exc)--> stopping (the main scope is cancelled) --> over
        `--------------------the main function ends------------------> over
@@ -50,7 +50,7 @@ class EscapedSimulationError(RuntimeError):
 
 
 class Director(Protocol):
-    """Who decides in a simulated run."""
+    """Makes the choices of a simulated run."""
 
     steers: bool
     """Whether `choose` is to be asked; if not, the order is that of the loop itself."""
@@ -92,7 +92,7 @@ class Job(Protocol):
 
 
 class Simulation:
-    """One simulated run, as the kernels and the rooms above them see it."""
+    """One simulated run, as the kernels and the packages above them see it."""
 
     def __init__(self, director: Director) -> None:
         self.director = director
@@ -205,8 +205,8 @@ class Simulation:
         """Return what the run has failed of, when it does not even end."""
         if self.failure is None:
             self.failure = RuntimeError(
-                "a task that the run has left behind will not end, though it was cancelled: let "
-                "CancelledError out of it, or end it before the main function returns"
+                "a task that the main function left running did not end when it was cancelled: do not "
+                "catch CancelledError in it, or end it before the main function returns"
             )
         return self.failure
 
@@ -280,7 +280,7 @@ _LIBRARIES = frozenset(
 )  # fmt: skip
 """Packages that are not the program's own, beside those of the loops."""
 passed_over: set[str] = {__name__.rpartition(".")[0]}
-"""The packages whose functions no user has called: this one, and whoever runs simulations."""
+"""The packages whose functions no user has called: this one, and those that run simulations."""
 
 
 def escaped(what: str) -> EscapedSimulationError:
@@ -290,11 +290,11 @@ def escaped(what: str) -> EscapedSimulationError:
 
 
 def escaped_by(call: str) -> EscapedSimulationError:
-    """Make the error for a call that would leave the run, whoever made it."""
+    """Make the error for a call that would leave the run, by the name of the call."""
     return EscapedSimulationError(
-        f"{call} would leave the simulated run: in it there are no real sockets, "
-        f"processes, signals and threads, for nobody could put them in order. Use memory streams "
-        f"and tasks in their place, or test this part in an ordinary run"
+        f"{call} would leave the simulated run: it has no real sockets, processes, "
+        f"signals or threads, because it could not control their order. Use memory streams and "
+        f"tasks instead, or test this part in an ordinary run"
     )
 
 
@@ -308,7 +308,7 @@ def _called(frame: FrameType | None) -> str | None:
         module = frame.f_globals.get("__name__", "")
         code = frame.f_code
         if module == __name__ and code is _STEP:
-            return str(frame.f_locals["call"])  # whoever asked for a worker thread
+            return str(frame.f_locals["call"])  # the call that asked for a worker thread
         if module.partition(".")[0] not in libraries or module in steppers:
             return name
         if not any(f"{module}.".startswith(f"{package}.") for package in passed_over):

@@ -72,7 +72,7 @@ async def sleep_until(deadline: float) -> None:
     :raises ValueError: `deadline` is NaN
     """
     if deadline != deadline:
-        raise ValueError("deadline must not be NaN, for then the delay is not known")
+        raise ValueError("deadline must not be NaN: no delay follows from it")
     await current_kernel().sleep_until(deadline)
 
 

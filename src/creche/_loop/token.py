@@ -1,6 +1,6 @@
 """`EventLoopToken`: names one event loop, also from other threads.
 
-Owns what a token says and when two are equal. Whoever has a token to call into its loop asks
+Owns what a token shows and when two are equal. Code that uses a token to call into its loop asks
 `kernel_of`, which is not for users.
 """
 
@@ -42,7 +42,7 @@ class EventLoopToken:
     def __init__(self, backend_class: Any, native_token: object) -> None:
         if getattr(backend_class, "name", None) not in get_all_backends():
             raise TypeError(
-                f"backend_class must stand for a backend, and {backend_class!r} does not: take it "
+                f"backend_class must be the class of a backend, not {backend_class!r}: take it "
                 "from another token, as in current_token().backend_class"
             )
         self._backend_class = backend_class

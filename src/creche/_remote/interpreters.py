@@ -53,7 +53,7 @@ IDLE = 30.0
 KEPT = 1 << 20
 """Bytes that an interpreter's file keeps between two calls."""
 
-ROOM = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 PREPARE = """
 import importlib.util, sys
@@ -165,8 +165,8 @@ class Worker:
             name, file = main_of_program()
             self._execute(
                 PREPARE.format(
-                    worker=str(ROOM / "interpreter_main.py"),
-                    process=str(ROOM / "worker_main.py"),
+                    worker=str(FOLDER / "interpreter_main.py"),
+                    process=str(FOLDER / "worker_main.py"),
                     path=list(sys.path),
                     name=name,
                     file=file,

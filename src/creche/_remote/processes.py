@@ -57,7 +57,7 @@ CHUNK = 65536
 SUPPORTED = os.name == "posix"
 """Whether a process can be handed a socket by its number."""
 
-ROOM = str(Path(__file__).parent)
+FOLDER = str(Path(__file__).parent)
 START = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -191,7 +191,7 @@ def _command(descriptor: int) -> list[str]:
         )
     # As multiprocessing does it: -W, -X and their like, for the worker to be as this process is.
     flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
-    return [sys.executable, *flags, "-P", "-c", START, ROOM, str(descriptor)]
+    return [sys.executable, *flags, "-P", "-c", START, FOLDER, str(descriptor)]
 
 
 def _greeting() -> bytes:
@@ -331,8 +331,8 @@ async def run_sync(
     task = current_task()
     if not SUPPORTED:
         raise NotImplementedError(
-            "creche.to_process needs a POSIX system so far: on Windows call the function with "
-            "to_thread.run_sync(), or submit it to a concurrent.futures.ProcessPoolExecutor there"
+            "creche.to_process requires a POSIX system: on Windows, call the function with "
+            "to_thread.run_sync(), or submit it to a concurrent.futures.ProcessPoolExecutor"
         )
     request = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
     processes = processes_of(task.kernel)

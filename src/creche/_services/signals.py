@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._exceptions import RunFinishedError
 from .._kernel import current_task
+from .._registry import LIBRARIES, variants
 from .._signals import SignalReceiver, checked
 from .._tasks.checkpoint import checkpoint
 from .._tasks.scope import CancelScope
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .._kernel.contract import Task
 
 
-_LOOPS = ("asyncio", "creche._cli", "creche._kernel", "signal", "_signal", "trio._core", "uvloop")
+_LOOPS = ("creche._cli", "creche._kernel", "signal", "_signal")
 """Where the handlers are defined that turn Ctrl-C into an interruption of the whole program."""
 
 
@@ -130,7 +131,8 @@ def _is_servers(handler: Callable[..., Any]) -> bool:
     """Tell whether a handler is a server's own, which hears of the signal too, and no loop's or Python's."""
     func = getattr(handler, "func", handler)  # of a partial
     module: str = getattr(func, "__module__", None) or ""
-    return not module.startswith(_LOOPS)
+    loops = {name for loop in variants() for name in loop.packages} | LIBRARIES
+    return not module.startswith(_LOOPS) and module.partition(".")[0] not in loops
 
 
 def _group_scope(task: Task) -> CancelScope:

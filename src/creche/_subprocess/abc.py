@@ -10,7 +10,7 @@ Rules
 -----
 * A process that ended below zero was ended by a signal: -15 is SIGTERM.
 * The pipes are apart from all this. They stay open, and what is in them can still be read, when the
-  process has ended; and `wait()` does not wait for whoever else may hold the other ends.
+  process has ended; and `wait()` does not wait for other processes that hold the other ends.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def open_pidfd(pid: int) -> int | None:
 
 
 class _WaitingThread:
-    """A thread that waits for one process, and wakes whoever waits for the thread."""
+    """A thread that waits for one process, and wakes the tasks that wait for its end."""
 
     __slots__ = ("_ended", "_lock", "_popen", "_waiting")
 

@@ -37,11 +37,11 @@ OPTIONS = (
     "cwd", "env", "startupinfo", "creationflags", "start_new_session", "pass_fds", "user", "group",
     "extra_groups", "umask",
 )  # fmt: skip
-"""What Popen is told besides the command and the streams, in the words of our own functions."""
+"""The arguments that go to Popen besides the command and the streams, by our functions' names."""
 
 
 def options_of(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return those of a function's arguments that Popen is told."""
+    """Return those of a function's arguments that go to Popen."""
     return {name: arguments[name] for name in OPTIONS}
 
 
@@ -99,7 +99,7 @@ async def start(
     """Start the process, or raise and leave nothing behind. Never cancelled."""
     args, shell = _arguments(command)
     if streams[0] == STDOUT or streams[1] == STDOUT:
-        raise ValueError("STDOUT can only be used for stderr: it says to follow stdout")
+        raise ValueError("STDOUT can only be used for stderr: it sends stderr to stdout")
     plumbing = _Plumbing(streams, args)
     try:
         popen = await spawn(partial(_popen, args, plumbing.theirs, {"shell": shell, **options}))

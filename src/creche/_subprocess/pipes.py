@@ -62,7 +62,7 @@ class PipeEnd:
             pass  # the loop is gone, and its watches with it
 
     def _close(self) -> None:
-        """Close it at once; whoever waits on it gets a ClosedResourceError. Never waits."""
+        """Close it at once; a task that waits on it gets ClosedResourceError. Never waits."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             try:
@@ -166,7 +166,7 @@ class PipeSendStream(PipeEnd, ByteSendStream):
     __slots__ = ()
 
     async def send(self, item: bytes | bytearray | memoryview) -> None:
-        """Send all of the bytes, waiting for room as often as that takes. A checkpoint.
+        """Send all of the bytes, waiting whenever the pipe is full. A checkpoint.
 
         A pipe holds some of them (64 KiB on Linux): that this returns does not say that they were
         read. If it is cancelled, any part of `item` may have been sent, and no more of it will be.

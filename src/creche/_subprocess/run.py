@@ -69,7 +69,7 @@ async def run_process(
     options = options_of(locals())
     if input is not None:
         if stdin is not None:
-            raise ValueError("only one of stdin and input is allowed: leave out one of them")
+            raise ValueError("only one of stdin and input is allowed: leave one of them out")
         given: object = input
         if isinstance(given, str):
             raise TypeError("input must be bytes, not str: encode it first, input.encode()")

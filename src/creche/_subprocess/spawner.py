@@ -10,7 +10,7 @@ Rules
   or more where processors are scarce, and it must not be the event loop that waits.
 * It is one thread, and it stays as long as the program. A child that asks to die with its parent, as
   `bwrap --die-with-parent` does, dies with the thread that started it: to the system that is the parent.
-* Whoever asks waits shielded, on a firm waiter: so no cancel can lose a process that is being started.
+* The task that asks waits shielded, on a firm waiter, so no cancel can lose a process that is being started.
 * The child of a fork has no such thread, and starts one of its own. Where threads cannot be daemons, in a
   subinterpreter, or where there are none, in a simulated run, the caller starts the process itself.
 """

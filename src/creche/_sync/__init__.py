@@ -1,16 +1,16 @@
 """The synchronisation primitives: one file each, over one queue (`_kernel/wait_queue.py`).
 
-What they have in common is told here once.
+This docstring states the rules that they share.
 
 The rules
 ---------
-* A primitive knows no loop until somebody waits: make it at module level, or outside any loop.
+* A primitive binds to no loop until a task waits: it can be made at module level, outside any loop.
 * Every wait is a `WaitQueue.wait`, and no primitive waits in any other way.
-* A release hands over: it picks the first live waiter, makes it the owner, and only then wakes it. So while anybody waits nothing is free, nobody can step in front of the queue, and a
-  cancel that comes after the hand-over changes nothing (the task is cancelled at its next
+* A release grants: it picks the first live waiter, makes it the owner, and only then wakes it. So while anybody waits nothing is free, nobody can step in front of the queue, and a
+  cancel that comes after the grant changes nothing (the task is cancelled at its next
   checkpoint, as an owner that has to release).
-* A waiter that was cancelled is passed over, so no wake-up is lost, and FIFO order stays.
-* What did not have to wait comes to a ready checkpoint (see `_kernel/contract.py`).
+* A release skips a waiter that was cancelled, so no wake-up is lost and the order stays FIFO.
+* An operation that need not wait is a ready checkpoint (see `_kernel/contract.py`).
 """
 
 from .condition import Condition as Condition

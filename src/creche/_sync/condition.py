@@ -1,11 +1,11 @@
-"""`Condition`: tasks that hold a lock wait in turn for news about what it guards.
+"""`Condition`: tasks that hold a lock wait for a change of what it guards.
 
-Owns the tasks that wait for news. The lock may be shared; who holds it is the lock's business.
+Owns the queue of waiting tasks. The lock may be shared; the lock itself keeps its holder.
 
     wait():   holding --> waiting (lock released) --notified or cancelled--> taking the lock again
                                                                              --> holding
 
-Its rules, beside those of the room:
+Its rules, beside those of the package:
 * `wait` holds the lock whenever it returns or raises, so taking it again cannot be cancelled.
 * A notification is a grant: a task that got one returns from `wait`, even if it is cancelled
   before it has the lock again. So none is lost.

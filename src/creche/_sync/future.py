@@ -1,7 +1,7 @@
-"""`Future`: a value that some task will have, and the tasks that wait for it.
+"""`Future`: a value that will be set later, and the tasks that wait for it.
 
-Owns the outcome. Who waits is the business of the `Event` inside it. Knows no loop: a future can
-be made, and finished while nobody waits, outside any.
+Owns the outcome. The `Event` inside it owns the waiting tasks. Knows no loop: a future can be
+made outside any loop, and finished there while no task waits.
 
     pending --return_value = ...--> finished      awaiting returns the value
             --exception = ...-----> failed        awaiting raises FutureFailed from the exception
@@ -103,7 +103,7 @@ class Future(Generic[T]):
         return self._status
 
     def cancel(self) -> None:
-        """Give the future up: whoever awaits it gets FutureCancelled. Nothing if it has ended."""
+        """Cancel the future: awaiting it raises FutureCancelled. Does nothing if it has ended."""
         if self._status is Future.Status.PENDING:
             self._finish(Future.Status.CANCELLED)
 

@@ -1,12 +1,12 @@
-"""`CapacityLimiter`: so many tokens, each lent to a borrower that is known.
+"""`CapacityLimiter`: a number of tokens, each lent to a known borrower.
 
-Owns the tokens, who has borrowed one, and who is next. A borrower is a task, or any hashable
+Owns the tokens, their borrowers, and the queue. A borrower is a task, or any hashable
 object that a task borrows on behalf of; it can have one token of a limiter at a time.
 
     borrower: outside --acquire--> waiting --grant--> holding --release--> outside
                                       `--cancel--> outside
 
-Its rules, beside those of the room:
+Its rules, beside those of the package:
 * A token is lent only while fewer than `total_tokens` are, so a total that shrinks takes nothing
   back and lends nothing until enough were released.
 * Two tasks may wait on behalf of one borrower; when the first of them is granted and still

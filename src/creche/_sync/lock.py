@@ -1,12 +1,12 @@
-"""`Lock`: one task at a time, in the order they came.
+"""`Lock`: one task at a time, first come first served.
 
-Owns who holds the lock and who is next. The holder is a task of the kernel contract.
+Owns the holder and the queue. The holder is a task of the kernel contract.
 
     free --acquire--> held --release--> free, or held by the first that waits
 
-Its rules, beside those of the room: only the holder releases, and the holder cannot acquire
-again. One that ends as the holder breaks the lock, as in Trio: `holders.py`. `Condition` is the one friend
-that reaches into `_owner`, through `_held_by`, `_queue_up` and `_reacquire`.
+Its rules, beside those of the package: only the holder releases, and the holder cannot acquire
+again. One that ends as the holder breaks the lock, as in Trio: `holders.py`. `Condition` is the only class
+that uses `_owner`, through `_held_by`, `_queue_up` and `_reacquire`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Owns the protocol between `select` and a primitive. Knows no event loop, and no primitive.
 
     offered --is_ready--> committed              by commit, at once
-            --join--> waiting --granted-------> committed      by whoever holds the waiter
+            --join--> waiting --granted-------> committed      by the waker
                               --leave---------> withdrawn      another was committed, or a cancel
 
 Rules

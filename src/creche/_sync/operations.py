@@ -1,7 +1,7 @@
 """The operations of locks, events and the like, for `creche.flow.select`: a class for each.
 
 Own nothing but a reference to their primitive, and reach into it as its other methods do. How an
-operation is offered, committed and withdrawn is told in `operation.py`.
+operation is offered, committed and withdrawn: see `operation.py`.
 """
 
 # An operation is a part of its primitive, in a file of its own.

@@ -1,6 +1,6 @@
-"""`Semaphore`: so many at a time, whoever releases.
+"""`Semaphore`: a limited number of tasks at a time; any task may release.
 
-Owns the count and who is next. Does not know who holds what: any task may release.
+Owns the count and the queue. Does not know which task holds what.
 
     value > 0: nobody waits        value == 0: a release hands its place to the first that waits
 """

@@ -9,17 +9,10 @@ Knows no event loop and no group.
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from types import FrameType
 from typing import Any
 
 from .handle import CANCELLED, FAILED, TaskHandle, name_of
 from .scope import raise_as_is
-
-
-def note_place(handle: TaskHandle[Any], frame: FrameType) -> None:
-    """Note where a task is started. The frame is not kept: it would keep what started the task."""
-    handle._code = frame.f_code
-    handle._at = frame.f_lasti
 
 
 def checked_coroutine(func: Any, coro: Any) -> Any:

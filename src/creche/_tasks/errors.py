@@ -159,7 +159,7 @@ def quoted(exc: BaseException) -> str:
     try:
         text = str(exc)
     except Exception:
-        text = "<its text cannot be made>"
+        text = "<str() of it failed>"
     text = text.partition("\n")[0]
     if len(text) > LONGEST:
         text = text[: LONGEST - 1] + "…"

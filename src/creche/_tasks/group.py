@@ -22,17 +22,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from math import inf
 from sys import _getframe  # nothing public gives frames
-from types import CoroutineType, TracebackType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    Self,
-    TypeVar,
-    TypeVarTuple,
-    Unpack,
-    overload,
-)
+from types import CoroutineType, FunctionType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, Unpack, overload
 
 from .._kernel import current_task
 from .._kernel.scope import is_innermost, link
@@ -40,7 +31,7 @@ from .._misuse import NeedsAsyncWith, called
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
 from . import stop as _stop
-from .beginnings import checked_coroutine, note_place, raise_unstarted
+from .beginnings import checked_coroutine, raise_unstarted
 from .errors import (
     MESSAGE,
     group_of,
@@ -53,14 +44,7 @@ from .errors import (
     take_frames_out,
     without_cancellations,
 )
-from .handle import (
-    CANCELLED,
-    CANCELLING,
-    FAILED,
-    FINISHED,
-    TaskHandle,
-    origin_of,
-)
+from .handle import CANCELLED, CANCELLING, FAILED, FINISHED, TaskHandle, origin_of
 from .info import TaskInfo
 from .scope import CancelScope
 from .start import Starting
@@ -149,7 +133,8 @@ class TaskGroup(NeedsAsyncWith):
             return self._conclude(host, nursery, exc_val, rest)
         finally:
             self._open = False
-            self._errors = []
+            if self._errors:
+                self._errors = []
             if scope._stopping is not None:
                 _stop.leave(scope, host, exc_val)
             del exc_val, stopped, nursery, host
@@ -217,7 +202,9 @@ class TaskGroup(NeedsAsyncWith):
         coro: Any = func(*args) if callable(func) else called("start_soon", func, args)  # type: ignore[redundant-expr]  # anything may be given
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
-        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
+        # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
+        plain = name is None and FunctionType is type(func)
+        handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
         handle._nursery = nursery
         frame = _getframe(1)
         handle._code = frame.f_code
@@ -303,14 +290,19 @@ class TaskGroup(NeedsAsyncWith):
         coro: Any = func(*args, task_status=status)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
-        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
+        # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
+        plain = name is None and FunctionType is type(func)
+        handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
         handle._nursery = nursery
         handle._starting = status
         caller = current_task()
         if self._starts is None:
             self._starts = {}
         self._starts[caller] = handle
-        note_place(handle, _getframe(1))
+        frame = _getframe(1)
+        handle._code = frame.f_code
+        handle._at = frame.f_lasti
+        del frame  # It would keep the caller's locals for as long as this waits.
         run = self._run(handle)
         status._early = False
         if status._called:
@@ -343,7 +335,10 @@ class TaskGroup(NeedsAsyncWith):
         """What each task of the group really runs. Raises no error of the task."""
         cancelled = None
         try:
-            handle._end(FINISHED, await handle._coro)
+            handle._outcome = await handle._coro
+            handle._state = FINISHED
+            if handle._queue is not None:
+                handle._wake()
         except BaseException as exc:
             cancelled = self._ended_badly(handle, exc)
         nursery, key = handle._nursery, handle._key

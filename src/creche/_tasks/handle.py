@@ -1,7 +1,7 @@
 r"""`TaskHandle`: what a task group returns for each task it starts.
 
-Knows no event loop and no group, but for one function that cancels its task. What begins with an
-underscore is for the room of the groups, `_tasks/group.py`, which fills in handles and ends them.
+Knows no event loop and no group, only a function that cancels its task. Names that begin with an
+underscore are for `_tasks/group.py`, which fills in handles and ends them.
 
     pending ----------------------> finished | failed | cancelled
        \--cancel()--> cancelling ------^
@@ -186,13 +186,16 @@ class TaskHandle(Generic[T_co]):
         raise self._no_value()
 
     def _end(self, state: _Status, outcome: Any) -> None:
-        """Note how the task ended, and wake whoever waits for that."""
+        """Record how the task ended, and wake the tasks that wait for it."""
         self._state = state
         self._outcome = outcome
+        if self._queue is not None:
+            self._wake()
+
+    def _wake(self) -> None:
         queue, self._queue = self._queue, None
-        if queue is not None:
-            for waiter, _ in queue:
-                waiter.set_result(None)
+        for waiter, _ in queue or ():
+            waiter.set_result(None)
 
     def _failure(self) -> BaseException:
         """Return what the task raised; only of one that failed or was cancelled."""
@@ -234,7 +237,7 @@ def origin_of(func: Any, coro: Any, name: object) -> object:
         return str(name)
     if type(func) is FunctionType:
         return func
-    if type(func) is MethodType:
+    if isinstance(func, MethodType):
         return func.__func__
     if type(coro) is not CoroutineType and hasattr(func, "__qualname__"):
         return name_of(func)  # what makes it is named better, as with `agen.asend`

@@ -1,4 +1,4 @@
-"""`TaskInfo` and the functions that list tasks: who runs here, and what is it doing.
+"""`TaskInfo` and the functions that list tasks: which tasks there are, and what they do.
 
 Owns the public picture of a task; the kernel's record of it is where the facts come from. Knows
 no event loop.

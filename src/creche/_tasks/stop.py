@@ -1,7 +1,7 @@
-"""Graceful stop: the state of a scope that was asked to stop, and who is told of it.
+"""Graceful stop: the state of a scope that was asked to stop, and its listeners.
 
-A stop asks, a cancel takes. Owns the state, the walk that finds it, and the list of those who want to
-hear of a stop in each loop. Knows nothing of what a stop means to a task.
+A stop asks; a cancel forces. Owns the state, the walk that finds it, and each loop's list of
+listeners. Does not know what a stop means to a task.
 
     running --stop()--> stopping --the grace is over, or cancel()--> cancelled
 
@@ -9,9 +9,9 @@ Rules
 -----
 * A stop is inherited inwards as a cancellation is: it reaches whatever is inside the scope, and a
   shield holds it off. It is level-triggered: it stays asked for as long as the scope is there.
-* Nobody pays for it who does not use it. A scope has no state until it is first stopped; entering and
-  leaving a scope looks at nothing. Whoever asks walks outwards along the chain of scopes, and a stop
-  looks at each listener of its loop.
+* Code that uses no stops pays nothing. A scope has no stop state until it is first stopped, and
+  entering or leaving a scope checks nothing. A query walks outwards along the chain of scopes, and a
+  stop checks each listener of its loop.
 * A scope with a `barrier` lets no stop in from outside: its owner passes the stop on when it is time.
 * The earliest grace wins. It is kept beside the deadline of the scope, so that moving the deadline
   does not take it back.
@@ -22,9 +22,10 @@ Rules
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .._kernel import current_kernel
 from .._tracebacks import innermost_place
@@ -133,7 +134,7 @@ def around(scope: Scope) -> Scope | None:
 
 
 def asked(scope: Scope | None) -> Stop | None:
-    """Return the stop that has been asked of whoever is in `scope`, None if there is none."""
+    """Return the stop that reaches the code in `scope`, None if there is none."""
     while scope is not None:
         state: Stop | None = scope._stopping
         if state is not None:
@@ -147,7 +148,27 @@ def asked(scope: Scope | None) -> Stop | None:
     return None
 
 
-# ── Who overran the grace ────────────────────────────────────────────────────────────────────────
+# ── Tasks past the grace ────────────────────────────────────────────────────────────────────────
+
+
+class StopReport(NamedTuple):
+    """What is kept of a stop whose grace was too short."""
+
+    reason: str | None
+    grace: float
+    """Seconds that were given."""
+    overran: tuple[tuple[str, str], ...]
+    """The first tasks that overran it, as many as the log lists: the name, and where it was."""
+    count: int
+    """How many tasks overran it."""
+
+
+_reports: deque[StopReport] = deque(maxlen=100)
+
+
+def stop_reports() -> list[StopReport]:
+    """Return the reports of the last stops of this process whose grace was too short, oldest first."""
+    return list(_reports)
 
 
 def note_overrun(scope: Scope | None, name: str, place: str) -> None:
@@ -176,9 +197,11 @@ def report(state: Stop) -> None:
     overran = state.overran
     if not overran:
         return
+    first = tuple(overran[:LISTED])
+    _reports.append(StopReport(state.reason, state.grace, first, len(overran)))
     from logging import getLogger  # heavy, and hardly ever needed
 
-    listed = "; ".join(f"{name!r} at {place}" for name, place in overran[:LISTED])
+    listed = "; ".join(f"{name!r} at {place}" for name, place in first)
     more = len(overran) - LISTED
     getLogger("creche").warning(
         "stop%s: %d %s overran the grace of %g s and %s cancelled: %s%s",
@@ -199,7 +222,7 @@ _KEY = object()
 
 
 def listeners(kernel: Kernel) -> Listeners:
-    """Return those who listen in this loop, by a key of their own."""
+    """Return the listeners in this loop, each by its own key."""
     found: Listeners | None = kernel.run_vars.get(_KEY)
     if found is None:
         found = kernel.run_vars[_KEY] = {}

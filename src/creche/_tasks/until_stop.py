@@ -1,7 +1,7 @@
 """`until_stop`: a block that ends when a stop is asked of it, and loops that drain before they end.
 
-Knows no event loop. Whoever waits in such a block waits as everybody does; the stop ends the block as a
-cancel of it would, so what was granted in the same moment is kept.
+Knows no event loop. Waits in such a block are ordinary waits; the stop ends the block as a cancel
+would, so a grant made at the same moment is kept.
 
     entered --stop--> ending --no loop of it is draining--> cancelled --> left
 

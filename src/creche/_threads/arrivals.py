@@ -136,7 +136,7 @@ class Arrivals:
             return len(data)
 
     def closing(self) -> None:
-        """Wake whoever waits: the file is about to be closed. In the loop."""
+        """Wake the waiting tasks: the file is about to be closed. In the loop."""
         if self._awaited is not None:
             current_kernel().notify_closing(self._awaited)
 

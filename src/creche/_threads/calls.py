@@ -112,9 +112,10 @@ class Call:
         here.call = self
         try:
             self.context.run(tell_library, None)
-            self.result = self.context.run(func, *args)
-            if type(self.result) is CoroutineType:
-                check_was_sync(func, self.result)
+            result: Any = self.context.run(func, *args)
+            self.result = result
+            if isinstance(result, CoroutineType):
+                check_was_sync(func, result)
         except BaseException as exc:
             self.error = exc
         here.call = None

@@ -8,7 +8,7 @@ a context into another thread or loop, where it is wrong; and a callback of asyn
     a function in a worker thread                nothing: no loop runs there
     what a thread runs in an event loop          the name of that loop's kernel
 
-Nothing imports sniffio here: who asks it has imported it.
+Nothing imports sniffio here: code that asks it has imported it.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 Owns the `LoopCall`, one such call, and where its coroutine lives. Knows no event loop beyond the
 contract; portals have loop calls of their own kinds (`portal.py`).
 
-A loop_call:
+A loop call:
 
-    made --knock--> on its way --the loop admits it--> running --> answered
+    made --sent---> on its way --the loop admits it--> running --> answered
                         `--the loop ends--> answered with RunFinishedError
 
-Where the coroutine of a loop_call runs:
+Where the coroutine of a loop call runs:
 
     the worker's caller waits for it    in a group of the caller's: what cancels the caller, cancels it
     the caller may leave                as a detached task of the loop's, and runs on if the caller leaves
@@ -16,11 +16,11 @@ Where the coroutine of a loop_call runs:
 
 Rules
 -----
-* The thread sleeps on a lock of its own. Now and then it looks whether the loop is still there, for
-  a loop can end in ways of which nobody is told; then the loop_call is over.
+* The thread sleeps on a lock of its own. It checks from time to time that the loop still runs, because
+  some loops end without a notice; then the loop call fails.
 * A function runs in a copy of the context of the thread that calls; `call_soon_threadsafe` makes it.
-* A cancellation of the loop_call is raised in the thread, as the loop's own class. A function that lets
-  it out takes it where it belongs: back to the caller, who is cancelled (`threads.run_sync`).
+* A cancellation of the loop call is raised in the thread, as the loop's own class. If the function lets
+  it propagate, it reaches the caller, which is cancelled (`threads.run_sync`).
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _admit_detached(loop_call: LoopCall) -> None:
 
 
 def _admit(loop_call: LoopCall, call: Call) -> None:
-    """Let in a loop_call whose caller waits in the same loop."""
+    """Admit a loop call whose caller waits in the same loop."""
     if call.group is None:
         # It wakes up, opens a group, and spawns, in the context that this function runs in.
         call.waiter.set_result((partial(_spawn, loop_call), copy_context()))
@@ -226,7 +226,7 @@ def _admit(loop_call: LoopCall, call: Call) -> None:
 
 
 def _spawn(loop_call: LoopCall, group: TaskGroup) -> None:
-    """Run a loop_call's coroutine as a task of a group, in a copy of the current context."""
+    """Run a loop call's coroutine as a task of a group, in a copy of the current context."""
     group.start_soon(loop_call.run, name=name_of(loop_call.func))
 
 

@@ -1,8 +1,8 @@
-"""`Pool`: the worker threads of one event loop. Who runs what, who sleeps, who ends.
+"""`Pool`: the worker threads of one event loop.
 
 Owns the threads, the calls that no thread has taken yet, and the outcomes on their way back. Knows
-a call as something with `run()`, `finish()` and `fail()`, and the event loop as a door to knock at.
-How many calls there may be at a time is for the limiters to say, before a call comes here.
+a call by `run()`, `finish()` and `fail()`, and the event loop by one thread-safe call. Limiters decide
+how many calls there may be at a time, before a call reaches the pool.
 
 A worker:
 
@@ -14,18 +14,18 @@ A worker:
 
 Rules
 -----
-* While calls are pending, somebody is searching. Whoever takes one and leaves others behind summons
-  the next worker first: the newest idle one, else a new one. So every call has a thread soon, as
+* While calls are pending, a worker is searching. One that takes a call and leaves others first wakes
+  the next worker: the newest idle one, else a new one. So every call has a thread soon, as
   many as run at a time; and short calls that come in a bunch are done by few threads, which take
   one after the other without sleeping in between (`to-thread-100` in benchmarks).
 * A worker is idle before the loop hears of the call it has done: the next call finds it.
-* Outcomes go back in bunches: a knock at the loop stands for all that is done when it answers.
-* `_lock` is held for a few moves of data and nothing else. Everybody sleeps on a lock of their own.
+* Outcomes go back in batches: one wake-up of the loop serves all that are done when the loop runs.
+* `_lock` is held only to move data. Each worker sleeps on a lock of its own.
 * All that two threads write is written under it, so nothing here counts on a global lock of the
   interpreter. One deque is not: workers put outcomes into `_done` under the lock, and the loop alone
-  takes them out. The mark `_knocked` is what must not be missed. A worker leaves its outcome and looks
-  at the mark in one go, the loop takes the mark away before it looks for outcomes: so either the loop
-  sees the outcome, or the worker sees that it has to knock.
+  takes them out. The flag `_woken` must not be missed. A worker adds its outcome and reads the
+  flag under one lock; the loop clears the flag before it takes outcomes. So either the loop sees the
+  outcome, or the worker sees that it has to wake the loop.
 * At the end of the interpreter (`shutdown.py`) a worker is waited for if it has a call, unless that was
   abandoned.
 """
@@ -72,7 +72,7 @@ class Job(Protocol):
 class Pool:
     """The worker threads of one loop. Made in the loop, which ends it."""
 
-    __slots__ = ("__weakref__", "_closed", "_done", "_ended", "_idle", "_kernel", "_knocked", "_lock",
+    __slots__ = ("__weakref__", "_closed", "_done", "_ended", "_idle", "_kernel", "_woken", "_lock",
                  "_pending", "_searching", "_workers")  # fmt: skip
 
     def __init__(self, kernel: Kernel) -> None:
@@ -84,7 +84,7 @@ class Pool:
         self._searching = 0
         self._closed = False
         self._done: deque[Job] = deque()
-        self._knocked = False
+        self._woken = False
         self._ended: threading.Condition | None = None
         kernel.at_exit(self.close)
         shutdown.register_pool(self)
@@ -124,7 +124,7 @@ class Pool:
         return False
 
     def close(self) -> None:
-        """Send the workers home, and wait for those that were idle. Others go when they can."""
+        """End the workers, and wait for those that were idle. The others end after their calls."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -150,7 +150,7 @@ class Pool:
             self._ended.notify_all()
 
     def _summon(self) -> _Worker | None:
-        """Return who has to be woken for the pending calls, None if somebody is on the way."""
+        """Return the worker to wake for the pending calls, None if one is already searching."""
         if self._searching:
             return None
         self._searching = 1
@@ -206,18 +206,18 @@ class Pool:
         """Have the loop finish a call that was made."""
         with self._lock:
             self._done.append(job)
-            knocked, self._knocked = self._knocked, True
-        if not knocked:
+            woken, self._woken = self._woken, True
+        if not woken:
             try:
                 self._kernel.call_soon_threadsafe(self._finish)
             except RunFinishedError:
                 with self._lock:
                     self._done.clear()  # Nobody is there to hear of it.
-                    self._knocked = False
+                    self._woken = False
 
     def _finish(self) -> None:
         with self._lock:
-            self._knocked = False  # First: what comes from now on knocks again.
+            self._woken = False  # First: later outcomes wake the loop again.
         done = self._done
         while done:
             done.popleft().finish()

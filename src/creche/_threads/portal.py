@@ -1,4 +1,4 @@
-"""`BlockingPortal`: an event loop as threads see it that are no workers of its own.
+"""`BlockingPortal`: an event loop as seen from threads that are not its workers.
 
 Owns which calls are let in, and the group that they run in. Knows no event loop beyond the
 contract; the calls themselves are in `portal_calls.py`, a loop and a thread for a portal in
@@ -12,13 +12,13 @@ Rules
 -----
 * Each call is a task of the portal's group, which keeps its outcome to itself: no call can end the
   portal, and none is left behind when it closes.
-* A call that was sent is answered: by its task, or by the portal as it closes (`_sent`). Whoever sends
-  looks whether the portal is open and leaves the call in one go, under `_lock`; so what the portal finds
-  when it has closed is all that there will ever be.
-* Futures cancel both ways. Who cancels a future cancels the task; a task that was cancelled cancels
-  its future.
-* What leaves the portal is of no event loop: a cancelled task is `concurrent.futures.CancelledError`
-  to whoever waits for it.
+* A call that was sent is answered: by its task, or by the portal as it closes (`_sent`). A sender checks
+  that the portal is open and adds the call under one hold of `_lock`; so no call is added after the portal
+  has closed.
+* Futures cancel both ways. Cancelling a future cancels its task; a cancelled task cancels its
+  future.
+* No exception of an event loop leaves the portal: a thread that waits for a cancelled task gets
+  `concurrent.futures.CancelledError`.
 """
 
 # pyright: reportPrivateUsage=false

@@ -1,13 +1,13 @@
-"""The calls that a blocking portal takes, by who waits for them and how.
+"""The calls that a blocking portal takes, by what waits for them and how.
 
 Owns what happens to one call from the moment the portal lets it in. Knows the portal's group, and
 no event loop beyond the contract.
 
-    kind          who waits                          by
-    PortalCall    a thread                           the loop_call's own lock
-    FutureCall       whoever holds a future             `concurrent.futures.Future`
-    StartCall         the same, and one for `started()`  two of them
-    CrossLoopCall        a task of another event loop       a waiter of that loop
+    kind           what waits                         by
+    PortalCall     a thread                           the call's own lock
+    FutureCall     the holder of a future             `concurrent.futures.Future`
+    StartCall      the same, also for `started()`     two futures
+    CrossLoopCall  a task of another event loop       a waiter of that loop
 
 A call is `sent -> running -> answered`, or `sent -> refused` by a portal that has stopped. It may be
 cancelled in each. One that was sent takes its first step all the same, as a task of a group does that is
@@ -181,7 +181,7 @@ class CrossLoopCall(PortalCall):
         try:
             self._caller_kernel.call_soon_threadsafe(self._deliver)
         except RunFinishedError:
-            self.error = None  # Whoever wanted to know is gone, with the loop.
+            self.error = None  # The task that waited is gone, with its loop.
 
     def _deliver(self) -> None:
         self.delivered = True

@@ -1,6 +1,6 @@
 """A thread and an event loop for a blocking portal: for programs that have none of their own.
 
-Owns the thread from its start to its end, and who shares one portal among several threads. Knows the
+Owns the thread from its start to its end, and counts the threads that share one portal. Knows the
 event loop by `run` only.
 
     starting --the portal is open--> open --close()--> stopping --> ended

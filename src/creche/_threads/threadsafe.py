@@ -1,6 +1,6 @@
 """A way into one event loop for other threads that never waits, and a wait that no cancellation ends.
 
-Owns the queue of calls. For whoever works for a task somewhere else: executors, engines of clusters.
+Owns the queue of calls. For code that does a task's work elsewhere: executors, engines of clusters.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ThreadsafeCalls:
                 pass
 
     def _drain(self) -> None:
-        self._woken = False  # First, so that whoever comes now wakes the loop again.
+        self._woken = False  # First, so that later calls wake the loop again.
         while self._calls:
             func, args = self._calls.popleft()
             func(*args)

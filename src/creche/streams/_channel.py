@@ -10,13 +10,13 @@ a task is parked, nor any event loop: of a waiter it calls only `done`, `set_res
 
 Rules
 -----
-* No receiver waits while there is an item, and no sender waits while there is room. So `put` looks
+* No receiver waits while there is an item, and no sender waits while there is space. So `put` looks
   for receivers only when the buffer is empty, and `take` for senders only when it is full.
 * Exactly once: an item is in the buffer, or in the payload of a live sender, or was given away. What
   is given to a live waiter is received, for a grant wins over a cancel; a dead waiter is never
   seen, and the item of a dead sender is gone with it, for its `send` raises.
 * First come, first served, on both sides.
-* Closing a stream wakes those who wait on that same stream with ClosedResourceError. Closing the
+* Closing a stream wakes the tasks that wait on that same stream with ClosedResourceError. Closing the
   last one of a side wakes the other side: receivers with EndOfStream, senders with
   BrokenResourceError.
 """
@@ -39,12 +39,12 @@ _CLOSED_UNDERNEATH = "the stream was closed while this task waited on it"
 
 
 class MemoryObjectStreamStatistics(NamedTuple):
-    """How full a memory stream is, and who waits on it."""
+    """How full a memory stream is, and how many tasks wait on it."""
 
     current_buffer_used: int
     """Items in the buffer."""
     max_buffer_size: float
-    """Items that the buffer has room for, `math.inf` if there is no limit."""
+    """Capacity of the buffer in items, `math.inf` if there is no limit."""
     open_send_streams: int
     """Send streams not closed yet, clones included."""
     open_receive_streams: int
@@ -66,9 +66,9 @@ class Channel:
     size: float
     """The most items that `buffer` may hold."""
     senders: WaitQueue[tuple[object, Any]]
-    """Who waits for room: the stream it waits on, and its item."""
+    """The waiting senders: the stream that each waits on, and its item."""
     receivers: WaitQueue[object]
-    """Who waits for an item: the stream it waits on."""
+    """The waiting receivers: the stream that each waits on."""
 
     def __init__(self, size: float) -> None:
         self.size = size
@@ -96,7 +96,7 @@ class Channel:
     def take(self) -> Any:
         """Take out the oldest item; return NOTHING if there is none yet."""
         buffer = self.buffer
-        if len(buffer) < self.size:  # room, so no sender waits
+        if len(buffer) < self.size:  # space, so no sender waits
             if buffer:
                 return buffer.popleft()
         else:

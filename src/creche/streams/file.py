@@ -105,7 +105,7 @@ class _FileStream(AsyncResource, TypedAttributeProvider):
             raise ClosedResourceError("the file of this stream was closed: open it again") from None
 
     def _broken(self, exc: OSError) -> BrokenResourceError:
-        return BrokenResourceError(f"{self!r} cannot go on: {exc}")
+        return BrokenResourceError(f"{self!r} failed: {exc}")
 
 
 class FileReadStream(_FileStream, ByteReceiveStream):

@@ -147,7 +147,7 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         self.close()
 
     def statistics(self) -> MemoryObjectStreamStatistics:
-        """Return how full the stream is and who waits on it, all clones taken together."""
+        """Return how full the stream is and how many tasks wait on it, counting all clones."""
         return self._state.statistics()
 
     def _describe_wait(
@@ -187,7 +187,7 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
         self._waiting = 0
 
     async def send(self, item: T_contra) -> None:
-        """Send an item, waiting for room in the buffer or for a receiver. A checkpoint.
+        """Send an item, waiting for space in the buffer or for a receiver. A checkpoint.
 
         If it raises, the item was not sent; if it returns, a receiver or the buffer has it.
 
@@ -218,7 +218,7 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
             self._waiting -= 1
 
     def send_nowait(self, item: T_contra) -> None:
-        """Send an item if a receiver waits for it or the buffer has room.
+        """Send an item if a receiver waits for it or the buffer has space.
 
         :raises WouldBlock: no receiver waits and the buffer is full
         :raises ClosedResourceError: this stream was closed
@@ -259,7 +259,7 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
         self.close()
 
     def statistics(self) -> MemoryObjectStreamStatistics:
-        """Return how full the stream is and who waits on it, all clones taken together."""
+        """Return how full the stream is and how many tasks wait on it, counting all clones."""
         return self._state.statistics()
 
     def _describe_wait(

@@ -91,7 +91,7 @@ async def cancel_at_each_checkpoint(
                 return CancellationReport(tuple(places))
             places.append(place)
     raise AssertionError(
-        f"{_name(fn)} has more than {MOST} points, the last at {places[-1]}: give it less to do"
+        f"{_name(fn)} has more than {MOST} points, the last at {places[-1]}: test less at a time"
     )
 
 

@@ -9,7 +9,7 @@ class DeadlockError(RuntimeError):
     """Every task is blocked, no deadline is set, and nothing outside could wake one."""
 
     tasks: tuple[WaitingTask, ...] = ()
-    """Who waits for what, who holds it, and where."""
+    """Which task waits for what, which holds it, and where."""
 
 
 def deadlock() -> DeadlockError:

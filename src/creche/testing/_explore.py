@@ -25,7 +25,7 @@ SHRINKING_CHOICES = 200_000
 
 
 class Settings:
-    """What whoever runs the tests may want of all explored tests; a test runner sets it."""
+    """Settings for all explored tests; a test runner makes them."""
 
     runs: int | None = None
     """The number of runs, in place of what each test says."""
@@ -45,7 +45,7 @@ def explore(
 ) -> Callable[[Callable[P, Coroutine[Any, Any, object]]], Callable[P, None]]:
     """Make an async test a plain one that runs it under many schedules, in virtual time.
 
-    What a failing run raises gets two notes: a token for `replay`, and who stepped when. The schedule
+    What a failing run raises gets two notes: a token for `replay`, and which task stepped when. The schedule
     is the plainest that could be found on which the test still fails.
 
     :param runs: how often to run it, on each backend

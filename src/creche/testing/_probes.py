@@ -40,7 +40,7 @@ def assert_checkpoints() -> Generator[None]:
         raise
     seen = probe.end()
     if not seen.whole:
-        half = ", only half of one: it has to look for a cancellation and to let others run"
+        half = ", only half of one: it has to check for cancellation and let other tasks run"
         raise AssertionError(
             f"the block came to no checkpoint{half * seen.any_part}. Use "
             f"'await creche.lowlevel.checkpoint()' where an operation may return without waiting"
@@ -64,5 +64,5 @@ def assert_no_checkpoints() -> Generator[None]:
         if probe.end().any_part:
             raise AssertionError(
                 "the block came to a checkpoint: other tasks may have run in it, or a cancellation "
-                "may have ended it half-way. Move what waits out of the block"
+                "may have ended it half-way. Move the code that waits out of the block"
             )

@@ -1,4 +1,4 @@
-"""`replay`: the run of a token, made once more; and what a failing run is told of its own.
+"""`replay`: runs the schedule of a token again, and adds notes to a failing run.
 
 Knows a run by `simulate`, and a token by what it says (`_tokens.py`).
 """
@@ -56,6 +56,6 @@ def replayed(main: Callable[..., Any], token: Token, args: tuple[Any, ...]) -> O
     if given.diverged or len(given.sizes) != len(token.choices) or outcome.check != token.check:
         raise ReplayDivergedError(
             f"this was not the run of {token}: the program, or something it uses, has changed "
-            f"since, or does not depend on the schedule alone. Explore it anew"
+            f"since, or depends on more than the schedule. Explore it again"
         ) from outcome.error
     return outcome

@@ -1,7 +1,7 @@
 """Simulated runs: `run`, `settle`, `virtual_time`, and the director of a run.
 
-Owns what one run is told and what it tells: its schedule, its choices, its outcome. Which loop it is
-on is the kernel's business, which steps come first the schedule's.
+Owns the inputs and outputs of one run: its schedule, its choices, its outcome. The kernel owns the
+loop; the schedule decides which step comes first.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class _Director:
 
     def spinning(self) -> BaseException:
         return SpinningError(
-            f"the run has taken {self.limit} steps while time stood still: a task waits in a loop "
-            f"that does not sleep for something that does not come"
+            f"the run took {self.limit} steps while time stood still: a task polls, without sleeping, "
+            f"for something that never happens"
         )
 
 
@@ -215,8 +215,8 @@ async def settle() -> None:
     task = current_task()
     if task.kernel.simulation is None:
         raise RuntimeError(
-            "settle() needs a simulated run, where nothing comes from outside: use "
-            "creche.testing.run(), or wait_all_tasks_blocked() in an ordinary run"
+            "settle() needs a simulated run: use creche.testing.run(), or "
+            "wait_all_tasks_blocked() in an ordinary run"
         )
     await task.kernel.simulation.settle(task)
 
@@ -277,7 +277,7 @@ def check_async(test: Any, decorator: str) -> None:
     """Raise TypeError unless `test` is an async function."""
     if not iscoroutinefunction(test):
         raise TypeError(
-            f"@creche.testing.{decorator} goes on an async function, not on {test!r}: put it next "
+            f"@creche.testing.{decorator} goes on an async function, not {test!r}: put it next "
             f"to the 'async def', below all other decorators"
         )
 

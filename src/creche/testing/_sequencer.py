@@ -5,7 +5,7 @@ Owns which positions were taken, which are through, and whether the sequence is 
     position   free --seq(n)--> waits for n - 1 --> runs --> through
     sequence   whole --a wait is cancelled--> broken, for good
 
-Its rule: whoever waits is let on by the one before it and by nobody else, or hears that the
+Its rule: only the block before it lets a waiting block run; otherwise the wait raises, because the
 sequence is broken.
 """
 

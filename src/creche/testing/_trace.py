@@ -7,7 +7,7 @@
        4  add     -           has ended
        5  add #2  app.py:13   raises KeyError
 
-Owns the lines. Is told of steps by the director, and reads where a task is off its frames. A task
+Owns the lines. The director reports each step, and the task's frames show where it is. A task
 has one name from its first step to its last, which other texts of the run use as well.
 """
 

@@ -17,6 +17,7 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     probe.py             watching a task for checkpoints, for tests
     reach.py             what the cancellation of a scope reaches
     timers.py            one heap of deadlines for each loop
+    checked.py           waiters that notice a wake-up from the wrong thread, in debug mode
     threadsafe_calls.py  the way in from other threads
     state.py             what is kept of each task and scope
 """

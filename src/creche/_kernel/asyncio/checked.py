@@ -34,4 +34,5 @@ class CheckedFuture(asyncio.Future[Any]):
 
 def waiters_of(loop: asyncio.AbstractEventLoop) -> Callable[[], asyncio.Future[Any]]:
     """Return what makes the waiters of a loop."""
-    return partial(CheckedFuture if loop.get_debug() else asyncio.Future, loop=loop)
+    kind: type[asyncio.Future[Any]] = CheckedFuture if loop.get_debug() else asyncio.Future
+    return partial(kind, loop=loop)

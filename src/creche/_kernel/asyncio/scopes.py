@@ -82,10 +82,8 @@ def _enter_reached(scope: Scope, task: TaskState) -> None:
         take_back(task)
 
 
-def leave(
-    scope: Scope, task: Any, exc: BaseException | None, *, native: bool = False
-) -> BaseException | None:
-    """Carry out the kernel's `leave_scope`. `native`: `exc` is known to be no scope's cancellation."""
+def leave(scope: Scope, task: Any, exc: BaseException | None) -> BaseException | None:
+    """Carry out the kernel's `leave_scope`."""
     base = 0
     state = scope._native
     if state is not None:
@@ -96,14 +94,17 @@ def leave(
             task.kernel.timers.drop(timer)
         scope._native = None
     if scope._cancelled or scope._shield:
-        return _settle(scope, task, exc, base, native=native)
+        return settle_counts(scope, task, exc, base)
     return exc
 
 
-def _settle(
-    scope: Scope, task: TaskState, exc: BaseException | None, base: int, *, native: bool
+def settle_counts(
+    scope: Scope, task: TaskState, exc: BaseException | None, base: int, *, native: bool = False
 ) -> BaseException | None:
-    """Settle the counts, and return what of `exc` is not this scope's cancellation."""
+    """Settle the counts, and return what of `exc` is not this scope's cancellation.
+
+    :param native: whether `exc` is known to be no scope's cancellation
+    """
     parent = scope._parent
     enclosed = parent is not None and parent._reached is not None
     if enclosed:

@@ -1,4 +1,4 @@
-"""`TrioKernel`: one Trio run, with the rooms of this package put together."""
+"""`TrioKernel`: one Trio run, made of the modules of this package."""
 
 from __future__ import annotations
 
@@ -145,4 +145,4 @@ class TrioKernel:
 
 
 def _nothing() -> None:
-    """For Trio to call, to learn whether it is still there; and for whoever has nothing to end."""
+    """For Trio to call, to learn whether it is still there; and for code that has nothing to end."""

@@ -19,8 +19,8 @@ import trio
 from ..contract import Label, Starting
 from ..scope import Scope, cut, unlink
 from . import private
-from .scopes import settle, unwind
-from .tasks import FirmWaiter, homes, known_task
+from .scopes import record_outcome, unwind
+from .tasks import FirmWaiter, group_scopes, known_task
 
 if TYPE_CHECKING:
     from .introspection import RunKernel
@@ -52,7 +52,7 @@ class Nursery:
         if scope._cancelled:
             native.cancel(scope._reason)
         host.stack.append(scope)
-        homes[self._nursery] = scope
+        group_scopes[self._nursery] = scope
 
     def spawn(self, coro: Run, label: Label, context: Context | None) -> None:
         label._key = coro
@@ -134,9 +134,9 @@ class Nursery:
         except BaseException as exc:
             rest = exc
         self.host.stack.remove(scope)
-        del homes[self._nursery]
+        del group_scopes[self._nursery]
         unlink(scope, self.host)
-        settle(scope)
+        record_outcome(scope)
         unwind(self.host, None)
         try:
             return None if rest is None else _cancellation(rest)
@@ -161,7 +161,7 @@ class Nursery:
             if scope in host.stack and not nursery.child_tasks:
                 private.take_out(nursery)
                 host.stack.remove(scope)
-                del homes[nursery]
+                del group_scopes[nursery]
         return None
 
     def _find(self, key: Run) -> trio.lowlevel.Task | None:

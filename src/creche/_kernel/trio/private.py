@@ -112,7 +112,7 @@ def is_blocked(task: Any) -> bool:
         return task._next_send_fn is None and not getattr(task.coro, "cr_running", False)
     except AttributeError as exc:
         raise RuntimeError(
-            f"creche does not know how Trio {trio.__version__} keeps its tasks, so it cannot tell "
+            f"creche does not know how Trio {trio.__version__} stores its tasks, so it cannot tell "
             f"which of them wait: use an older Trio, or a newer creche"
         ) from exc
 
@@ -151,8 +151,8 @@ def take_off_run() -> dict[str, Any]:
         here: dict[str, Any] = vars(GLOBAL_RUN_CONTEXT)
     except (ImportError, TypeError) as exc:
         raise RuntimeError(
-            f"creche does not know where Trio {trio.__version__} notes that it runs, so it cannot "
-            f"run it in turns: use an older Trio, or a newer creche"
+            f"creche does not know where Trio {trio.__version__} records that it is running, so "
+            f"it cannot run it in turns: use an older Trio, or a newer creche"
         ) from exc
     known = dict(here)
     here.clear()
@@ -194,13 +194,13 @@ def check_run_queue(order_of_steps: Callable[[], list[int]]) -> None:
 
 def _unsimulated() -> RuntimeError:
     return RuntimeError(
-        f"creche does not know how Trio {trio.__version__} keeps its queue of ready tasks, so it "
+        f"creche does not know how Trio {trio.__version__} stores its queue of ready tasks, so it "
         f"cannot simulate a run on it: use an older Trio, or a newer creche"
     )
 
 
 def _unsupported() -> RuntimeError:
     return RuntimeError(
-        f"creche does not know how Trio {trio.__version__} keeps its cancel scopes, so it cannot "
+        f"creche does not know how Trio {trio.__version__} stores its cancel scopes, so it cannot "
         f"look into them or cancel one task of a group: use an older Trio, or a newer creche"
     )

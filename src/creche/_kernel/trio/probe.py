@@ -1,7 +1,7 @@
 """Watching the running task for checkpoints, on Trio.
 
-Trio tells itself whether there was a checkpoint of its own. A ready checkpoint of ours is to Trio only
-a look at the cancellation, so the task's probe is told of it.
+Trio itself reports its own checkpoints. To Trio, a ready checkpoint of ours only checks for cancellation,
+so the kernel tells the task's probe of it.
 """
 
 from __future__ import annotations

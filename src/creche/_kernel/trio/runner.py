@@ -1,7 +1,7 @@
 """Starting a Trio run, for one function or for many turns. Trio leaves nothing behind by itself.
 
-A `Runner` has Trio as a guest. Its host is a queue of the callbacks that Trio asks for, made by
-whoever drives; when nobody does they wait there.
+A `Runner` has Trio as a guest. Its host is a queue of the callbacks that Trio asks for, made
+by the driver; while nothing drives the run, they wait there.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .tasks import homes
+from .tasks import group_scopes
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -40,7 +40,7 @@ def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException 
         return exc
     task.stack.pop()
     rest = exit_native(scope._native, exc)
-    settle(scope)
+    record_outcome(scope)
     unwind(task, None)
     return rest
 
@@ -56,7 +56,7 @@ def unwind(task: Task, until: Scope | None) -> None:
 
 def _abandoned(scope: Scope) -> bool:
     """Tell whether a scope was left in the wrong place; that of an open nursery leaves with it."""
-    return scope._left or (scope._lost and scope not in homes.values())
+    return scope._left or (scope._lost and scope not in group_scopes.values())
 
 
 def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseException | None:
@@ -72,7 +72,7 @@ def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseExce
         del exc
 
 
-def settle(scope: Scope) -> None:
+def record_outcome(scope: Scope) -> None:
     """Note in the scope what Trio knows of it, now that it is left."""
     native = scope._native
     scope._cancelled = scope._cancelled or native.cancel_called

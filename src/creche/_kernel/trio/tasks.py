@@ -1,7 +1,7 @@
 """The running task on Trio: parking, checkpoints, and the state that the kernel keeps for it.
 
-Trio tasks have no room for us, so the state is found by the task's identity, and made when a task
-first uses Creche. Trio tells nobody when a task is cancelled, so `credit` stays 0 and every
+Trio tasks have no slot for our state, so it is found by the task's identity, and made when a task
+first uses Creche. Trio gives no notice when a task is cancelled, so `credit` stays 0 and every
 operation goes through `ready_checkpoint`, which asks Trio and keeps the budget itself.
 """
 
@@ -62,7 +62,7 @@ class Waiter:
 
     def _finish(self, result: outcome.Outcome[Any]) -> None:
         if self._done:
-            raise RuntimeError(f"{self!r} is done already: ask done() before waking a task")
+            raise RuntimeError(f"{self!r} is already done: check done() before waking a task")
         if self._parked:
             try:
                 _reschedule(self._native, result)
@@ -131,7 +131,7 @@ class Task:
         native = self._native()
         nursery = None if native is None else native.parent_nursery
         while nursery is not None:
-            scope = homes.get(nursery)
+            scope = group_scopes.get(nursery)
             if scope is not None:
                 return scope
             # A nursery that is not ours, such as Trio's own for a child that starts.
@@ -216,7 +216,7 @@ class Task:
         return record(native, self.kernel.labels)
 
 
-homes: dict[trio.Nursery, Scope] = {}
+group_scopes: dict[trio.Nursery, Scope] = {}
 """The scope of the group whose children live in a nursery of Trio's, while it is open."""
 
 states: dict[int, Task] = {}

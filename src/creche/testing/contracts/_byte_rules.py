@@ -25,7 +25,7 @@ from ._pairs import BothWays, OneWay
 from ._rules import Call, Suite, begin, checkpoint_in, close_both, expect, must_raise, short
 
 MUCH = 64 * 2**20
-"""Bytes that nothing takes in without somebody who receives them."""
+"""Bytes that no stream accepts without a receiver."""
 CHUNK = 2**18
 
 Ends: TypeAlias = OneWay[ByteSendStream, ByteReceiveStream]

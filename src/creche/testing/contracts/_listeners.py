@@ -1,6 +1,6 @@
 """The contract of listeners: connections, each handled in a task of its own.
 
-Owns the rules. Does not know how one connects: whoever checks a listener brings a function for it.
+Owns the rules. Does not know how to connect: the check of a listener gives a function for that.
 What is accepted and what connects are streams of bytes.
 """
 

@@ -172,14 +172,14 @@ async def acquire_nowait_would_block(lock: LockLike) -> None:
 async def first_come_first_served(lock: LockLike) -> None:
     order: list[int] = []
 
-    async def visit(number: int) -> None:
+    async def take_turn(number: int) -> None:
         async with lock:
             order.append(number)
 
     await lock.acquire()
     async with create_task_group() as group:
         for number in range(10):
-            await begin(group, visit, number)
+            await begin(group, take_turn, number)
         lock.release()
     expect(order == list(range(10)), f"tasks that asked in the order 0 to 9 came in as {order}")
 

@@ -1,7 +1,7 @@
 """The rules of object streams, of one direction and of two, as `creche.abc` has them.
 
-Owns the rules, and which items are sent: a context variable has the function that makes them, as
-whoever checks a stream has told. An end may hand an item over without a buffer in between, so a
+Owns the rules, and which items are sent: a context variable holds the function that makes
+them, as the check has set it. An end may hand an item over without a buffer in between, so a
 rule never sends and then receives in one task. Closing may take the peer's consent, so it is never
 awaited while the peer does nothing.
 """
@@ -38,7 +38,7 @@ from ._rules import (
 )
 
 MANY = 10_000
-"""Items that nothing takes in without somebody who receives them."""
+"""Items that no stream accepts without a receiver."""
 
 Sender: TypeAlias = ObjectSendStream[Any]
 Receiver: TypeAlias = ObjectReceiveStream[Any]

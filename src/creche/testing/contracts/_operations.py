@@ -1,7 +1,7 @@
 """The contract of operations: what `creche.flow.select` may be offered.
 
-Owns the rules that are told in `creche/_sync/operation.py`. What all who wait hear of at once, such as an
-event, is checked without `one_fulfilment_ends_one_select`.
+Owns the rules of `creche/_sync/operation.py`. An operation that serves all waiters at once, such as an
+event's, is checked without `one_fulfilment_ends_one_select`.
 """
 
 from __future__ import annotations

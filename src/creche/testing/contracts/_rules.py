@@ -112,7 +112,7 @@ def _words(error: BaseException, seconds: float) -> str:
     if isinstance(first, AssertionError):
         return str(first)
     if isinstance(first, TimeoutError):
-        return f"no end within {seconds:g} seconds: a task waits for what never comes"
+        return f"no end within {seconds:g} seconds: a task waits for something that never happens"
     return f"{type(first).__name__}: {first}"
 
 
