@@ -54,7 +54,16 @@ async def test_a_scope_tells_its_state_task_and_deadline() -> None:
 @pytest.mark.parametrize("make", [CancelScope, create_task_group])
 def test_what_is_public_is_public_on_purpose(make: type) -> None:
     public = {
-        CancelScope: {"cancel", "cancel_called", "cancelled_caught", "deadline", "shield", "stop"},
+        CancelScope: {
+            "cancel",
+            "cancel_called",
+            "cancelled_caught",
+            "deadline",
+            "is_relative",
+            "relative_deadline",
+            "shield",
+            "stop",
+        },
         create_task_group: {"cancel", "cancel_scope", "create_task", "start", "start_soon", "stop"},
     }
     assert {name for name in dir(make()) if not name.startswith("_")} == public[make]

@@ -82,6 +82,8 @@ class ToyKernel:
     # Scopes
 
     def enter_scope(self, scope: Scope, task: object) -> None:
+        if scope._clock_runs and scope._deadline <= self.now():
+            scope._entered_late()
         self._arm(scope)
 
     def leave_scope(

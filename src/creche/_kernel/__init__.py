@@ -81,7 +81,7 @@ else:
             try:
                 native = _native_tasks[_here.loop]
             except (AttributeError, KeyError):
-                _here.loop = _running_loop()
+                _remember_loop()
                 return _find_task()
             if type(native) is _AsyncioTask:
                 return native
@@ -89,6 +89,18 @@ else:
             if state is not None:
                 return state
         return _find_task()
+
+    def _remember_loop() -> None:
+        """Remember the loop that runs in this thread, until it ends."""
+        loop = _running_loop()
+        if loop is not getattr(_here, "loop", None):
+            _here.loop = loop
+            kernel = _asyncio_kernel()
+            if kernel is not None:
+                kernel.at_exit(_forget_loop)
+
+    def _forget_loop() -> None:
+        _here.loop = None
 
 
 def _find_task() -> Task:

@@ -357,7 +357,10 @@ class Kernel(Descriptors, Inspection, Protocol):
         ...
 
     def enter_scope(self, scope: Scope, task: Task) -> None:
-        """Make `scope` part of `task`, the running one. The chain is linked already."""
+        """Make `scope` part of `task`, the running one. The chain is linked already.
+
+        Calls `scope._entered_late()` if its clock runs, and its deadline has passed.
+        """
         ...
 
     def leave_scope(

@@ -72,6 +72,8 @@ class Scope:
     _code: CodeType
     """The code that entered the scope; `_instruction` is the place in it."""
     _instruction: int
+    _clock_runs = False
+    """Whether the time to its deadline began to run when the scope was made, and that may matter."""
     _native: Any
     """The kernel's own record of an entered scope, if it keeps one. Nobody else looks at it."""
 
@@ -93,15 +95,23 @@ class Scope:
         entered = place_in(self._code, self._instruction)
         return "a scope" if entered is None else f"the scope entered at {entered}"
 
+    def _entered_late(self) -> None:
+        """Hear from the kernel that the deadline had passed when the scope was entered."""
+
+
+def line_of(scope: Scope) -> int:
+    """Return the line that entered a scope."""
+    line = scope._code.co_firstlineno
+    for start, end, number in scope._code.co_lines():
+        if start <= scope._instruction < end and number is not None:
+            line = number
+    return line
+
 
 def place(scope: Scope) -> str:
     """Say where a scope was entered: `file.py:12, in function`."""
     code = scope._code
-    line = code.co_firstlineno
-    for start, end, number in code.co_lines():
-        if start <= scope._instruction < end and number is not None:
-            line = number
-    return f"{code.co_filename}:{line}, in {code.co_qualname}"
+    return f"{code.co_filename}:{line_of(scope)}, in {code.co_qualname}"
 
 
 def link(scope: Scope, task: Task, frame: FrameType) -> None:
@@ -118,7 +128,7 @@ def link(scope: Scope, task: Task, frame: FrameType) -> None:
 
 def reentered(scope: Scope) -> RuntimeError:
     return RuntimeError(
-        f"this {type(scope).__name__} has already been entered, at {place(scope)}: make a new one "
+        f"this CancelScope has already been entered, at {place(scope)}: make a new one "
         f"for each with-block"
     )
 
@@ -143,11 +153,10 @@ def unlink(scope: Scope, task: Task) -> None:
 def misplaced(scope: Scope, task: Task) -> RuntimeError:
     """Take a scope that is left in the wrong task or order out of its chain; say what is wrong."""
     host = scope._host
-    kind = type(scope).__name__
     if host is None:
         if scope._left:
-            return RuntimeError(f"this {kind}, entered at {place(scope)}, was left already")
-        return RuntimeError(f"this {kind} was never entered: use it in a with-statement")
+            return RuntimeError(f"this CancelScope, entered at {place(scope)}, was left already")
+        return RuntimeError("this CancelScope was never entered: use it in a with-statement")
     if host is not task:
         scope._lost = True
         return RuntimeError(

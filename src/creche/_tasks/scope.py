@@ -17,12 +17,16 @@ from math import inf
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from warnings import warn_explicit
 
 from .._kernel import current_kernel, current_task
-from .._kernel.scope import Scope, reentered, unlink
+from .._kernel.scope import Scope, line_of, link, reentered, unlink
 from .._misuse import refuse_async_with
 from .._tracebacks import place_in
 from . import stop as _stop
+
+_NOTABLE = 0.01
+"""Seconds from which on a timeout that is over when it is entered was not meant to be."""
 
 
 class CancelScope(Scope):
@@ -30,12 +34,19 @@ class CancelScope(Scope):
 
     :param deadline: the time, by `current_time()` in seconds, at which the scope is cancelled
     :param shield: whether cancellation from outside is kept out of the block
-    :raises ValueError: if the deadline is not a number
+    :param relative_deadline: in the place of `deadline`, seconds from when the scope is entered
+    :raises ValueError: if a deadline is not a number, if the relative one is negative, or if there
+        are two
     """
 
     __slots__ = ()
 
-    def __init__(self, *, deadline: float = inf, shield: bool = False) -> None:
+    def __init__(
+        self, *, deadline: float = inf, shield: bool = False, relative_deadline: float = inf
+    ) -> None:
+        if relative_deadline != inf:
+            deadline = _checked_delay(relative_deadline, deadline)
+            self.__class__ = _RelativeScope
         if deadline != deadline:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
         self._deadline = deadline  # As `Scope.__init__`, without the call.
@@ -130,6 +141,34 @@ class CancelScope(Scope):
             self._host.kernel.update_scope(self)
 
     @property
+    def relative_deadline(self) -> float:
+        """The seconds to the deadline: from now, or from entering in a scope made with them. Settable.
+
+        :raises RuntimeError: if the scope was not entered and has a `deadline`
+        """
+        if self._host is not None or self._left:
+            return self._deadline - current_kernel().now()
+        if self._deadline != inf:
+            raise _not_relative()
+        return inf
+
+    @relative_deadline.setter
+    def relative_deadline(self, value: float) -> None:
+        seconds = _checked_delay(value, inf)
+        if self._host is not None or self._left:
+            self.deadline = current_kernel().now() + seconds
+        elif self._deadline != inf:
+            raise _not_relative()
+        elif seconds != inf:
+            self._deadline = seconds
+            self.__class__ = _RelativeScope
+
+    @property
+    def is_relative(self) -> bool | None:
+        """Whether the deadline counts from entering the scope; None once that was done."""
+        return None if self._host is not None or self._left else False
+
+    @property
     def shield(self) -> bool:
         """Whether cancellation from outside is kept out. Settable, at once in effect."""
         return self._shield
@@ -192,6 +231,84 @@ def raise_as_is(exc: BaseException) -> None:
         exc.__cause__ = cause
         exc.__context__ = context
         del exc, context, cause
+
+
+def _checked_delay(seconds: float, deadline: float) -> float:
+    if seconds != seconds:
+        raise ValueError("relative_deadline must not be NaN: use math.inf for no deadline")
+    if seconds < 0:
+        raise ValueError(f"relative_deadline must be 0 or more seconds, not {seconds!r}")
+    if deadline != inf:
+        raise ValueError("a scope has one deadline: give deadline= or relative_deadline=, not both")
+    return seconds
+
+
+def _not_relative() -> RuntimeError:
+    return RuntimeError(
+        "this scope was not entered yet, and has a deadline that does not count from then: ask for "
+        "its deadline, or make it with relative_deadline="
+    )
+
+
+class _RelativeScope(CancelScope):
+    """A scope that was not entered yet, and whose deadline counts from then on. Then it is a plain one."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        task = current_task()
+        seconds = self._deadline
+        link(self, task, _getframe(1))
+        self.__class__ = CancelScope
+        self._deadline = task.kernel.now() + seconds
+        task.kernel.enter_scope(self, task)
+        return self
+
+    @property
+    def deadline(self) -> float:
+        raise self._unknown()
+
+    @deadline.setter
+    def deadline(self, value: float) -> None:
+        raise self._unknown()
+
+    def _unknown(self) -> RuntimeError:
+        return RuntimeError(
+            "the deadline of this scope counts from when it is entered, which it was not yet: ask "
+            "for its relative_deadline, or set that"
+        )
+
+    @property
+    def relative_deadline(self) -> float:
+        return self._deadline
+
+    @relative_deadline.setter
+    def relative_deadline(self, value: float) -> None:
+        self._deadline = _checked_delay(value, inf)
+
+    @property
+    def is_relative(self) -> bool | None:
+        return True
+
+    def _conditions(self) -> str:
+        return super()._conditions().replace("deadline=", "relative_deadline=", 1)
+
+
+class _RunningScope(CancelScope):
+    """A scope whose clock runs from when it was made: it says so if its time was over at its entry."""
+
+    __slots__ = ()
+    _clock_runs = True
+
+    def _entered_late(self) -> None:
+        warn_explicit(
+            "this move_on_after() was made so long ago that its time is over: its clock starts when "
+            "it is made, not when it is entered. Make it in the with-statement, or use "
+            "CancelScope(relative_deadline=...), whose clock starts at its entry",
+            RuntimeWarning,
+            self._code.co_filename,
+            line_of(self),
+        )
 
 
 class _FailScope(CancelScope):
@@ -261,7 +378,8 @@ def move_on_after(delay: float | None, shield: bool = False) -> CancelScope:
     """
     if delay is None:
         return CancelScope(shield=shield)
-    return CancelScope(deadline=current_kernel().now() + delay, shield=shield)
+    kind = CancelScope if delay < _NOTABLE else _RunningScope
+    return kind(deadline=current_kernel().now() + delay, shield=shield)
 
 
 def move_on_at(deadline: float | None, shield: bool = False) -> CancelScope:

@@ -14,6 +14,7 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     tasks.py             the running task: waiting, checkpoints, foreign tasks
     scopes.py            scopes that are entered, left, cancelled and changed
     delivery.py          bringing a cancellation home to one task, without polling
+    swallowing.py        which frame of a task swallows cancellations
     probe.py             watching a task for checkpoints, for tests
     reach.py             what the cancellation of a scope reaches
     timers.py            one heap of deadlines for each loop

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 from .probe import note
 from .reach import reached
 from .state import TaskState, grant, lower_bases, requests
+from .swallowing import chain, swallower
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -55,8 +56,8 @@ class Delivery:
     """Brings cancellations home to one task. Made at its first cancellation."""
 
     __slots__ = (
-        "_timer", "deferred", "delivered", "loop", "own", "pending", "raising", "refusals", "struck",
-        "task",
+        "_before", "_timer", "deferred", "delivered", "loop", "own", "pending", "raising", "refusals",
+        "struck", "task",
     )  # fmt: skip
 
     def __init__(self, task: TaskState) -> None:
@@ -77,6 +78,8 @@ class Delivery:
         self.own: Scope | None = None
         """The scope that `cancel_child` put around the whole task."""
         self._timer: asyncio.TimerHandle | None = None
+        self._before: list[Any] | None = None
+        """The coroutines of the task before the last strike that we were patient with."""
 
     @classmethod
     def of(cls, task: TaskState) -> Delivery:
@@ -182,6 +185,8 @@ class Delivery:
     def _strike(self, waiter: Any, text: str, sweep: list[Delivery] | None = None) -> None:
         self.refusals += 1
         if not self.stubborn:
+            if self.refusals == _PATIENCE:
+                self._before = chain(self.task.native)
             self._strike_now(text)
             self.look_after(waiter, sweep)
             return
@@ -222,13 +227,17 @@ class Delivery:
         return min(_SHORTEST * 2.0 ** min(self.refusals - _PATIENCE - 1, 30), _LONGEST)
 
     def _warn(self, *, running: bool = False) -> None:
-        if self.refusals == _PATIENCE + 1:
+        if self.refusals != _PATIENCE + 1:
+            return
+        before, self._before = self._before, None
+        where = _users_line() if running else swallower(self.task.native, before)
+        if where is not None:
             _log.warning(
                 "task %r swallowed %d cancellations in a row and is still inside the cancelled "
                 "scope, at %s: let the cancellation exception out, or shield the clean-up",
                 self.task.info().name,
                 _PATIENCE,
-                _users_line() if running else _whereabouts(self.task.native),
+                where,
             )
 
 
@@ -320,15 +329,3 @@ def _users_line() -> str:
     return (
         f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"
     )
-
-
-def _whereabouts(native: asyncio.Task[Any] | None) -> str:
-    """Say where a suspended task waits: the innermost Python frame of its coroutines."""
-    coro: Any = native.get_coro() if native is not None else None
-    place = "an unknown place"
-    while coro is not None:
-        frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
-        if frame is not None:
-            place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
-    return place

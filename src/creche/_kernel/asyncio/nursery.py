@@ -203,7 +203,7 @@ class Nursery(ScopeState):
         task.scope = scope
         scopes.cancel(scope)
         # A generator, whatever `types.coroutine` makes of its type.
-        rest: Any = yield from self.close(None, give_way=False)  # pyright: ignore[reportGeneralTypeIssues]
+        rest: BaseException | None = yield from self.close(None, give_way=False)  # pyright: ignore[reportGeneralTypeIssues]
         return rest
 
     def _wait(self) -> Generator[Any, Any, None]:

@@ -47,6 +47,7 @@ def enter(scope: Scope, task: Any) -> None:
         if deadline <= kernel.now():
             scope._cancelled = True
             scope._reason = scope._reason or scope._expiry()
+            scope._entered_late()
         else:
             scope._native = kernel.timers.add(deadline, scope)
     if task.cancelling():

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 def enter(scope: Scope, task: Task) -> None:
+    if scope._clock_runs and scope._deadline <= trio.current_time():
+        scope._entered_late()
     native = trio.CancelScope(deadline=scope._deadline, shield=scope._shield)
     if scope._cancelled:
         native.cancel(scope._reason)

@@ -1,0 +1,49 @@
+"""Which frame of a task swallows cancellations: the program's own, or one that has its reasons.
+
+Owns the comparison of a task's coroutines before and after a cancellation: the innermost one that has
+lived through it is the one that swallowed it, for those inside it were left. asyncio's own, such as the
+exit of `asyncio.TaskGroup` and the wait of `asyncio.Condition`, wait on for what they must not leave, and
+so does Creche.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import PurePath
+from typing import Any
+
+_EXCUSED = (str(PurePath(__file__).parents[2]), str(PurePath(asyncio.__file__).parent))
+
+
+def chain(native: Any) -> list[Any]:
+    """Return the coroutines and generators that a suspended task is in, outermost first."""
+    coro: Any = native.get_coro()
+    found: list[Any] = []
+    while coro is not None:
+        if _frame(coro) is not None:
+            found.append(coro)
+        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
+    return found
+
+
+def swallower(native: Any, before: list[Any] | None) -> str | None:
+    """Say where the task swallowed a cancellation; None if it was not the program's doing.
+
+    :param before: its `chain` before the cancellation
+    """
+    if native is None:
+        return "an unknown place"
+    now = chain(native)
+    if before is not None:
+        known = {id(coro) for coro in before}
+        now = [coro for coro in now if id(coro) in known]
+    if not now:
+        return "an unknown place"
+    frame = _frame(now[-1])
+    if frame.f_code.co_filename.startswith(_EXCUSED):
+        return None
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _frame(coro: Any) -> Any:
+    return getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
