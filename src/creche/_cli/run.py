@@ -1,11 +1,12 @@
-"""`creche run`: finds a coroutine function, runs it, and stands between it and Ctrl-C.
+r"""`creche run`: finds a coroutine function, runs it, and stands between it and Ctrl-C.
 
 Owns the way from the text that was typed to a function, and SIGINT while the program runs. Knows
 the kernel only for its way to be called from a signal handler.
 
 The first Ctrl-C cancels a scope around the whole program, which is the same on every loop: its
 `finally` blocks run, and may wait under a shield. From then on SIGINT has its default action, so
-that a second Ctrl-C ends a program that will not go.
+that a second Ctrl-C ends a program that will not go. The first one says so, and two seconds later
+shows the tasks that are still there. Ctrl-\ (Ctrl-Break on Windows) shows all tasks at any time.
 
     loading ──▸ running ──▸ finished         status 0
        │           ├──Ctrl-C──▸ cleaning up ──▸ finished     130
@@ -21,6 +22,7 @@ import inspect
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -158,6 +160,10 @@ def describe(thing: object) -> str:
 # ── Running it ───────────────────────────────────────────────────────────────────────────────────
 
 
+PATIENCE = 2.0
+"""Seconds that a cancelled program has before the tasks that hold it up are shown."""
+
+
 class Interrupter:
     """Turns the first SIGINT into a cancel of the program."""
 
@@ -165,6 +171,7 @@ class Interrupter:
         self.pressed = False
         self.started = False
         self._cancel: Callable[[], None] | None = None
+        self._timer: threading.Timer | None = None
 
     async def run(self, function: Program) -> None:
         kernel = current_kernel()
@@ -181,9 +188,65 @@ class Interrupter:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.pressed = True
         if self._cancel is not None:
+            after_key = "\n" if sys.stderr.isatty() else ""  # the terminal has shown ^C
+            tell(f"{after_key}cancelling; press again to stop at once\n")
+            self._timer = threading.Timer(PATIENCE, show_tasks)
+            self._timer.daemon = True
+            self._timer.start()
             self._cancel()
         elif not self.started:
             raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """Forget the tasks: the program has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+
+
+def named_like(function: Program, run: Callable[[Program], Coroutine[Any, Any, None]]) -> Program:
+    """Return what runs the program, by the name of its function: the main task is called so."""
+
+    def main() -> Coroutine[Any, Any, None]:
+        return run(function)
+
+    main.__module__, main.__qualname__ = function.__module__, function.__qualname__
+    return main
+
+
+def show_tasks() -> None:
+    """Show what a program that was cancelled still does."""
+    from creche._insight.collect import snapshot
+    from creche._insight.text import text_of
+
+    left = snapshot()
+    if any(True for _ in left.tasks):
+        tell(f"not finished {PATIENCE:g} s after it was cancelled:\n\n{text_of(left)}")
+
+
+def tell(text: str) -> None:
+    """Write to standard error, from wherever a signal finds the program."""
+    from creche._insight.signals import write_to_stderr
+
+    write_to_stderr(text)
+
+
+def show_on_signal() -> Callable[[], None]:
+    """Have Ctrl-\\ show all tasks, unless the program has a use for it; return what ends that."""
+    from creche._insight.signals import DEFAULT, dump_on_signal
+
+    if DEFAULT is None or signal.getsignal(DEFAULT) is not signal.SIG_DFL:
+        return lambda: None
+    dump_on_signal()
+    return forget_signal
+
+
+def forget_signal() -> None:
+    """Undo `show_on_signal`."""
+    from creche._insight.signals import DEFAULT
+
+    if DEFAULT is not None:
+        signal.signal(DEFAULT, signal.SIG_DFL)
 
 
 def run_function(function: Program, backend: str, options: dict[str, Any]) -> int:
@@ -191,8 +254,10 @@ def run_function(function: Program, backend: str, options: dict[str, Any]) -> in
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # who ignores SIGINT goes on to ignore it
         signal.signal(signal.SIGINT, interrupter.handle)
+    shown_no_more = show_on_signal()
     try:
-        run(interrupter.run, function, backend=backend, backend_options=options)
+        main = named_like(function, interrupter.run)
+        run(main, backend=backend, backend_options=options)
     except Exception as exc:
         if not interrupter.started and isinstance(exc, LookupError | ImportError):
             raise Mistake(str(exc)) from None  # the backend is unknown, or is not installed
@@ -202,5 +267,7 @@ def run_function(function: Program, backend: str, options: dict[str, Any]) -> in
             raise KeyboardInterrupt from None
         return show(exc, own_code(function))
     finally:
+        interrupter.end()
+        shown_no_more()
         signal.signal(signal.SIGINT, before)
     return 130 if interrupter.pressed else 0

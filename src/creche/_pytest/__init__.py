@@ -10,6 +10,7 @@ What each module is for:
     bridges.py       async tests as functions that pytest can call
     fixtures.py      which backend a test runs on
     hooks.py         the hooks of pytest, for one set of names
+    hangs.py         tests that take too long, and what their tasks do then
     explored.py      the options for explored tests
     ports.py         free ports
     anyio_plugin.py  the plugin under AnyIO's names

@@ -59,10 +59,13 @@ class TaskGroup:
 
     __slots__ = (
         "__weakref__",
+        "_cancelled",
         "_errors",
+        "_failed",
         "_host",
         "_nursery",
         "_open",
+        "_started",
         "_starts",
         "cancel_scope",
     )
@@ -76,6 +79,7 @@ class TaskGroup:
         self._nursery: Nursery | None = None
         self._open = False
         self._errors: list[BaseException] = []
+        self._started = self._failed = self._cancelled = 0
         self._starts: dict[Task, TaskHandle[Any]] | None = None
         """The tasks that wait in `start()`, each with the child that it waits for."""
 
@@ -190,6 +194,7 @@ class TaskGroup:
             coro = _checked(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
+        self._started += 1
         nursery.spawn(self._run(handle), handle, None)
         return handle
 
@@ -220,6 +225,7 @@ class TaskGroup:
             raise self._inactive()
         handle = TaskHandle(coro, origin_of(None, coro, name))
         handle._nursery = nursery
+        self._started += 1
         nursery.spawn(self._run(handle), handle, context)
         return handle
 
@@ -270,6 +276,7 @@ class TaskGroup:
             coro = _checked(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
+        self._started += 1
         handle._starting = status
         caller = current_task()
         if self._starts is None:
@@ -337,14 +344,20 @@ class TaskGroup:
             elif alone:
                 exc = rest
         if isinstance(exc, cancelled_class):
+            self._cancelled += 1
             handle._end(CANCELLED, exc)
             return None if alone else exc
+        self._failed += 1
         handle._end(FAILED, exc)
         starting = handle._starting
         if starting is None or starting._started:
             self._errors.append(exc)
             self.cancel_scope.cancel()
         return None
+
+    def _describe_group(self) -> tuple[int, int, int]:
+        """Tell how many tasks were started, how many failed, and how many were cancelled."""
+        return self._started, self._failed, self._cancelled
 
     def __repr__(self) -> str:
         nursery = self._nursery

@@ -74,8 +74,8 @@ here = _Here()
 class Call:
     """One call, between the task that waits for it and the worker that makes it."""
 
-    __slots__ = ("abandonable", "args", "context", "error", "func", "group", "limiter", "result",
-                 "task", "loop_call", "waiter")  # fmt: skip
+    __slots__ = ("abandonable", "args", "context", "error", "func", "group", "limiter", "name",
+                 "result", "task", "loop_call", "waiter")  # fmt: skip
 
     group: TaskGroup | None
     """Where the loop calls of the function live, from the first one on (`loop_calls.py`)."""
@@ -94,6 +94,7 @@ class Call:
         self.task = task
         self.func: Callable[..., Any] | None = func
         self.args = args
+        self.name: str = getattr(func, "__qualname__", None) or type(func).__qualname__
         self.context = copy_context()
         self.limiter = limiter
         self.waiter = task.make_waiter() if abandonable else task.make_firm_waiter()

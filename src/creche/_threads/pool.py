@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
@@ -63,14 +64,14 @@ class Pool:
     """The worker threads of one loop. Made in the loop, which ends it."""
 
     __slots__ = ("__weakref__", "_closed", "_done", "_idle", "_kernel", "_knocked", "_lock",
-                 "_pending", "_searching", "_workers")  # fmt: skip
+                 "_pending", "_searching", "workers")  # fmt: skip
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._lock = threading.Lock()
         self._pending: deque[Job] = deque()
         self._idle: list[_Worker] = []
-        self._workers: set[_Worker] = set()
+        self.workers: set[_Worker] = set()
         self._searching = 0
         self._closed = False
         self._done: deque[Job] = deque()
@@ -122,14 +123,14 @@ class Pool:
         if self._idle:
             return self._idle.pop()
         worker = _Worker(self)
-        self._workers.add(worker)
+        self.workers.add(worker)
         return worker
 
     def _bury(self, worker: _Worker) -> None:
         """Forget a worker whose thread could not be started."""
         with self._lock:
             self._searching -= 1
-            self._workers.discard(worker)
+            self.workers.discard(worker)
 
     # In the workers
 
@@ -144,7 +145,7 @@ class Pool:
                     summoned = self._summon()
             else:
                 if self._closed:
-                    self._workers.discard(worker)
+                    self.workers.discard(worker)
                     worker.stays = False
                 else:
                     self._idle.append(worker)
@@ -188,14 +189,14 @@ class Pool:
                 self._idle.remove(worker)
             except ValueError:
                 return False
-            self._workers.discard(worker)
+            self.workers.discard(worker)
             return True
 
 
 class _Worker:
     """One thread."""
 
-    __slots__ = ("_awake", "_pool", "_thread", "stays")
+    __slots__ = ("_awake", "_pool", "_thread", "job", "since", "stays")
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -203,6 +204,9 @@ class _Worker:
         self._awake.acquire()
         self._thread: threading.Thread | None = None
         self.stays = True
+        self.job: Job | None = None
+        """The call that it makes now; `since` is when it began, by the monotonic clock."""
+        self.since = 0.0
 
     def wake(self) -> None:
         """Have it look for calls; its thread is started when it is woken first."""
@@ -213,6 +217,10 @@ class _Worker:
         else:
             self._awake.release()
 
+    @property
+    def name(self) -> str:
+        return NAME if self._thread is None else self._thread.name
+
     def join(self) -> None:
         if self._thread is not None:
             self._thread.join()
@@ -222,7 +230,9 @@ class _Worker:
         while True:
             job = pool.next(self, 1)
             while job is not None:
+                self.job, self.since = job, monotonic()
                 job.run()
+                self.job = None
                 done, job = job, pool.next(self, 0)
                 pool.report(done)
                 del done  # Before the next call, which may be long.
@@ -235,6 +245,17 @@ class _Worker:
 
 
 _pools: WeakSet[Pool] = WeakSet()
+
+
+def running_calls() -> list[tuple[str, Job, float]]:
+    """Return the calls that workers of any loop make now: thread, call, and since when.
+
+    From any thread.
+    """
+    workers = [worker for pool in list(_pools) for worker in list(pool.workers)]
+    return [
+        (worker.name, job, worker.since) for worker in workers if (job := worker.job) is not None
+    ]
 
 
 def _close_all() -> None:
