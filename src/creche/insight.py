@@ -3,6 +3,8 @@
 Publishes what a private package has, and does nothing itself.
 """
 
+from ._insight.answer import serve as serve
+from ._insight.answer import stop_serving as stop_serving
 from ._insight.collect import snapshot as snapshot
 from ._insight.model import Group as Group
 from ._insight.model import Loop as Loop
@@ -16,3 +18,5 @@ from ._insight.model import Worker as Worker
 from ._insight.model import schema as schema
 from ._insight.signals import dump_on_signal as dump_on_signal
 from ._insight.signals import print_tasks as print_tasks
+from ._insight.watch import Watch as Watch
+from ._insight.watch import watch_loop as watch_loop

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ import pytest
 import creche
 from creche import insight
 from creche.testing import run as simulate
+
+# After a change of the dataclasses:
+# python -c "import json; from creche import insight; print(json.dumps(insight.schema(), indent=2))"
+SCHEMA = Path(__file__).parent.parent.parent / "docs" / "insight-schema.json"
 
 
 def named(snapshot: insight.Snapshot, name: str) -> insight.Task:
@@ -36,6 +41,7 @@ async def test_a_wait_names_the_object_its_holder_and_the_place() -> None:
     lock = creche.Lock(name="db")
     async with creche.create_task_group() as group:
         group.start_soon(holds, lock, name="first")
+        await creche.wait_all_tasks_blocked()
         group.start_soon(holds, lock, name="second")
         await creche.wait_all_tasks_blocked()
         snapshot = insight.snapshot()
@@ -57,6 +63,7 @@ async def test_an_object_without_a_name_goes_by_the_variable_that_holds_it() -> 
     accounts = creche.Lock()
     async with creche.create_task_group() as group:
         group.start_soon(holds, accounts, name="first")
+        await creche.wait_all_tasks_blocked()
         group.start_soon(holds, accounts, name="second")
         await creche.wait_all_tasks_blocked()
         wait = named(insight.snapshot(), "second").wait
@@ -207,6 +214,7 @@ async def test_another_thread_sees_the_same_while_the_loop_is_blocked() -> None:
 
     async with creche.create_task_group() as group:
         group.start_soon(holds, lock, name="first")
+        await creche.wait_all_tasks_blocked()
         group.start_soon(holds, lock, name="second")
         await creche.wait_all_tasks_blocked()
         group.start_soon(blocks, name="blocker")
@@ -218,6 +226,11 @@ async def test_another_thread_sees_the_same_while_the_loop_is_blocked() -> None:
         assert blocker.state == "running"
         assert blocker.stack[0].function.endswith("blocks")
         group.cancel_scope.cancel()
+
+
+def test_the_schema_in_the_documentation_is_that_of_the_dataclasses() -> None:
+    written = json.loads(SCHEMA.read_text())
+    assert written == insight.schema(), "write it anew: see this file"
 
 
 async def test_json_round_trip_and_schema() -> None:

@@ -24,6 +24,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from operator import attrgetter
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -167,20 +168,25 @@ PATIENCE = 2.0
 class Interrupter:
     """Turns the first SIGINT into a cancel of the program."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, debug: bool = False) -> None:
+        self._debug = debug
         self.pressed = False
         self.started = False
         self._cancel: Callable[[], None] | None = None
         self._timer: threading.Timer | None = None
 
     async def run(self, function: Program) -> None:
+        from creche._insight.watch import watch_loop
+
         kernel = current_kernel()
         with CancelScope() as scope:
             # The handler may run anywhere in the loop's own code: only this call is safe there.
             self._cancel = lambda: kernel.call_soon_threadsafe(scope.cancel, "Ctrl-C was pressed")
             self.started = True
+            watch = watch_loop() if self._debug else nullcontext()
             try:
-                await function()
+                with watch:
+                    await function()
             finally:
                 self._cancel = None
 
@@ -232,7 +238,7 @@ def tell(text: str) -> None:
 
 
 def show_on_signal() -> Callable[[], None]:
-    """Have Ctrl-\\ show all tasks, unless the program has a use for it; return what ends that."""
+    r"""Have Ctrl-\ show all tasks, unless the program has a use for it; return what ends that."""
     from creche._insight.signals import DEFAULT, dump_on_signal
 
     if DEFAULT is None or signal.getsignal(DEFAULT) is not signal.SIG_DFL:
@@ -250,7 +256,7 @@ def forget_signal() -> None:
 
 
 def run_function(function: Program, backend: str, options: dict[str, Any]) -> int:
-    interrupter = Interrupter()
+    interrupter = Interrupter(debug=bool(options.get("debug")))
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # who ignores SIGINT goes on to ignore it
         signal.signal(signal.SIGINT, interrupter.handle)

@@ -34,9 +34,9 @@ DEFAULT = getattr(signal, "SIGQUIT", None) or getattr(signal, "SIGBREAK", None)
 
 
 def dump_on_signal(signum: int | None = None) -> None:
-    """Have a signal print what every task does to standard error; the program goes on.
+    r"""Have a signal print what every task does to standard error; the program goes on.
 
-    :param signum: the signal; None for SIGQUIT, which Ctrl-\\ sends, on Windows SIGBREAK, which
+    :param signum: the signal; None for SIGQUIT, which Ctrl-\ sends, on Windows SIGBREAK, which
         Ctrl-Break sends
     :raises RuntimeError: this is not the main thread, which alone may set handlers of signals
     """

@@ -175,10 +175,8 @@ def _delays(item: pytest.Item, limit: float) -> list[float]:
     delays: list[float] = []
     if limit != inf and "virtual_clock" not in getattr(item, "fixturenames", ()):
         delays.append(limit + GRACE)
-    for seconds in (_ini_seconds(item, "faulthandler_timeout"), _by_thread(item)):
-        if seconds is not None:
-            delays.append(max(seconds - _AHEAD, seconds / 2))
-    return delays
+    others = (_ini_seconds(item, "faulthandler_timeout"), _by_thread(item))
+    return [*delays, *(max(each - _AHEAD, each / 2) for each in others if each is not None)]
 
 
 _AHEAD = 0.5
