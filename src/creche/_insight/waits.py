@@ -18,7 +18,7 @@ from .._introspection.frames import frames_of, outermost_call
 from .._introspection.naming import given_name, part_of, plain_name
 from .._introspection.waits import ask, primitives_in
 from .._labels import in_library, short_path
-from .._tasks.info import TaskInfo
+from .._tasks.info import info_of
 from .model import Place
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read(record: TaskRecord, kernel: Kernel, running: list[FrameType] | None) ->
     if primitives:
         found.outside = found.frames[: primitives[-1].place]
         found.primitive = primitives[-1].primitive
-        info = TaskInfo.of(record, kernel)
+        info = info_of(record, kernel)
         for primitive, _ in primitives:
             found.description = ask(primitive, info, found.description)
     if found.description is None:

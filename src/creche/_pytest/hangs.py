@@ -12,6 +12,9 @@ running test are shown:
 A test whose loop is blocked cannot be cancelled: its tasks are shown, and it goes on.
 """
 
+# The runner keeps its limit to itself: users see it.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import sys
@@ -143,7 +146,7 @@ def watched(item: pytest.Item, runner: JobRunner) -> Generator[None]:
     from .._kernel.running import interrupted
 
     limit = limit_of(item)
-    runner.limit = limit
+    runner._limit = limit
     told: list[None] = []
 
     def show() -> None:
@@ -163,7 +166,7 @@ def watched(item: pytest.Item, runner: JobRunner) -> Generator[None]:
         yield
     finally:
         interrupted.remove(show)
-        runner.limit = NO_LIMIT
+        runner._limit = NO_LIMIT
         for timer in timers:
             timer.cancel()
         for timer in timers:

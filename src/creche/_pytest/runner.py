@@ -46,7 +46,7 @@ class JobRunner(TestRunner):
         self._backend = backend
         self._outside = Mirror()
         self._inside = Mirror()
-        self.limit = NO_LIMIT
+        self._limit = NO_LIMIT
         self._busy = False
         self._spoiled = False
         """Whether the run as such has failed, and was told to: all that comes is cancelled."""
@@ -62,7 +62,7 @@ class JobRunner(TestRunner):
         self, test_func: Callable[..., Coroutine[Any, Any, Any]], kwargs: dict[str, Any]
     ) -> None:
         __tracebackhide__ = True
-        self._call(self.limit.around(partial(test_func, **kwargs)))
+        self._call(self._limit.around(partial(test_func, **kwargs)))
 
     def run_fixture(
         self, fixture_func: Callable[..., Coroutine[Any, Any, T]], kwargs: dict[str, Any]
