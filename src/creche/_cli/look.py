@@ -9,9 +9,9 @@ import argparse
 import dataclasses
 import sys
 
-from creche._insight.ask import TargetError, connect, programs
-from creche._insight.model import Loop, Snapshot, Task
-from creche._insight.text import text_of
+from .._insight.ask import TargetError, connect, programs
+from .._insight.model import Loop, Snapshot, Task
+from .._insight.text import text_of
 
 from .screen import Mistake
 

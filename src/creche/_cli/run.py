@@ -176,7 +176,7 @@ class Interrupter:
         self._timer: threading.Timer | None = None
 
     async def run(self, function: Program) -> None:
-        from creche._insight.watch import watch_loop
+        from .._insight.watch import watch_loop
 
         kernel = current_kernel()
         with CancelScope() as scope:
@@ -222,8 +222,8 @@ def named_like(function: Program, run: Callable[[Program], Coroutine[Any, Any, N
 
 def show_tasks() -> None:
     """Show what a program that was cancelled still does."""
-    from creche._insight.collect import snapshot
-    from creche._insight.text import text_of
+    from .._insight.collect import snapshot
+    from .._insight.text import text_of
 
     left = snapshot()
     if any(True for _ in left.tasks):
@@ -232,14 +232,14 @@ def show_tasks() -> None:
 
 def tell(text: str) -> None:
     """Write to standard error, from wherever a signal finds the program."""
-    from creche._insight.signals import write_to_stderr
+    from .._insight.signals import write_to_stderr
 
     write_to_stderr(text)
 
 
 def show_on_signal() -> Callable[[], None]:
     r"""Have Ctrl-\ show all tasks, unless the program has a use for it; return what ends that."""
-    from creche._insight.signals import DEFAULT, dump_on_signal
+    from .._insight.signals import DEFAULT, dump_on_signal
 
     if DEFAULT is None or signal.getsignal(DEFAULT) is not signal.SIG_DFL:
         return lambda: None
@@ -249,7 +249,7 @@ def show_on_signal() -> Callable[[], None]:
 
 def forget_signal() -> None:
     """Undo `show_on_signal`."""
-    from creche._insight.signals import DEFAULT
+    from .._insight.signals import DEFAULT
 
     if DEFAULT is not None:
         signal.signal(DEFAULT, signal.SIG_DFL)

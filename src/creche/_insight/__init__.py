@@ -5,6 +5,9 @@ What each file is for:
     model.py       the snapshot as data, and as JSON
     collect.py     makes a snapshot of the loops of this process, from any thread
     waits.py       what each task waits for, for many tasks at once
+    states.py      the states of tasks and loops
+    workers.py     the worker threads and their calls
+    numbers.py     small numbers for tasks and scopes
     text.py        a snapshot as plain text, with equal tasks folded
     signals.py     the text when a signal comes
     watch.py       notices a loop that is blocked

@@ -73,6 +73,8 @@ class _Loop:
         self.places = Places()
         self.scopes: dict[int, Scope] = {}
         self.groups: dict[int, Group] = {}
+        self.chains: dict[tuple[int, int], tuple[tuple[Scope, ...], bool]] = {}
+        """The scopes around tasks, by the innermost and the group: those of many tasks are the same."""
         self.resources: dict[int, Resource] = {}
         self.waiters: dict[int, list[int]] = {}
 
@@ -206,10 +208,17 @@ class _Loop:
 
     def _scopes(self, state: Any, label: Any) -> tuple[tuple[Scope, ...], bool]:
         """Return the scopes around a task, and whether a shield keeps a cancel of one from it."""
+        innermost = None if state is None else state.scope
+        key = id(innermost), id(getattr(label, "_nursery", None))
+        known = self.chains.get(key)
+        if known is None:
+            known = self.chains[key] = self._chain(innermost, label)
+        return known
+
+    def _chain(self, scope: Any, label: Any) -> tuple[tuple[Scope, ...], bool]:
         found: list[Scope] = []
         seen: set[int] = set()
         shielded = kept_out = False
-        scope = None if state is None else state.scope
         while True:
             while scope is not None and id(scope) not in seen:
                 seen.add(id(scope))

@@ -84,6 +84,7 @@ class Places:
 
     def __init__(self) -> None:
         self._made: dict[tuple[CodeType, int], Place] = {}
+        self._in_library: dict[CodeType, bool] = {}
 
     def of(self, frame: FrameType) -> Place:
         """Return where a frame is."""
@@ -102,13 +103,20 @@ class Places:
         """Return where in the program a task is."""
         for frames in (found.outside, found.frames):
             for frame in reversed(frames):
-                if not in_library(frame):
+                if not self._is_library(frame):
                     return self.of(frame)
         return None
 
+    def _is_library(self, frame: FrameType) -> bool:
+        code = frame.f_code
+        known = self._in_library.get(code)
+        if known is None:
+            known = self._in_library[code] = in_library(frame)
+        return known
+
     def stack(self, found: Found, *, library: bool) -> tuple[Place, ...]:
         """Return the program's frames of a task, or all of them."""
-        return tuple(self.of(frame) for frame in found.frames if library or not in_library(frame))
+        return tuple(self.of(frame) for frame in found.frames if library or not self._is_library(frame))
 
 
 class Names:
