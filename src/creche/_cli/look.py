@@ -12,7 +12,6 @@ import sys
 from .._insight.ask import TargetError, connect, programs
 from .._insight.model import Loop, Snapshot, Task
 from .._insight.text import text_of
-
 from .screen import Mistake
 
 

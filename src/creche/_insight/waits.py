@@ -116,7 +116,9 @@ class Places:
 
     def stack(self, found: Found, *, library: bool) -> tuple[Place, ...]:
         """Return the program's frames of a task, or all of them."""
-        return tuple(self.of(frame) for frame in found.frames if library or not self._is_library(frame))
+        return tuple(
+            self.of(frame) for frame in found.frames if library or not self._is_library(frame)
+        )
 
 
 class Names:
