@@ -81,11 +81,14 @@ class TaskGroup(NeedsAsyncWith):
 
     __slots__ = (
         "__weakref__",
+        "_cancelled",
         "_collapse",
         "_errors",
+        "_failed",
         "_host",
         "_nursery",
         "_open",
+        "_started",
         "_starts",
         "cancel_scope",
     )
@@ -100,6 +103,7 @@ class TaskGroup(NeedsAsyncWith):
         self._nursery: Nursery | None = None
         self._open = False
         self._errors: list[BaseException] = []
+        self._started = self._failed = self._cancelled = 0
         self._starts: dict[Task, TaskHandle[Any]] | None = None
         """The tasks that wait in `start()`, each with the child that it waits for."""
 
@@ -215,6 +219,7 @@ class TaskGroup(NeedsAsyncWith):
             coro = checked_coroutine(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
+        self._started += 1
         frame = _getframe(1)
         handle._code = frame.f_code
         handle._at = frame.f_lasti
@@ -248,6 +253,7 @@ class TaskGroup(NeedsAsyncWith):
             raise self._inactive()
         handle = TaskHandle(coro, origin_of(None, coro, name))
         handle._nursery = nursery
+        self._started += 1
         frame = _getframe(1)
         handle._code = frame.f_code
         handle._at = frame.f_lasti
@@ -301,6 +307,7 @@ class TaskGroup(NeedsAsyncWith):
             coro = checked_coroutine(func, coro)
         handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
         handle._nursery = nursery
+        self._started += 1
         handle._starting = status
         caller = current_task()
         if self._starts is None:
@@ -363,11 +370,13 @@ class TaskGroup(NeedsAsyncWith):
             elif alone:
                 exc = rest
         if isinstance(exc, cancelled_class):
+            self._cancelled += 1
             handle._end(CANCELLED, exc)
             if _stop.grace_given:
                 place = innermost_place(exc.__traceback__)
                 _stop.note_overrun(self.cancel_scope, handle.name, place)
             return None if alone else exc
+        self._failed += 1
         note_task(exc, handle.name, place_in(handle._code, handle._at))
         handle._end(FAILED, exc)
         starting = handle._starting
@@ -376,6 +385,10 @@ class TaskGroup(NeedsAsyncWith):
             if not self.cancel_scope._cancelled:
                 self.cancel_scope.cancel(f"by the failure of task {handle.name!r}: {shortly(exc)}")
         return None
+
+    def _describe_group(self) -> tuple[int, int, int]:
+        """Tell how many tasks were started, how many failed, and how many were cancelled."""
+        return self._started, self._failed, self._cancelled
 
     def __repr__(self) -> str:
         nursery = self._nursery
