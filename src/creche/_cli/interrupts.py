@@ -145,7 +145,7 @@ def show_on_signal() -> signal.Signals | None:
     if DEFAULT is None or signal.getsignal(DEFAULT) is not signal.SIG_DFL:
         return None
     dump_on_signal()
-    return DEFAULT
+    return signal.Signals(DEFAULT)
 
 
 def tell(text: str) -> None:

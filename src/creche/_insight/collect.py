@@ -277,7 +277,7 @@ class _Loop:
         group: Any = None if frame is None else frame.f_locals.get("self")
         started = failed = cancelled = 0
         if isinstance(group, TaskGroup):
-            started, failed, cancelled = group._describe_group()
+            started, failed, cancelled = group._started, group._failed, group._cancelled
         number = None if host is None else numbers.tasks.of(host.native)
         return Group(scope.id, number, 0, started, failed, cancelled, scope.entered)
 

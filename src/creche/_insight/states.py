@@ -38,7 +38,8 @@ def of_scope(scope: Any) -> str:
     """Tell the state of a scope. One that was asked to stop is cancelled when its grace is over."""
     if scope._cancelled:
         return "cancelled"
-    return "open" if scope._stopping is None else "stopped"
+    stopping = scope._stopping
+    return "stopped" if stopping is not None and stopping.asked else "open"
 
 
 def of_loop(kernel: Kernel, frames: list[FrameType]) -> str:

@@ -22,18 +22,14 @@ import traceback
 from contextlib import AbstractContextManager
 from time import monotonic, process_time
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import Self
 
 from .._exceptions import RunFinishedError
 from .._kernel import current_kernel
+from .._kernel.contract import Kernel
 from .._labels import in_library
 from . import states
 from .waits import running_frames
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from .._kernel.contract import Kernel
 
 log = logging.getLogger("creche.insight")
 

@@ -23,16 +23,7 @@ from contextvars import Context
 from math import inf
 from sys import _getframe  # nothing public gives frames
 from types import CoroutineType, TracebackType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    Self,
-    TypeVar,
-    TypeVarTuple,
-    Unpack,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, Unpack, overload
 
 from .._kernel import current_task
 from .._kernel.scope import link
@@ -53,14 +44,7 @@ from .errors import (
     take_frames_out,
     without_cancellations,
 )
-from .handle import (
-    CANCELLED,
-    CANCELLING,
-    FAILED,
-    FINISHED,
-    TaskHandle,
-    origin_of,
-)
+from .handle import CANCELLED, CANCELLING, FAILED, FINISHED, TaskHandle, origin_of
 from .info import TaskInfo
 from .scope import CancelScope
 from .start import Starting
@@ -103,7 +87,7 @@ class TaskGroup(NeedsAsyncWith):
         self._nursery: Nursery | None = None
         self._open = False
         self._errors: list[BaseException] = []
-        self._started = self._failed = self._cancelled = 0
+        self._started = self._failed = self._cancelled = 0  # For those who look from outside.
         self._starts: dict[Task, TaskHandle[Any]] | None = None
         """The tasks that wait in `start()`, each with the child that it waits for."""
 
@@ -385,10 +369,6 @@ class TaskGroup(NeedsAsyncWith):
             if not self.cancel_scope._cancelled:
                 self.cancel_scope.cancel(f"by the failure of task {handle.name!r}: {shortly(exc)}")
         return None
-
-    def _describe_group(self) -> tuple[int, int, int]:
-        """Tell how many tasks were started, how many failed, and how many were cancelled."""
-        return self._started, self._failed, self._cancelled
 
     def __repr__(self) -> str:
         nursery = self._nursery
