@@ -198,10 +198,10 @@ class TaskGroup(NeedsAsyncWith):
         nursery = self._nursery
         if not self._open or nursery is None:
             raise self._inactive()
-        coro: Any = func(*args) if callable(func) else called("start_soon", func, args)
+        coro: Any = func(*args) if callable(func) else called("start_soon", func, args)  # type: ignore[redundant-expr]  # anything may be given
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
-        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))
+        handle: TaskHandle[T_co] = TaskHandle(coro, origin_of(func, coro, name))  # type: ignore[redundant-expr]  # anything may be given
         handle._nursery = nursery
         self._started += 1
         frame = _getframe(1)
