@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ._pytest import explored, leases
+from ._pytest import explored, hangs, leases
 from ._pytest.fixtures import backend_fixtures
 from ._pytest.hooks import Hooks, check_virtual
 from ._pytest.leases import get_runner as get_runner
@@ -34,12 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the command line and of the ini file."""
     _hooks.pytest_addoption(parser)
     explored.add_options(parser)
+    hangs.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take in the options; make the mark known."""
     _hooks.pytest_configure(config)
     explored.configure(config)
+    hangs.configure(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

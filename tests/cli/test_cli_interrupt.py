@@ -10,6 +10,8 @@ from pathlib import Path
 
 from _harness import on_each_command_line
 
+TOLD = "cancelling; press again to stop at once\n"
+
 TIDY = """
 import creche
 
@@ -108,19 +110,19 @@ def interrupt(folder: Path, source: str, *flags: str, presses: int = 1) -> tuple
 @on_each_command_line
 def test_ctrl_c_cancels_the_program_and_lets_it_clean_up(flags: list[str], tmp_path: Path) -> None:
     status, out, err = interrupt(tmp_path, TIDY, *flags)
-    assert err == ""
+    assert err == TOLD
     assert out == "the child cleaned up\nthe host cleaned up\n"
     assert status == 130
 
 
 @on_each_command_line
 def test_ctrl_c_ends_a_program_that_never_blocks(flags: list[str], tmp_path: Path) -> None:
-    assert interrupt(tmp_path, BUSY, *flags) == (130, "", "")
+    assert interrupt(tmp_path, BUSY, *flags) == (130, "", TOLD)
 
 
 @on_each_command_line
 def test_a_second_ctrl_c_ends_a_program_that_will_not_go(flags: list[str], tmp_path: Path) -> None:
-    assert interrupt(tmp_path, OBSTINATE, *flags, presses=2) == (-signal.SIGINT, "", "")
+    assert interrupt(tmp_path, OBSTINATE, *flags, presses=2) == (-signal.SIGINT, "", TOLD)
 
 
 def test_an_error_while_cleaning_up_after_ctrl_c_is_shown(tmp_path: Path) -> None:

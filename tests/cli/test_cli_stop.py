@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+STOPPING = "stopping; press again to cancel\n"
+CANCELLING = "cancelling; press again to stop at once\n"
+
 BACKENDS = {
     "asyncio": ["--backend", "asyncio"],
     "uvloop": ["--uvloop"],
@@ -111,8 +114,12 @@ def test_a_program_that_does_not_stop_is_cancelled_when_its_grace_is_over(tmp_pa
     status, out, err = signalled(tmp_path, TIDY, "--grace", "0.05", signals=(signal.SIGINT,))
     assert (status, out) == (130, "cleaned up\n")
     # The report names the program's task, and where it was.
-    assert err.startswith("stop (Ctrl-C): 1 task overran the grace of 0.05 s and was cancelled: ")
-    assert "main' at script.py:" in err
+    told, report = err.split("\n", 1)
+    assert f"{told}\n" == STOPPING
+    assert report.startswith(
+        "stop (Ctrl-C): 1 task overran the grace of 0.05 s and was cancelled: "
+    )
+    assert "main' at script.py:" in report
 
 
 TWICE = TIDY.replace("await creche.sleep_forever()", """
@@ -129,6 +136,13 @@ def test_a_second_signal_cancels(flags: list[str], tmp_path: Path) -> None:
     assert (status, out, err) == (143, "cleaned up\n", "")
 
 
+def test_with_a_grace_each_ctrl_c_says_what_the_next_one_does(tmp_path: Path) -> None:
+    status, out, err = signalled(
+        tmp_path, TWICE, "--grace=60", signals=(signal.SIGINT, signal.SIGINT)
+    )
+    assert (status, out, err) == (130, "cleaned up\n", STOPPING + CANCELLING)
+
+
 def test_a_third_signal_ends_the_process(tmp_path: Path) -> None:
     source = DEAF.replace(
         "    try:\n",
@@ -141,7 +155,7 @@ def test_a_third_signal_ends_the_process(tmp_path: Path) -> None:
 
 def test_without_a_grace_the_second_signal_is_final(tmp_path: Path) -> None:
     status, _, err = signalled(tmp_path, DEAF, signals=(signal.SIGINT, signal.SIGTERM))
-    assert (status, err) == (-signal.SIGTERM, "")
+    assert (status, err) == (-signal.SIGTERM, CANCELLING)
 
 
 def test_a_grace_is_a_number_of_seconds(tmp_path: Path) -> None:

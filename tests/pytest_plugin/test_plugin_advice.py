@@ -20,7 +20,10 @@ def test_a_wrong_backend_is_one_line(inner: Inner) -> None:
             pass
         """
     )
-    assert told.text("test_it[curio]") == "No such backend: curio. Known are: asyncio, uvloop, trio"
+    assert (
+        told.text("test_it[curio]")
+        == "No such backend: curio. Known backends: asyncio, uvloop, trio"
+    )
 
 
 def test_uvloop_is_a_backend_of_tests(inner: Inner) -> None:

@@ -52,7 +52,7 @@ def test_tasks_of_a_group_that_overran_are_named(
     )
     assert here("# slow") in line and line.endswith(".slow")
     report = stop_reports()[-1]
-    assert (report.reason, report.grace, report.count) == ("enough", 3, 1)
+    assert (report.reason, report.grace, report.tasks) == ("enough", 3, 1)
     [(name, place)] = report.overran
     assert name == "slow" and here("# slow") in place
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
@@ -16,7 +17,7 @@ from typing import Any
 from creche import RunFinishedError
 from creche._kernel.contract import BUDGET
 from creche._kernel.exits import Exits
-from creche._kernel.inspection import TaskRecord
+from creche._kernel.inspection import TaskRecord, note_loop
 from creche._kernel.scope import Scope
 from creche._kernel.simulation import Simulation
 
@@ -58,6 +59,9 @@ class ToyKernel:
         self._exits = Exits()
         self._generators = weakref.WeakSet[AsyncGenerator[Any, Any]]()
         self._signal_listeners = 0
+        self.loop_name = self.name
+        self.thread_id = threading.get_ident()
+        note_loop(self)
 
     def now(self) -> float:
         return time.monotonic()
@@ -148,6 +152,15 @@ class ToyKernel:
 
     def is_blocked(self, native: Any) -> bool:
         return native.parked is not None and not native.parked.done()
+
+    def running(self) -> Any:
+        return self.current
+
+    def kind_of(self, native: Any) -> str:
+        return "main" if next(iter(self.alive), None) is native else "detached"
+
+    def coroutine_of(self, native: Any) -> Any:
+        return native.coro
 
     def deadline_of(self, native: Any) -> float:
         deadline: float = native.effective_deadline()

@@ -62,6 +62,8 @@ def make_parser() -> Parser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    add_tree(commands.add_parser("tree", help="show what the tasks of a running program do"))
+    commands.add_parser("ps", help="list your programs that can be asked what their tasks do")
     commands.add_parser("doctor", help="show what is installed, and what 'import anyio' means here")
     return parser
 
@@ -124,6 +126,15 @@ def one_of(words: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}"
 
 
+def add_tree(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pid", metavar="PID", type=int, help="the number of its process")
+    parser.add_argument("--json", action="store_true", help="the whole snapshot, as JSON")
+    parser.add_argument("--stacks", action="store_true", help="with the stack of each task")
+    parser.add_argument(
+        "--filter", metavar="TEXT", help="only tasks with this in their name, wait or place"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say (by default those of this process); return the exit status."""
     try:
@@ -149,6 +160,10 @@ def dispatch(arguments: list[str]) -> int:
         from .doctor import run_doctor
 
         return run_doctor()
+    if options.command in ("tree", "ps"):
+        from .look import show_programs, show_tree
+
+        return show_programs() if options.command == "ps" else show_tree(options)
     parser.print_help()
     return 0
 

@@ -160,7 +160,7 @@ def describe(thing: object) -> str:
 
 
 def run_function(function: Program, backend: str, options: dict[str, Any], grace: float = 0) -> int:
-    interrupter = Interrupter(grace)
+    interrupter = Interrupter(grace, debug=bool(options.get("debug")))
     interrupter.listen()
 
     async def main() -> None:

@@ -9,7 +9,7 @@ import gc
 import inspect
 import sys
 from collections.abc import Sequence
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import Any
 
 from .._labels import in_library, short_path
@@ -23,8 +23,15 @@ def frames_of(coro: Any) -> list[FrameType]:
     """Return the frames of a suspended coroutine and of all that it awaits, outermost first."""
     frames: list[FrameType] = []
     for _ in range(1000):
+        if type(coro) is CoroutineType:  # nearly always
+            inner = coro.cr_frame
+            if inner is None:
+                break
+            frames.append(inner)
+            coro = coro.cr_await
+            continue
         if type(coro).__name__ in _HIDDEN:
-            coro = next((inner for inner in gc.get_referents(coro) if _frame(inner)), None)
+            coro = next((part for part in gc.get_referents(coro) if _frame(part)), None)
         frame = _frame(coro)
         if frame is None:
             break

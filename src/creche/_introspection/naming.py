@@ -55,16 +55,35 @@ def short(name: str) -> str:
 
 def called(thing: object, frames: Iterable[FrameType]) -> str:
     """Name an object: as it was told, else as the program calls it, else by its birthplace."""
-    kept = label_of(thing)
-    kind = type(thing).__name__
-    if isinstance(kept, str):
-        return f"{kind} {kept!r}"
+    name = given_name(thing)
+    if name is not None:
+        return name
     for frame in frames:
         if not in_library(frame):
             found = _variable(frame.f_locals, thing) or _variable(frame.f_globals, thing)
             if found is not None:
-                return f"{kind} {found!r}"
+                return f"{type(thing).__name__} {found!r}"
+    return plain_name(thing)
+
+
+def given_name(thing: object) -> str | None:
+    """Name an object by the name that it was given, None if it was given none."""
+    kept = label_of(thing)
+    return f"{type(thing).__name__} {kept!r}" if isinstance(kept, str) else None
+
+
+def plain_name(thing: object) -> str:
+    """Name an object by its type, and the place where it was made if that was noted."""
+    kept, kind = label_of(thing), type(thing).__name__
     return f"{kind} made at {kept}" if isinstance(kept, Place) else kind
+
+
+def part_of(value: object, thing: object) -> str | None:
+    """Return how one gets from a value to an object that is in it: an index, a key, an attribute."""
+    try:
+        return _part(value, thing)
+    except Exception:  # of the program's own classes: they may do anything
+        return None
 
 
 def _variable(variables: Any, thing: object) -> str | None:
@@ -77,11 +96,7 @@ def _variable(variables: Any, thing: object) -> str | None:
         if value is thing and name != "self":
             return str(name)
     for name, value in items:
-        try:
-            inner = _part(value, thing)
-        except Exception:  # of the program's own classes: they may do anything
-            continue
-        if inner is not None:
+        if (inner := part_of(value, thing)) is not None:
             return f"{name}{inner}"
     return None
 

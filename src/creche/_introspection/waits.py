@@ -125,7 +125,7 @@ def _depth(record: TaskRecord, records: dict[int, TaskRecord]) -> int:
 def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
     """Say what a task with these frames waits for."""
     kernel = waits.kernel
-    found = _primitives(frames)
+    found = primitives_in(frames)
     outside = frames[: found[-1].place] if found else frames
     wait = Wait(record, place_of(outside) or place_of(frames), outermost_call(frames))
     wait.granted = not kernel.is_blocked(record.native)
@@ -133,13 +133,13 @@ def wait_of(record: TaskRecord, frames: list[FrameType], waits: Waits) -> Wait:
     info = info_of(record, kernel)
     description: WaitDescription | None = None
     for primitive, _ in found:
-        description = _ask(primitive, info, description)
+        description = ask(primitive, info, description)
     if description is not None:
         _fill_in(wait, description, waits)
     return wait
 
 
-class _Found(NamedTuple):
+class FoundPrimitive(NamedTuple):
     """A primitive, and the place of its outermost frame."""
 
     primitive: Any
@@ -151,22 +151,22 @@ def _has(subject: object, method: str) -> bool:
     return hasattr(type(subject), method)
 
 
-def _primitives(frames: list[FrameType]) -> list[_Found]:
+def primitives_in(frames: list[FrameType]) -> list[FoundPrimitive]:
     """Find the primitives that a task waits in, innermost first: those directly around each other."""
-    found: list[_Found] = []
+    found: list[FoundPrimitive] = []
     for place in reversed(range(len(frames))):
         frame = frames[place]
         subject: Any = frame.f_locals.get("self")
         if found and found[-1].primitive is subject:
-            found[-1] = _Found(subject, place)
+            found[-1] = FoundPrimitive(subject, place)
         elif _has(subject, "_describe_wait"):
-            found.append(_Found(subject, place))
+            found.append(FoundPrimitive(subject, place))
         elif found or not in_library(frame):
             break
     return found
 
 
-def _ask(primitive: Any, task: TaskInfo, inner: WaitDescription | None) -> WaitDescription | None:
+def ask(primitive: Any, task: TaskInfo, inner: WaitDescription | None) -> WaitDescription | None:
     """Have a primitive describe a wait. It may be anybody's: its mistakes are told, not raised."""
     try:
         described: Any = primitive._describe_wait(task, inner)

@@ -26,7 +26,8 @@ Inlining    Where a benchmark shows that a call or a frame costs too much, a fun
             A comment there names the benchmark. `tests/kernel/test_inlined.py` has the list, and
             holds each copy to what the verb does.
 Threads     All of this belongs to the loop's own thread, but `Kernel.call_soon_threadsafe`,
-            `Kernel.ended` and `Task.check_parked`, which any thread may call.
+            `Kernel.ended`, `Kernel.now`, `Task.check_parked` and what looks at tasks
+            (`inspection.py`), which any thread may call.
 """
 
 from __future__ import annotations

@@ -1,12 +1,18 @@
-"""Looking at the tasks of a loop: what the kernel contract says of it."""
+"""Looking at the tasks of a loop: what the kernel contract says of it, and which loops there are.
+
+Any thread may look, while the loop runs or stands still: that is what the exception in the contract's
+rule on threads is for. What is seen is true of some moment during the call; a task that steps meanwhile
+may be shown as it was before or after.
+"""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from .contract import Task
+    from .contract import Kernel, Task
 
 
 class TaskRecord(NamedTuple):
@@ -22,7 +28,29 @@ class TaskRecord(NamedTuple):
 
 
 class Inspection(Protocol):
-    """The part of a kernel that tells of tasks."""
+    """The part of a kernel that tells of tasks. All but the waiting may be called from any thread."""
+
+    @property
+    def thread_id(self) -> int:
+        """The thread that the loop runs in, as `threading.get_ident` calls it."""
+        ...
+
+    @property
+    def loop_name(self) -> str:
+        """What the loop is called: `"asyncio"`, `"uvloop"`, `"trio"`."""
+        ...
+
+    def running(self) -> Any:
+        """Return the loop's own object for the task that steps now, None if there is none."""
+        ...
+
+    def kind_of(self, native: Any) -> str:
+        """Tell of a task outside all groups whether it is `"main"`, `"detached"` or `"native"`."""
+        ...
+
+    def coroutine_of(self, native: Any) -> Any:
+        """Return the coroutine that the loop steps for a task, ours around the user's."""
+        ...
 
     def tasks(self) -> Iterable[TaskRecord]:
         """Describe every task that has not ended."""
@@ -51,3 +79,19 @@ class Inspection(Protocol):
     async def wait_all_tasks_blocked(self) -> None:
         """Return when every other task waits for something that has not come yet."""
         ...
+
+
+_loops: dict[int, weakref.ref[Kernel]] = {}
+"""Every kernel that lives: one entry for each loop, made once."""
+
+
+def note_loop(kernel: Kernel) -> None:
+    """Have a kernel among the loops of the process, for as long as it lives."""
+    key = id(kernel)
+    _loops[key] = weakref.ref(kernel, lambda _: _loops.pop(key, None))
+
+
+def loops() -> list[Kernel]:
+    """Return the kernel of every loop that uses Creche, oldest first; some may have ended."""
+    kernels = [reference() for reference in list(_loops.values())]
+    return [kernel for kernel in kernels if kernel is not None]

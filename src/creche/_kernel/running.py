@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from .contract import Kernel, Task
     from .simulation import Simulation
 
+interrupted: list[Callable[[], object]] = []
+"""What is called, in the thread of a runner, when a signal is about to end what its main task waits for:
+on Ctrl-C, or when a handler has raised. All tasks are still as they were. It must not raise."""
+
+
+def tell_interrupted() -> None:
+    """Call what is in `interrupted`."""
+    for callback in interrupted:
+        callback()
+
 
 class Runner(Protocol):
     """A loop with one main task, entered from synchronous code of one thread as often as need be.

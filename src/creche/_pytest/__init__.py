@@ -11,6 +11,7 @@ What each module is for:
     fixtures.py      which backend a test runs on
     advice.py        what is said where a project cannot work as it is set up
     hooks.py         the hooks of pytest, for one set of names
+    hangs.py         tests that take too long, and what their tasks do then
     explored.py      the options for explored tests
     ports.py         free ports
     anyio_plugin.py  the plugin under AnyIO's names

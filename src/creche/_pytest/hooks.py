@@ -23,6 +23,7 @@ import pytest
 from .._registry import KERNELS
 from . import advice
 from .bridges import bridge_of, is_async
+from .hangs import watched
 from .leases import extract_backend_and_options, get_runner, virtual_runner
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ class Hooks:
         with self._runner(pyfuncitem.funcargs[self.backend], item._request) as runner:
             bridge.runner = runner
             try:
-                return (yield)
+                with watched(pyfuncitem, runner):
+                    return (yield)
             finally:
                 bridge.runner = None
 

@@ -27,6 +27,7 @@ from .. import _kernel
 from .._abc.test_runner import TestRunner
 from .._kernel import current_task
 from .contexts import Mirror
+from .hangs import NO_LIMIT
 from .jobs import Job, JobCancelledError, gathered
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class JobRunner(TestRunner):
         self._backend = backend
         self._outside = Mirror()
         self._inside = Mirror()
+        self._limit = NO_LIMIT
         self._busy = False
         self._spoiled = False
         """Whether the run as such has failed, and was told to: all that comes is cancelled."""
@@ -60,7 +62,7 @@ class JobRunner(TestRunner):
         self, test_func: Callable[..., Coroutine[Any, Any, Any]], kwargs: dict[str, Any]
     ) -> None:
         __tracebackhide__ = True
-        self._call(partial(test_func, **kwargs))
+        self._call(self._limit.around(partial(test_func, **kwargs)))
 
     def run_fixture(
         self, fixture_func: Callable[..., Coroutine[Any, Any, T]], kwargs: dict[str, Any]

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .._kernel import current_kernel
+from .._kernel.running import tell_interrupted
 from ..testing import run
 from .jobs import Job
 from .runner import JobRunner, named
@@ -71,6 +72,7 @@ class VirtualRunner(JobRunner):
             self._jobs.put(job)
             self._wait()
         except BaseException:
+            tell_interrupted()
             self._break_off()
             raise
         if self._failure is not None and not self._spoiled:

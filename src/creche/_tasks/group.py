@@ -65,11 +65,14 @@ class TaskGroup(NeedsAsyncWith):
 
     __slots__ = (
         "__weakref__",
+        "_cancelled",
         "_collapse",
         "_errors",
+        "_failed",
         "_host",
         "_nursery",
         "_open",
+        "_started",
         "_starts",
         "cancel_scope",
     )
@@ -84,6 +87,7 @@ class TaskGroup(NeedsAsyncWith):
         self._nursery: Nursery | None = None
         self._open = False
         self._errors: list[BaseException] = []
+        self._started = self._failed = self._cancelled = 0  # For those who look from outside.
         self._starts: dict[Task, TaskHandle[Any]] | None = None
         """The tasks that wait in `start()`, each with the child that it waits for."""
 
@@ -206,6 +210,7 @@ class TaskGroup(NeedsAsyncWith):
         plain = name is None and FunctionType is type(func)
         handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
         handle._nursery = nursery
+        self._started += 1
         frame = _getframe(1)
         handle._code = frame.f_code
         handle._at = frame.f_lasti
@@ -239,6 +244,7 @@ class TaskGroup(NeedsAsyncWith):
             raise self._inactive()
         handle = TaskHandle(coro, origin_of(None, coro, name))
         handle._nursery = nursery
+        self._started += 1
         frame = _getframe(1)
         handle._code = frame.f_code
         handle._at = frame.f_lasti
@@ -294,6 +300,7 @@ class TaskGroup(NeedsAsyncWith):
         plain = name is None and FunctionType is type(func)
         handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
         handle._nursery = nursery
+        self._started += 1
         handle._starting = status
         caller = current_task()
         if self._starts is None:
@@ -367,11 +374,13 @@ class TaskGroup(NeedsAsyncWith):
             elif alone:
                 exc = rest
         if isinstance(exc, cancelled_class):
+            self._cancelled += 1
             handle._end(CANCELLED, exc)
             if _stop.grace_given:
                 place = innermost_place(exc.__traceback__)
                 _stop.note_overrun(self.cancel_scope, handle.name, place)
             return None if alone else exc
+        self._failed += 1
         note_task(exc, handle.name, place_in(handle._code, handle._at))
         handle._end(FAILED, exc)
         starting = handle._starting

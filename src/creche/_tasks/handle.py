@@ -239,6 +239,7 @@ def origin_of(func: Any, coro: Any, name: object) -> object:
         return func
     if isinstance(func, MethodType):
         return func.__func__
-    if type(coro) is not CoroutineType and hasattr(func, "__qualname__"):
+    made_of: Any = coro
+    if CoroutineType is not type(made_of) and hasattr(func, "__qualname__"):
         return name_of(func)  # what makes it is named better, as with `agen.asend`
-    return name_of(coro)
+    return name_of(made_of)

@@ -259,7 +259,7 @@ class _RelativeScope(CancelScope):
         task = current_task()
         seconds = self._deadline
         link(self, task, _getframe(1))
-        self.__class__ = CancelScope
+        self.__class__ = CancelScope  # type: ignore[assignment]  # it has no more slots
         self._deadline = task.kernel.now() + seconds
         task.kernel.enter_scope(self, task)
         return self

@@ -159,7 +159,7 @@ class StopReport(NamedTuple):
     """Seconds that were given."""
     overran: tuple[tuple[str, str], ...]
     """The first tasks that overran it, as many as the log lists: the name, and where it was."""
-    count: int
+    tasks: int
     """How many tasks overran it."""
 
 

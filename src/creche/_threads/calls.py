@@ -77,7 +77,7 @@ class Call:
     """One call, between the task that waits for it and the worker that makes it."""
 
     __slots__ = ("abandonable", "abandoned", "args", "context", "error", "func", "group", "kept",
-                 "limiter", "result", "task", "waiter")  # fmt: skip
+                 "limiter", "name", "result", "task", "waiter")  # fmt: skip
 
     kept: object
 
@@ -96,6 +96,7 @@ class Call:
         self.task = task
         self.func: Callable[..., Any] | None = func
         self.args = args
+        self.name: str = getattr(func, "__qualname__", None) or type(func).__qualname__
         self.context = copy_context()
         self.limiter = limiter
         self.waiter = task.make_waiter() if abandonable else task.make_firm_waiter()

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from .._exceptions import RunFinishedError
@@ -73,14 +74,14 @@ class Pool:
     """The worker threads of one loop. Made in the loop, which ends it."""
 
     __slots__ = ("__weakref__", "_closed", "_done", "_ended", "_idle", "_kernel", "_woken", "_lock",
-                 "_pending", "_searching", "_workers")  # fmt: skip
+                 "_pending", "_searching", "workers")  # fmt: skip
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._lock = threading.Lock()
         self._pending: deque[Job] = deque()
         self._idle: list[_Worker] = []
-        self._workers: set[_Worker] = set()
+        self.workers: set[_Worker] = set()
         self._searching = 0
         self._closed = False
         self._done: deque[Job] = deque()
@@ -139,9 +140,9 @@ class Pool:
         self.close()
         with self._lock:
             ended = self._ended = threading.Condition(self._lock)
-            while self._pending or any(worker.has_to_finish() for worker in self._workers):
+            while self._pending or any(worker.has_to_finish() for worker in self.workers):
                 ended.wait()
-            for worker in self._workers:
+            for worker in self.workers:
                 worker.leave()
 
     def _tell_the_end(self) -> None:
@@ -157,14 +158,14 @@ class Pool:
         if self._idle:
             return self._idle.pop()
         worker = _Worker(self)
-        self._workers.add(worker)
+        self.workers.add(worker)
         return worker
 
     def _bury(self, worker: _Worker) -> None:
         """Forget a worker whose thread could not be started."""
         with self._lock:
             self._searching -= 1
-            self._workers.discard(worker)
+            self.workers.discard(worker)
             self._tell_the_end()
 
     # In the workers
@@ -180,7 +181,7 @@ class Pool:
                     summoned = self._summon()
             else:
                 if self._closed:
-                    self._workers.discard(worker)
+                    self.workers.discard(worker)
                     worker.stays = False
                     self._tell_the_end()
                 else:
@@ -229,7 +230,7 @@ class Pool:
                 self._idle.remove(worker)
             except ValueError:
                 return False
-            self._workers.discard(worker)
+            self.workers.discard(worker)
             self._tell_the_end()
             return True
 
@@ -237,15 +238,17 @@ class Pool:
 class _Worker:
     """One thread."""
 
-    __slots__ = ("_awake", "_pool", "_thread", "job", "stays")
+    __slots__ = ("_awake", "_pool", "_thread", "job", "since", "stays")
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._awake = threading.Lock()
         self._awake.acquire()
         self._thread: threading.Thread | None = None
-        self.job: Job | None = None
         self.stays = True
+        self.job: Job | None = None
+        """The call that it makes now; `since` is when it began, by the monotonic clock."""
+        self.since = 0.0
 
     def has_to_finish(self) -> bool:
         """Tell whether the end of the interpreter has to wait for this one. Under the pool's lock."""
@@ -265,6 +268,10 @@ class _Worker:
         else:
             self._awake.release()
 
+    @property
+    def name(self) -> str:
+        return NAME if self._thread is None else self._thread.name
+
     def join(self) -> None:
         if self._thread is not None:
             self._thread.join()
@@ -274,6 +281,7 @@ class _Worker:
         while True:
             job = pool.next(self, 1)
             while job is not None:
+                self.since = monotonic()
                 job.run()
                 done, job = job, pool.next(self, 0)
                 pool.report(done)
@@ -284,3 +292,19 @@ class _Worker:
                 if pool.dismiss(self):
                     return
                 self._awake.acquire()
+
+
+def running_calls() -> list[tuple[str, Job, float]]:
+    """Return the calls that workers of any loop make now: thread, call, and since when.
+
+    From any thread.
+    """
+    workers = [
+        worker
+        for pool in shutdown.pools()
+        if isinstance(pool, Pool)
+        for worker in list(pool.workers)
+    ]
+    return [
+        (worker.name, job, worker.since) for worker in workers if (job := worker.job) is not None
+    ]

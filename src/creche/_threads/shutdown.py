@@ -65,6 +65,15 @@ def register_pool(threads: Threads) -> None:
         _pools.add(threads)
 
 
+def pools() -> list[Threads]:
+    """Return the pools that there are. From any thread; takes no lock, for a signal handler may ask."""
+    while True:
+        try:
+            return list(_pools)
+        except RuntimeError:  # It changed meanwhile.
+            continue
+
+
 def standard_streams() -> tuple[Any, ...]:
     """Return what a thread is given that may be left in the middle of a read."""
     return sys.stdin, sys.__stdin__, sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__

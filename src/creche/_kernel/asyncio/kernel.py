@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from math import inf
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..._exceptions import RunFinishedError
 from ..contract import BUDGET
 from ..exits import Exits
-from ..inspection import TaskRecord
+from ..inspection import TaskRecord, note_loop
 from ..scope import Scope
 from . import introspection, scopes
 from .checked import waiters_of
@@ -19,13 +20,13 @@ from .nursery import Nursery
 from .probe import TestProbe
 from .readiness import Readiness, Watch
 from .signal_wakeup import SignalWakeup
-from .tasks import new_task, running_task, task_of
+from .tasks import Task, new_task, running_task, task_of
 from .threadsafe_calls import ThreadsafeCalls
 from .timers import Timers
 
 if TYPE_CHECKING:
     from ..simulation import Simulation
-    from .tasks import ForeignTask, Task
+    from .tasks import ForeignTask
 
 
 class AsyncioKernel:
@@ -56,6 +57,8 @@ class AsyncioKernel:
         # The stock loops read this very clock; a loop of its own time is asked each time.
         stock = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
         self.now: Callable[[], float] = time.monotonic if stock else loop.time
+        self.thread_id = threading.get_ident()
+        note_loop(self)
 
     def tasks(self) -> Iterable[TaskRecord]:
         return introspection.tasks(self.loop)
@@ -72,6 +75,23 @@ class AsyncioKernel:
     def deadline_of(self, native: Any) -> float:
         state = task_of(native)
         return inf if state is None else state.effective_deadline()
+
+    @property
+    def loop_name(self) -> str:
+        module = type(self.loop).__module__.partition(".")[0]
+        return module if module in ("uvloop", "winloop") else self.name
+
+    def running(self) -> Any:
+        return asyncio.current_task(self.loop)
+
+    def kind_of(self, native: Any) -> str:
+        if native in self._detached:
+            return "detached"
+        return "main" if isinstance(native, Task) else "native"
+
+    def coroutine_of(self, native: Any) -> Any:
+        # CPython 3.12.1 crashes when a finished eager task is asked for its coroutine.
+        return None if native.done() else native.get_coro()
 
     def has_pending_cancellation(self, native: Any) -> bool:
         return introspection.has_pending_cancellation(native)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import _registry
 from ..main import MainLabel, start
+from ..running import tell_interrupted
 from .here import kernel_of
 from .tasks import Task, new_task
 
@@ -100,6 +101,8 @@ class Runner:
             self._loop.run_forever()
         except BaseException:
             # What a signal handler raised, wherever the loop was then. The turn ends in order.
+            if not self._interrupts:
+                tell_interrupted()
             self._end_turn()
             raise
         if not self._paused:
@@ -140,6 +143,8 @@ class Runner:
 
     def _on_sigint(self, _number: int, _frame: object) -> None:
         self._interrupts += 1
+        if self._interrupts == 1:
+            tell_interrupted()
         if self._interrupts > 1 or self._main.done():
             raise KeyboardInterrupt
         # Not here: the main task may be in a step, and end its turn in it without a wait to cancel.

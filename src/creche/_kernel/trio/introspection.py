@@ -30,18 +30,23 @@ def record(task: trio.lowlevel.Task, labels: Labels) -> TaskRecord:
     return TaskRecord(id(task), parent, task.name, coro, task, label)
 
 
-def tasks(detached: Iterable[trio.lowlevel.Task], labels: Labels) -> Iterator[TaskRecord]:
+def tasks(
+    root: trio.lowlevel.Task | None, detached: Iterable[trio.lowlevel.Task], labels: Labels
+) -> Iterator[TaskRecord]:
     """Describe the main task of the run, detached tasks, and all below, not Trio's own system tasks."""
-    root = trio.lowlevel.current_root_task()
     if root is None:
         return
     main = _main_nursery(root)
     pending = [*(main.child_tasks if main is not None else ()), *detached]
-    while pending:
-        task = pending.pop(0)
+    for task in pending:
         yield record(task, labels)
         for nursery in task.child_nurseries:
-            pending.extend(nursery.child_tasks)
+            pending.extend(list(nursery.child_tasks))
+
+
+def is_main(task: trio.lowlevel.Task, root: trio.lowlevel.Task | None) -> bool:
+    """Tell whether a task is the main task of the run."""
+    return root is not None and task.parent_nursery is _main_nursery(root)
 
 
 def _main_nursery(root: trio.lowlevel.Task) -> trio.Nursery | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import copy_context
 from math import inf
@@ -12,7 +13,7 @@ import trio
 from ..._exceptions import RunFinishedError
 from ..contract import BUDGET, Label
 from ..exits import Exits
-from ..inspection import TaskRecord
+from ..inspection import TaskRecord, note_loop
 from ..scope import Scope
 from . import introspection, private, readiness, scopes
 from .nursery import Nursery
@@ -40,10 +41,14 @@ class TrioKernel:
         self.labels: dict[Coroutine[Any, Any, None], Label] = {}
         """The labels of the children of groups, by what each of them runs."""
         self._detached: set[trio.lowlevel.Task] = set()
-        self.now: Callable[[], float] = trio.current_time
+        # The clock itself, not `trio.current_time`, which only answers in the thread of the run.
+        self.now: Callable[[], float] = trio.lowlevel.current_clock().current_time
+        self._root = trio.lowlevel.current_root_task()
+        self.thread_id = threading.get_ident()
+        note_loop(self)
 
     def tasks(self) -> Iterable[TaskRecord]:
-        return introspection.tasks(self._detached, self.labels)
+        return introspection.tasks(self._root, list(self._detached), self.labels)
 
     def record(self, native: Any) -> TaskRecord:
         return introspection.record(native, self.labels)
@@ -56,6 +61,22 @@ class TrioKernel:
 
     def deadline_of(self, native: Any) -> float:
         return private.deadline_of(native)
+
+    @property
+    def loop_name(self) -> str:
+        return self.name
+
+    def running(self) -> Any:
+        natives = (record.native for record in self.tasks())
+        return next((native for native in natives if private.is_running(native)), None)
+
+    def kind_of(self, native: Any) -> str:
+        if native in self._detached:
+            return "detached"
+        return "main" if introspection.is_main(native, self._root) else "native"
+
+    def coroutine_of(self, native: Any) -> Any:
+        return native.coro
 
     def has_pending_cancellation(self, native: Any) -> bool:
         return native is not None and private.is_cancelled(native)

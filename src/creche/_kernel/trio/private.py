@@ -106,10 +106,15 @@ def deadline_of(task: Any) -> float:
         raise _unsupported() from exc
 
 
+def is_running(task: Any) -> bool:
+    """Tell whether a task is in a step."""
+    return bool(getattr(task.coro, "cr_running", False))
+
+
 def is_blocked(task: Any) -> bool:
     """Tell whether a task waits: it neither runs nor is in the queue of those that are ready."""
     try:
-        return task._next_send_fn is None and not getattr(task.coro, "cr_running", False)
+        return task._next_send_fn is None and not is_running(task)
     except AttributeError as exc:
         raise RuntimeError(
             f"creche does not know how Trio {trio.__version__} stores its tasks, so it cannot tell "

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import outcome
@@ -20,6 +20,7 @@ import trio
 
 from ..main import start
 from ..names import name_of
+from ..running import tell_interrupted
 from . import here as here  # Already now, for in the first task it would keep the run waiting.
 from . import private
 
@@ -94,6 +95,7 @@ class Runner:
                 # What another signal handler raised. The turn ends in order, and the next ones are
                 # none the worse: what the main task has open lives on.
                 if not self._paused and self._outcome is None:
+                    tell_interrupted()
                     if self._token is None:
                         self._scope.cancel()
                     else:
@@ -171,7 +173,7 @@ class _Place:
         if self._main_thread:
             self._outer_handler = signal.getsignal(signal.SIGINT)
             if self._handler is not None:
-                signal.signal(signal.SIGINT, self._handler)
+                signal.signal(signal.SIGINT, _Telling(self._handler))
             self._outer_descriptor = signal.set_wakeup_fd(
                 self._descriptor, warn_on_full_buffer=False
             )
@@ -189,7 +191,20 @@ class _Place:
             self._descriptor = signal.set_wakeup_fd(
                 self._outer_descriptor, warn_on_full_buffer=False
             )
-            handler = signal.getsignal(signal.SIGINT)
+            handler: Any = signal.getsignal(signal.SIGINT)
+            if isinstance(handler, _Telling):
+                handler = handler.handler
             self._handler = handler if handler is not self._outer_handler else None
             if self._handler is not None:
                 signal.signal(signal.SIGINT, self._outer_handler)
+
+
+class _Telling:
+    """Trio's handler of SIGINT, after a word to those who want to know (`running.interrupted`)."""
+
+    def __init__(self, handler: Any) -> None:
+        self.handler = handler
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        tell_interrupted()
+        self.handler(number, frame)

@@ -1,0 +1,66 @@
+"""`creche tree` and `creche ps`: what the tasks of a running program do, from another process.
+
+Owns what is printed. The program is found and asked by `_insight/ask.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+
+from .._insight.ask import TargetError, connect, programs
+from .._insight.model import Loop, Snapshot, Task
+from .._insight.text import text_of
+from .screen import Mistake
+
+
+def show_tree(options: argparse.Namespace) -> int:
+    """Print one snapshot."""
+    try:
+        with connect(options.pid) as target:
+            snapshot = target.snapshot(stacks=options.stacks)
+    except TargetError as exc:
+        raise Mistake(str(exc)) from None
+    if options.filter is not None:
+        snapshot = filtered(snapshot, options.filter)
+    text = (
+        snapshot.to_json(indent=2) + "\n"
+        if options.json
+        else text_of(snapshot, stacks=options.stacks)
+    )
+    sys.stdout.write(text)
+    return 0
+
+
+def show_programs() -> int:
+    """Print the programs that can be asked."""
+    found = programs()
+    for pid, command in found:
+        print(f"{pid:>8}  {command}")
+    if not found:
+        print(
+            "None of your programs can be asked. Start one with CRECHE_INSIGHT=1, or have it call "
+            "creche.insight.serve()"
+        )
+    return 0
+
+
+def filtered(snapshot: Snapshot, text: str) -> Snapshot:
+    """Return a snapshot with the tasks that match a text, and those above them."""
+    loops = tuple(dataclasses.replace(loop, tasks=_matching(loop, text)) for loop in snapshot.loops)
+    return dataclasses.replace(snapshot, loops=tuple(loop for loop in loops if loop.tasks))
+
+
+def _matching(loop: Loop, text: str) -> tuple[Task, ...]:
+    by_id = {task.id: task for task in loop.tasks}
+    wanted: set[int] = set()
+    for task in loop.tasks:
+        place = f"{task.place.file}:{task.place.line} {task.place.function}" if task.place else ""
+        what = task.wait.what if task.wait else ""
+        if any(text in part for part in (task.full_name, task.name, what, place, task.state)):
+            above: Task | None = task
+            while above is not None and above.id not in wanted:
+                wanted.add(above.id)
+                above = by_id.get(above.parent or 0)
+    return tuple(task for task in loop.tasks if task.id in wanted)

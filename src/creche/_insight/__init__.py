@@ -1,0 +1,19 @@
+"""Looking at a running program from outside: snapshots, their text, and the ways to ask for them.
+
+What each file is for:
+
+    model.py       the snapshot as data, and as JSON
+    collect.py     makes a snapshot of the loops of this process, from any thread
+    waits.py       what each task waits for, for many tasks at once
+    states.py      the states of tasks and loops
+    workers.py     the worker threads and their calls
+    numbers.py     small numbers for tasks and scopes
+    text.py        a snapshot as plain text, with equal tasks folded
+    signals.py     the text when a signal comes
+    watch.py       notices a loop that is blocked
+    protocol.py    what viewer and target say to each other
+    answer.py      the thread in the target that answers
+    ask.py         the viewer's end: finds programs and asks them
+
+Nothing here runs until somebody asks, and nothing below knows that it exists.
+"""
