@@ -46,7 +46,7 @@ class CancelScope(Scope):
     ) -> None:
         if relative_deadline != inf:
             deadline = _checked_delay(relative_deadline, deadline)
-            self.__class__ = _RelativeScope
+            self.__class__ = _RelativeScope  # pyright: ignore[reportAttributeAccessIssue]  # no more slots
         if deadline != deadline:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
         self._deadline = deadline  # As `Scope.__init__`, without the call.
@@ -161,7 +161,7 @@ class CancelScope(Scope):
             raise _not_relative()
         elif seconds != inf:
             self._deadline = seconds
-            self.__class__ = _RelativeScope
+            self.__class__ = _RelativeScope  # pyright: ignore[reportAttributeAccessIssue]  # no more slots
 
     @property
     def is_relative(self) -> bool | None:
@@ -259,7 +259,7 @@ class _RelativeScope(CancelScope):
         task = current_task()
         seconds = self._deadline
         link(self, task, _getframe(1))
-        self.__class__ = CancelScope  # type: ignore[assignment]  # it has no more slots
+        self.__class__ = CancelScope  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  # as above
         self._deadline = task.kernel.now() + seconds
         task.kernel.enter_scope(self, task)
         return self

@@ -203,8 +203,8 @@ class Nursery(ScopeState):
         task.scope = scope
         scopes.cancel(scope)
         # A generator, whatever `types.coroutine` makes of its type.
-        rest: BaseException | None = yield from self.close(None, give_way=False)  # pyright: ignore[reportGeneralTypeIssues]
-        return rest
+        rest: BaseException | None = yield from self.close(None, give_way=False)  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
+        return rest  # pyright: ignore[reportUnknownVariableType]
 
     def _wait(self) -> Generator[Any, Any, None]:
         """Wait until no child is left.
