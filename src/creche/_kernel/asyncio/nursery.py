@@ -17,7 +17,7 @@ from contextvars import Context
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from ..contract import BUDGET, Label, Starting
+from ..contract import Label, Starting
 from ..scope import Scope, cut, unlink
 from . import scopes
 from .delivery import Delivery, interrupt, settle
@@ -64,7 +64,7 @@ class Nursery(ScopeState):
         task.scope = scope
         task.shield_depth = 0
         task.delivery = None
-        task.credit = BUDGET
+        task.credit = kernel.budget
         self.tasks[task] = None
         if scope._reached is not None:
             Delivery.of(task).deliver()
