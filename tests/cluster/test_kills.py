@@ -37,6 +37,8 @@ from creche.cluster import (
     open_cluster,
 )
 
+pytestmark = pytest.mark.soak  # starts processes of Dask: minutes on a small machine
+
 TTL = 2.0
 STEPS = ("asking", "granted", "running", "answered")
 

@@ -13,6 +13,8 @@ from creche import current_time, move_on_after
 from creche.cluster import Placement, open_cluster
 from creche.flow import RateLimiter
 
+pytestmark = pytest.mark.soak  # starts processes of Dask: minutes on a small machine
+
 THREADS = Placement(threads=True)
 
 

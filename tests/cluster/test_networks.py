@@ -20,6 +20,8 @@ from distributed import Security
 
 from creche.cluster import ClusterError, open_cluster
 
+pytestmark = pytest.mark.soak  # starts processes of Dask: minutes on a small machine
+
 needs_namespaces = pytest.mark.skipif(not POSSIBLE, reason="needs Linux, root and the ip command")
 
 LISTENING = """

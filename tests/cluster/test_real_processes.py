@@ -18,6 +18,8 @@ from _watching import until
 from creche import create_task_group, move_on_after, sleep
 from creche.cluster import Cluster, IncompatibleWorker, Placement, open_cluster
 
+pytestmark = pytest.mark.soak  # starts processes of Dask: minutes on a small machine
+
 
 async def all_workers(cluster: Cluster, count: int) -> None:
     await until(lambda: len(cluster.workers) == count, 40)
