@@ -21,6 +21,8 @@ from creche._introspection.waits import Waits
 from creche._kernel import current_kernel
 from creche.cluster import ClusterError, ClusterLost, PayloadError, Placement, RemoteWorkerLost
 
+pytestmark = pytest.mark.soak  # starts processes of Dask: minutes on a small machine
+
 THREADS = Placement(threads=True)
 
 

@@ -22,6 +22,8 @@ from creche.cluster import (
     open_cluster,
 )
 
+pytestmark = pytest.mark.soak  # starts processes of Dask: minutes on a small machine
+
 THREADS = Placement(threads=True)
 
 
