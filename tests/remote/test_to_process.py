@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import resource_tracker
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -37,11 +36,19 @@ from creche._remote import processes
 from creche._remote.outcomes import processors
 from creche.to_process import current_default_process_limiter, run_sync
 
+others: set[int] = set()
+"""Children that earlier tests have left, such as the tracker of `multiprocessing`: noted before each test."""
+
 
 def children() -> list[int]:
-    """The processes that this one has and has not waited for, but for Python's own tracker."""
-    tracker = getattr(resource_tracker, "_resource_tracker")._pid  # noqa: B009  # for type checkers
-    return [child.pid for child in psutil.Process().children() if child.pid != tracker]
+    """The processes that this one has and has not waited for, but for those from before."""
+    return [child.pid for child in psutil.Process().children() if child.pid not in others]
+
+
+@pytest.fixture(autouse=True)
+def note_others() -> None:
+    others.clear()
+    others.update(children())
 
 
 async def until(condition: Callable[[], bool]) -> None:

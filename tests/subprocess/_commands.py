@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from multiprocessing import resource_tracker
 
 import psutil
 
@@ -18,13 +17,16 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code]
 
 
+others: set[int] = set()
+"""Children that earlier tests have left, such as the tracker of `multiprocessing`: noted before each test."""
+
+
 def children() -> list[int]:
     """The children of this process that nobody has reaped, also the dead ones.
 
-    Without the tracker that `multiprocessing` keeps for good once somebody has used it.
+    Without those from before.
     """
-    tracker = getattr(resource_tracker, "_resource_tracker")._pid  # noqa: B009  # for type checkers
-    return sorted(child.pid for child in psutil.Process().children() if child.pid != tracker)
+    return sorted(child.pid for child in psutil.Process().children() if child.pid not in others)
 
 
 async def until(condition: Callable[[], bool]) -> None:

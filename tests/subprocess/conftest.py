@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import _commands
 import pytest
 from _commands import children
 
@@ -24,3 +25,10 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(exit_module, "pidfd_open", None)
     way: str = request.param
     return way
+
+
+@pytest.fixture(autouse=True)
+def note_others() -> None:
+    """Note the children that earlier tests have left."""
+    _commands.others.clear()
+    _commands.others.update(_commands.children())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import copy_context
 from math import inf
@@ -43,12 +44,15 @@ class TrioKernel:
         self._detached: set[trio.lowlevel.Task] = set()
         # The clock itself, not `trio.current_time`, which only answers in the thread of the run.
         self.now: Callable[[], float] = trio.lowlevel.current_clock().current_time
-        self._root = trio.lowlevel.current_root_task()
+        # The states of tasks lead here: a strong reference would keep every run of the process.
+        root = trio.lowlevel.current_root_task()
+        self._find_root: Callable[[], trio.lowlevel.Task | None]
+        self._find_root = weakref.ref(root) if root is not None else trio.lowlevel.current_root_task
         self.thread_id = threading.get_ident()
         note_loop(self)
 
     def tasks(self) -> Iterable[TaskRecord]:
-        return introspection.tasks(self._root, list(self._detached), self.labels)
+        return introspection.tasks(self._find_root(), list(self._detached), self.labels)
 
     def record(self, native: Any) -> TaskRecord:
         return introspection.record(native, self.labels)
@@ -73,7 +77,7 @@ class TrioKernel:
     def kind_of(self, native: Any) -> str:
         if native in self._detached:
             return "detached"
-        return "main" if introspection.is_main(native, self._root) else "native"
+        return "main" if introspection.is_main(native, self._find_root()) else "native"
 
     def coroutine_of(self, native: Any) -> Any:
         return native.coro
