@@ -220,10 +220,6 @@ async def test_find_deadlocks_does_not_count_what_a_deadline_around_the_group_wi
 
 
 async def test_a_server_that_waits_for_connections_is_no_deadlock() -> None:
-    gate, log = (
-        creche.Lock(name="gate"),
-        creche.Lock(name="log"),
-    )  # not those that deadlocks have left held
     gate, log = creche.Lock(), creche.Lock()
 
     async def serve(listener: Any) -> None:
@@ -233,9 +229,8 @@ async def test_a_server_that_waits_for_connections_is_no_deadlock() -> None:
     async with await creche.create_tcp_listener(local_host="127.0.0.1") as listener:
         async with creche.create_task_group() as group:
             group.start_soon(serve, listener)
-            await (
-                creche.wait_all_tasks_blocked()
-            )  # Or Trio may let the other one have the lock, and end.
+            # Or Trio may let the other task have the lock first, and end with it.
+            await creche.wait_all_tasks_blocked()
             group.start_soon(gate.acquire)
             group.start_soon(log.acquire)
             group.start_soon(creche.Event().wait)
