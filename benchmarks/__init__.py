@@ -14,5 +14,5 @@ How it measures:
 The files: ``model`` says what a row is, ``work_*`` hold the work itself, ``special`` what cannot
 be timed in rounds, ``registry`` collects the rows, ``runner`` measures them, ``worker`` is the
 child process, ``results`` turns samples into medians and verdicts, ``report`` prints,
-``chart`` draws.
+``chart`` draws. ``instructions`` counts instructions instead, to compare two checkouts.
 """

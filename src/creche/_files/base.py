@@ -1,7 +1,7 @@
 """`PathBase`: what an async path is made of, and the methods that not every Python's paths have.
 
-Owns the plain path and the limiter, both fixed for life, and the two ways on from them: `_run`
-calls a method of the plain path in a thread, `_derive` makes an async path of a plain one.
+Owns the plain path and the limiter, both fixed for life, and the ways on from them: `_run`
+calls a method of the plain path in a thread, `_derive` makes an async path of a plain one, `_new` does both.
 
 Rules
 -----
@@ -74,6 +74,9 @@ class PathBase:
             func = partial(func, **given)
         return await in_thread(func, *args, limiter=self._limiter)
 
+    async def _new(self, func: Callable[..., pathlib.Path], *args: Any, **options: Any) -> Self:
+        return self._derive(await self._run(func, *args, **options))
+
     if sys.version_info < (3, 15):
 
         def is_reserved(self) -> bool:
@@ -126,14 +129,8 @@ class PathBase:
             preserve_metadata: bool = False,
         ) -> Self:
             """Copy this file or tree to `target`, replacing a file; return the new path."""
-            return self._derive(
-                await self._run(
-                    self._path.copy,
-                    plain(target),
-                    follow_symlinks=follow_symlinks,
-                    preserve_metadata=preserve_metadata,
-                )
-            )
+            options = {"follow_symlinks": follow_symlinks, "preserve_metadata": preserve_metadata}
+            return await self._new(self._path.copy, plain(target), **options)
 
         async def copy_into(
             self,
@@ -143,19 +140,13 @@ class PathBase:
             preserve_metadata: bool = False,
         ) -> Self:
             """Copy this file or tree into a directory; return the new path."""
-            return self._derive(
-                await self._run(
-                    self._path.copy_into,
-                    plain(target_dir),
-                    follow_symlinks=follow_symlinks,
-                    preserve_metadata=preserve_metadata,
-                )
-            )
+            options = {"follow_symlinks": follow_symlinks, "preserve_metadata": preserve_metadata}
+            return await self._new(self._path.copy_into, plain(target_dir), **options)
 
         async def move(self, target: str | PathLike[str]) -> Self:
             """Move this file or tree to `target`, also to another disk; return the new path."""
-            return self._derive(await self._run(self._path.move, plain(target)))
+            return await self._new(self._path.move, plain(target))
 
         async def move_into(self, target_dir: str | PathLike[str]) -> Self:
             """Move this file or tree into a directory; return the new path."""
-            return self._derive(await self._run(self._path.move_into, plain(target_dir)))
+            return await self._new(self._path.move_into, plain(target_dir))

@@ -76,27 +76,27 @@ class Path(PathNames):
 
     async def absolute(self) -> Self:
         """Return the path from the root on, with `..` and links left as they are."""
-        return self._derive(await self._run(self._path.absolute))
+        return await self._new(self._path.absolute)
 
     async def expanduser(self) -> Self:
         """Replace `~` at the beginning. RuntimeError if there is no such home."""
-        return self._derive(await self._run(self._path.expanduser))
+        return await self._new(self._path.expanduser)
 
     async def resolve(self, strict: bool = False) -> Self:
         """Follow all links, and make the path absolute; if `strict`, all of it must exist."""
-        return self._derive(await self._run(self._path.resolve, strict))
+        return await self._new(self._path.resolve, strict)
 
     async def readlink(self) -> Self:
         """Return where a symbolic link points."""
-        return self._derive(await self._run(self._path.readlink))
+        return await self._new(self._path.readlink)
 
     async def rename(self, target: str | pathlib.PurePath | Path) -> Self:
         """Give the file or directory another path, and return that."""
-        return self._derive(await self._run(self._path.rename, plain(target)))
+        return await self._new(self._path.rename, plain(target))
 
     async def replace(self, target: str | pathlib.PurePath | Path) -> Self:
         """Do the same, replacing a file that is there."""
-        return self._derive(await self._run(self._path.replace, plain(target)))
+        return await self._new(self._path.replace, plain(target))
 
     # Questions
 

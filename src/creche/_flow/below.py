@@ -32,6 +32,11 @@ from .._tasks.group import create_task_group as create_task_group
 from .._tasks.info import TaskInfo as TaskInfo
 from .._tasks.scope import CancelScope as CancelScope
 from .._wait_description import WaitDescription as WaitDescription
+from ..streams._ends import CLOSED as CLOSED
+from ..streams._ends import StreamEnd as StreamEnd
+from ..streams._ends import warn_unclosed as warn_unclosed
+from ..streams._operations import Sending as Sending
+from ..streams._operations import StreamOperation as StreamOperation
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

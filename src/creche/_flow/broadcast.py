@@ -10,15 +10,17 @@ knows nothing of waiting.
 
 from __future__ import annotations
 
-import warnings
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from ..abc import ObjectReceiveStream, ObjectSendStream
 from .below import (
+    CLOSED,
     ClosedResourceError,
     EndOfStream,
     Operation,
+    Sending,
+    StreamEnd,
+    StreamOperation,
     TaskInfo,
     WaitDescription,
     Waiter,
@@ -26,16 +28,15 @@ from .below import (
     current_task,
     label,
     noting,
+    warn_unclosed,
 )
 from .broadcast_log import NOTHING, BroadcastLog, BroadcastStatistics, OnLag, Reader
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_CLOSED = "this stream was closed: use it before close(), or a clone of it"
 
-
-class BroadcastReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
+class BroadcastReceiveStream(StreamEnd, ObjectReceiveStream[T_co], Generic[T_co]):
     """The end of a broadcast that items come out of: one subscription.
 
     Made by `BroadcastSendStream.subscribe`. It gives everything that is sent from then on. Several
@@ -63,7 +64,7 @@ class BroadcastReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         else:
             await task.ready_checkpoint()
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         state, reader = self._state, self._reader
         item: Any = state.take(reader)
         if item is NOTHING:
@@ -90,7 +91,7 @@ class BroadcastReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         :raises EndOfStream: all send streams were closed, and no item is left
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         item: T_co = self._state.take(self._reader)
         if item is NOTHING:
             raise WouldBlock
@@ -106,7 +107,7 @@ class BroadcastReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         :raises ClosedResourceError: this stream was closed
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         state = self._state
         return BroadcastReceiveStream(state, state.subscribe(state.next - self._reader.position))
 
@@ -119,10 +120,6 @@ class BroadcastReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
             self._closed = True
             self._state.close_reader(self._reader)
 
-    async def aclose(self) -> None:
-        """Do what `close` does. Not a checkpoint."""
-        self.close()
-
     def statistics(self) -> BroadcastStatistics:
         """Return how many items this stream has not received, and who waits on the broadcast."""
         return self._state.statistics(self._reader)
@@ -134,24 +131,13 @@ class BroadcastReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         what = ("an item from ", self, f", which has {senders} open senders")
         return inner or WaitDescription(what, "send()")
 
-    def __enter__(self) -> BroadcastReceiveStream[T_co]:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __del__(self) -> None:
         if not self._closed:
-            _warn(self)
+            warn_unclosed(self)
             self.close()  # or senders would wait for ever for a reader that is gone
 
 
-class BroadcastSendStream(ObjectSendStream[T], Generic[T]):
+class BroadcastSendStream(StreamEnd, ObjectSendStream[T], Generic[T]):
     """The end of a broadcast that items go into, and that subscriptions are made from.
 
     Made by `create_broadcast`. Any number of tasks may share it or its clones.
@@ -177,7 +163,7 @@ class BroadcastSendStream(ObjectSendStream[T], Generic[T]):
         task = current_task()
         await task.ready_checkpoint()
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         state = self._state
         if not state.put(item):
             self._waiting += 1
@@ -193,7 +179,7 @@ class BroadcastSendStream(ObjectSendStream[T], Generic[T]):
         :raises ClosedResourceError: this stream was closed
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         if not self._state.put(item):
             raise WouldBlock
 
@@ -210,7 +196,7 @@ class BroadcastSendStream(ObjectSendStream[T], Generic[T]):
         :raises ValueError: `replay` is negative, or more than the capacity
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         state = self._state
         _check_int("replay", replay)
         if not 0 <= replay <= state.capacity:
@@ -226,7 +212,7 @@ class BroadcastSendStream(ObjectSendStream[T], Generic[T]):
         :raises ClosedResourceError: this stream was closed
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         return BroadcastSendStream(self._state)
 
     def close(self) -> None:
@@ -239,10 +225,6 @@ class BroadcastSendStream(ObjectSendStream[T], Generic[T]):
             self._closed = True
             self._state.close_sender(self, self._waiting)
 
-    async def aclose(self) -> None:
-        """Do what `close` does. Not a checkpoint."""
-        self.close()
-
     def statistics(self) -> BroadcastStatistics:
         """Return how many items are kept, and who waits on the broadcast."""
         return self._state.statistics()
@@ -253,37 +235,17 @@ class BroadcastSendStream(ObjectSendStream[T], Generic[T]):
         full = f", which has {self._state.capacity} items that somebody has not received"
         return inner or WaitDescription(("room in ", self, full), "receive()")
 
-    def __enter__(self) -> BroadcastSendStream[T]:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if not self._closed:
-            _warn(self)
-
 
 # An operation is a part of its stream.
 # pyright: reportPrivateUsage=false
 
 
-class Receiving(Operation[T_co]):
+class Receiving(StreamOperation[T_co]):
     """Receiving an item of a broadcast."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ()
 
-    def __init__(self, stream: BroadcastReceiveStream[T_co]) -> None:
-        self._stream = stream
-
-    @property
-    def subject(self) -> BroadcastReceiveStream[T_co]:
-        return self._stream
+    _stream: BroadcastReceiveStream[T_co]
 
     def is_ready(self) -> bool:
         stream = self._stream
@@ -300,53 +262,6 @@ class Receiving(Operation[T_co]):
         stream = self._stream
         stream._reader.waiting.discard(waiter)
         stream._state.waits_no_more(stream._reader)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._stream!r}>"
-
-
-class Sending(Operation[None], Generic[T]):
-    """Sending an item to a broadcast."""
-
-    __slots__ = ("_item", "_stream")
-
-    def __init__(self, stream: BroadcastSendStream[T], item: T) -> None:
-        self._stream = stream
-        self._item = item
-
-    @property
-    def subject(self) -> BroadcastSendStream[T]:
-        return self._stream
-
-    def is_ready(self) -> bool:
-        stream = self._stream
-        return stream._closed or stream._state.has_room()
-
-    def commit(self) -> None:
-        self._stream.send_nowait(self._item)
-
-    def join(self, waiter: Waiter, /) -> None:
-        stream = self._stream
-        stream._state.senders.add(waiter, (stream, self._item))
-        stream._waiting += 1
-
-    def leave(self, waiter: Waiter, /) -> None:
-        stream = self._stream
-        stream._state.senders.discard(waiter)
-        stream._waiting -= 1
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._item!r} {self._stream!r}>"
-
-
-def _warn(stream: object) -> None:
-    warnings.warn(
-        f"Unclosed <{type(stream).__name__} at {id(stream):x}>: "
-        "use it in a with-block, or call its close()",
-        ResourceWarning,
-        stacklevel=3,
-        source=stream,
-    )
 
 
 class create_broadcast(Generic[T]):  # noqa: N801  # a function that can be subscripted

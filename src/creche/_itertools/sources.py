@@ -1,7 +1,6 @@
 """`Source`: the input of an async tool, a plain iterable or an async one, behind one interface.
 
-Owns the iterator it opened, the checkpoint of each item, and when the iterator is closed. Knows no
-tool. `pay` is the checkpoint of tools that make items out of nothing.
+Owns the iterator it opened, the checkpoint of each item, and when the iterator is closed. Knows no tool.
 
     open --pull--> open          one item, or the end
          --close-> closed        for good
@@ -19,9 +18,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from sys import getrefcount
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from .._abc.resources import AsyncResource
 from .._kernel import current_task
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ _OURS = 2
 """References to an iterator that nobody else holds: the slot below, the argument of the call."""
 
 
-class Source(Generic[T]):
+class Source(AsyncResource, Generic[T]):
     """An async iterator over `iterable`, closed at the end of an `async with` block.
 
     The code that makes one drops its own reference to the iterable (`del`), or it would count as held by others.
@@ -72,17 +71,6 @@ class Source(Generic[T]):
             if close is not None:
                 await close()
         self._async = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 async def close_all(sources: Iterable[Source[Any]]) -> None:

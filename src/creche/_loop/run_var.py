@@ -1,15 +1,31 @@
-"""`RunVar`: a variable with one value for each event loop. The kernel keeps the values."""
+"""What there is once for each event loop: the values of `RunVar`, and what the library keeps itself.
+
+The kernel keeps both, and lets go of them when its loop ends.
+"""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar, final, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final, overload
 
 from .._kernel import current_kernel
 
+if TYPE_CHECKING:
+    from .._kernel.contract import Kernel
+
 T = TypeVar("T")
 D = TypeVar("D")
+
+
+def one_for(kernel: Kernel, make: Callable[[Kernel], T]) -> T:
+    """Return what `make` has made for a loop: made when it is first asked for. In that loop."""
+    try:
+        found: T = kernel.run_vars[make]
+    except KeyError:
+        found = kernel.run_vars[make] = make(kernel)
+    return found
 
 
 class _NoValueSet(enum.Enum):

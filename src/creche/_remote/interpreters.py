@@ -36,6 +36,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpa
 
 from .._exceptions import BrokenWorkerInterpreter
 from .._kernel import current_kernel, current_task
+from .._loop.run_var import one_for
 from .._sync.limiter import CapacityLimiter
 from .._threads import calls as threads
 from .interpreter_main import read, write
@@ -268,7 +269,7 @@ async def run_sync(
     :raises NoEventLoopError: no event loop runs in this thread
     """
     task = current_task()
-    interpreters = interpreters_of(task.kernel)
+    interpreters = one_for(task.kernel, Interpreters)
     await task.checkpoint_if_cancelled()
     message = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
     answer = await threads.run_sync(
@@ -278,19 +279,10 @@ async def run_sync(
     return result
 
 
-def interpreters_of(kernel: Kernel) -> Interpreters:
-    """Return the subinterpreters of a loop; in that loop."""
-    try:
-        interpreters: Interpreters = kernel.run_vars[Interpreters]
-    except KeyError:
-        interpreters = kernel.run_vars[Interpreters] = Interpreters(kernel)
-    return interpreters
-
-
 def current_default_interpreter_limiter() -> CapacityLimiter:
     """Return the limiter that `run_sync` uses in this event loop unless it is given another.
 
     :raises NoEventLoopError: no event loop runs in this thread
     :raises RuntimeError: this Python is older than 3.13
     """
-    return interpreters_of(current_kernel()).limiter
+    return one_for(current_kernel(), Interpreters).limiter

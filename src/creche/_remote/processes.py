@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from .._exceptions import BrokenWorkerProcess
 from .._kernel import current_kernel, current_task
+from .._loop.run_var import one_for
 from .._sync.limiter import CapacityLimiter
 from .._tasks.scope import CancelScope
 from .._threads import calls as threads
@@ -335,7 +336,7 @@ async def run_sync(
             "to_thread.run_sync(), or submit it to a concurrent.futures.ProcessPoolExecutor"
         )
     request = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
-    processes = processes_of(task.kernel)
+    processes = one_for(task.kernel, Processes)
     call = object()
     if limiter is None:
         limiter = processes.limiter
@@ -350,18 +351,9 @@ async def run_sync(
     return result
 
 
-def processes_of(kernel: Kernel) -> Processes:
-    """Return the worker processes of a loop; in that loop."""
-    try:
-        processes: Processes = kernel.run_vars[Processes]
-    except KeyError:
-        processes = kernel.run_vars[Processes] = Processes(kernel)
-    return processes
-
-
 def current_default_process_limiter() -> CapacityLimiter:
     """Return the limiter that `run_sync` uses in this event loop unless it is given another.
 
     :raises NoEventLoopError: no event loop runs in this thread
     """
-    return processes_of(current_kernel()).limiter
+    return one_for(current_kernel(), Processes).limiter

@@ -29,6 +29,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from .._kernel import current_kernel, current_task
+from .._loop.run_var import one_for
 from .._misuse import check_was_sync
 from .._sync.limiter import CapacityLimiter
 from .library import tell_library
@@ -54,15 +55,6 @@ class Workers:
         simulation = kernel.simulation  # In a simulated run there are no threads.
         self.pool = Pool(kernel) if simulation is None else simulation.pool()
         self.limiter = CapacityLimiter(THREADS)
-
-
-def workers_of(kernel: Kernel) -> Workers:
-    """Return the workers of a loop; in that loop."""
-    try:
-        workers: Workers = kernel.run_vars[Workers]
-    except KeyError:
-        workers = kernel.run_vars[Workers] = Workers(kernel)
-    return workers
 
 
 class _Here(threading.local):
@@ -171,7 +163,7 @@ async def run_sync(
         abandon_on_cancel = cancellable
         _warn_of_cancellable()
     task = current_task()
-    workers = workers_of(task.kernel)
+    workers = one_for(task.kernel, Workers)
     if limiter is None:
         limiter = workers.limiter
     call = Call(task, func, args, limiter, abandonable=abandon_on_cancel)
@@ -235,4 +227,4 @@ def current_default_thread_limiter() -> CapacityLimiter:
 
     :raises NoEventLoopError: no event loop runs in this thread
     """
-    return workers_of(current_kernel()).limiter
+    return one_for(current_kernel(), Workers).limiter

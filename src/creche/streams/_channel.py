@@ -93,6 +93,14 @@ class Channel:
             return True
         return False
 
+    def has_room(self) -> bool:
+        """Tell whether `put` would take an item, or raise."""
+        return (
+            len(self.buffer) < self.size
+            or not self.open_receivers
+            or bool(not self.buffer and self.receivers)
+        )
+
     def take(self) -> Any:
         """Take out the oldest item; return NOTHING if there is none yet."""
         buffer = self.buffer

@@ -8,30 +8,46 @@ Own nothing but a reference to their stream, and reach into it as its other meth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .._kernel.wait_queue import WaitQueue
 from .._sync.operation import NOT_READY, Operation, Waiter
 from ._channel import NOTHING
 
 if TYPE_CHECKING:
-    from .memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+    from .memory import MemoryObjectReceiveStream
 
 T_co = TypeVar("T_co", covariant=True)
-T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Receiving(Operation[T_co]):
+class StreamOperation(Operation[T_co]):
+    """An operation of a stream."""
+
+    __slots__ = ("_stream",)
+
+    _stream: Any
+
+    def __init__(self, stream: object) -> None:
+        self._stream = stream
+
+    @property
+    def subject(self) -> object:
+        return self._stream
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._stream!r}>"
+
+
+class Receiving(StreamOperation[T_co]):
     """Receiving an item."""
 
-    __slots__ = ("_state", "_stream")
+    __slots__ = ("_state",)
+
+    _stream: MemoryObjectReceiveStream[T_co]
 
     def __init__(self, stream: MemoryObjectReceiveStream[T_co]) -> None:
         self._stream = stream
         self._state = stream._state
-
-    @property
-    def subject(self) -> MemoryObjectReceiveStream[T_co]:
-        return self._stream
 
     def is_ready(self) -> bool:
         state = self._state
@@ -60,45 +76,54 @@ class Receiving(Operation[T_co]):
         stream._state.receivers.discard(waiter)
         stream._waiting -= 1
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._stream!r}>"
 
+class Sending(StreamOperation[None]):
+    """Sending an item, to a memory stream or to a broadcast."""
 
-class Sending(Operation[None], Generic[T_contra]):
-    """Sending an item."""
+    __slots__ = ("_item",)
 
-    __slots__ = ("_item", "_stream")
-
-    def __init__(self, stream: MemoryObjectSendStream[T_contra], item: T_contra) -> None:
+    def __init__(self, stream: SendEnd, item: object) -> None:
         self._stream = stream
         self._item = item
 
-    @property
-    def subject(self) -> MemoryObjectSendStream[T_contra]:
-        return self._stream
-
     def is_ready(self) -> bool:
-        stream = self._stream
-        state = stream._state
-        return bool(
-            len(state.buffer) < state.size
-            or (not state.buffer and state.receivers)
-            or not state.open_receivers
-            or stream._closed
-        )
+        stream: SendEnd = self._stream
+        return stream._closed or stream._state.has_room()
 
     def commit(self) -> None:
         self._stream.send_nowait(self._item)
 
     def join(self, waiter: Waiter, /) -> None:
-        stream = self._stream
+        stream: SendEnd = self._stream
         stream._state.senders.add(waiter, (stream, self._item))
         stream._waiting += 1
 
     def leave(self, waiter: Waiter, /) -> None:
-        stream = self._stream
+        stream: SendEnd = self._stream
         stream._state.senders.discard(waiter)
         stream._waiting -= 1
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._item!r} {self._stream!r}>"
+
+
+class SendState(Protocol):
+    """Where the items of a sender go, and the queue of those that wait for room."""
+
+    senders: WaitQueue[tuple[object, Any]]
+
+    def has_room(self) -> bool:
+        """Tell whether a sender need not wait, be it that it raises."""
+        ...
+
+
+class SendEnd(Protocol):
+    """What `Sending` asks of the end that it sends to."""
+
+    _closed: bool
+    _waiting: int
+
+    @property
+    def _state(self) -> SendState: ...
+
+    def send_nowait(self, item: Any) -> None: ...

@@ -10,8 +10,6 @@ knows nothing of waiting.
 
 from __future__ import annotations
 
-import warnings
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from .._abc.streams import ObjectReceiveStream, ObjectSendStream
@@ -24,15 +22,14 @@ from .._tasks.until_stop import Draining, block_around
 from .._wait_description import WaitDescription
 from ._channel import NOTHING, Channel
 from ._channel import MemoryObjectStreamStatistics as MemoryObjectStreamStatistics
+from ._ends import CLOSED, StreamEnd
 from ._operations import Receiving, Sending
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
 
-_CLOSED = "this stream was closed: use it before close(), or a clone of it"
 
-
-class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
+class MemoryObjectReceiveStream(StreamEnd, ObjectReceiveStream[T_co], Generic[T_co]):
     """The end of a memory stream that items come out of.
 
     Made by `create_memory_object_stream`. Any number of tasks may share it or its clones; each item
@@ -59,7 +56,7 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         else:
             await task.ready_checkpoint()
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         state = self._state
         item: T_co = state.take()
         if item is not NOTHING:
@@ -111,7 +108,7 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         :raises EndOfStream: all send streams were closed, and no item is left
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         item: T_co = self._state.take()
         if item is NOTHING:
             raise WouldBlock
@@ -129,7 +126,7 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         :raises ClosedResourceError: this stream was closed
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         return MemoryObjectReceiveStream(self._state)
 
     def close(self) -> None:
@@ -142,10 +139,6 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
             self._closed = True
             self._state.close_receiver(self, self._waiting)
 
-    async def aclose(self) -> None:
-        """Do what `close` does. Not a checkpoint."""
-        self.close()
-
     def statistics(self) -> MemoryObjectStreamStatistics:
         """Return how full the stream is and how many tasks wait on it, counting all clones."""
         return self._state.statistics()
@@ -157,22 +150,8 @@ class MemoryObjectReceiveStream(ObjectReceiveStream[T_co], Generic[T_co]):
         empty = f", which is empty and has {senders} open senders"
         return inner or WaitDescription(("an item from ", self, empty), "send()")
 
-    def __enter__(self) -> MemoryObjectReceiveStream[T_co]:
-        return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        _warn_if_open(self)
-
-
-class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
+class MemoryObjectSendStream(StreamEnd, ObjectSendStream[T_contra], Generic[T_contra]):
     """The end of a memory stream that items go into.
 
     Made by `create_memory_object_stream`. Any number of tasks may share it or its clones.
@@ -200,7 +179,7 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
         else:
             await task.ready_checkpoint()
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         state = self._state
         if state.put(item):
             return
@@ -225,7 +204,7 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
         :raises BrokenResourceError: all receive streams were closed
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         if not self._state.put(item):
             raise WouldBlock
 
@@ -241,7 +220,7 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
         :raises ClosedResourceError: this stream was closed
         """
         if self._closed:
-            raise ClosedResourceError(_CLOSED)
+            raise ClosedResourceError(CLOSED)
         return MemoryObjectSendStream(self._state)
 
     def close(self) -> None:
@@ -254,10 +233,6 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
             self._closed = True
             self._state.close_sender(self, self._waiting)
 
-    async def aclose(self) -> None:
-        """Do what `close` does. Not a checkpoint."""
-        self.close()
-
     def statistics(self) -> MemoryObjectStreamStatistics:
         """Return how full the stream is and how many tasks wait on it, counting all clones."""
         return self._state.statistics()
@@ -268,28 +243,3 @@ class MemoryObjectSendStream(ObjectSendStream[T_contra], Generic[T_contra]):
         figures = self.statistics()
         full = f", which has {figures.current_buffer_used} of {figures.max_buffer_size:g} items"
         return inner or WaitDescription(("room in ", self, full), "receive()")
-
-    def __enter__(self) -> MemoryObjectSendStream[T_contra]:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        _warn_if_open(self)
-
-
-def _warn_if_open(stream: MemoryObjectReceiveStream[Any] | MemoryObjectSendStream[Any]) -> None:
-    if not stream._closed:  # pyright: ignore[reportPrivateUsage]  # the same module's
-        warnings.warn(
-            f"Unclosed <{type(stream).__name__} at {id(stream):x}>: "
-            "use it in a with-block, or call its close()",
-            ResourceWarning,
-            stacklevel=3,
-            source=stream,
-        )

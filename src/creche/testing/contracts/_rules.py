@@ -31,6 +31,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from ..._abc.resources import AsyncResource, aclose_forcefully
 from ..._kernel import current_task
+from ..._kernel.probing import CheckpointsSeen
 from ..._sync import Event
 from ..._tasks.group import TaskGroup, create_task_group
 from ..._tasks.info import wait_all_tasks_blocked
@@ -202,25 +203,29 @@ async def close_both(one: AsyncResource, other: AsyncResource) -> None:
 @contextmanager
 def checkpoint_in(what: str) -> Generator[None]:
     """Raise if a call is no checkpoint."""
-    task = current_task()
-    probe = task.kernel.test_probe.watch(task)
-    try:
+    with _watched() as seen:
         yield
-    finally:
-        seen = probe.end()
-    expect(seen.whole, f"{what} came to no checkpoint")
+    expect(seen[0].whole, f"{what} came to no checkpoint")
 
 
 @contextmanager
 def no_checkpoint_in(what: str) -> Generator[None]:
     """Raise if a call is a checkpoint, or half of one."""
+    with _watched() as seen:
+        yield
+    expect(not seen[0].any_part, f"{what} came to a checkpoint")
+
+
+@contextmanager
+def _watched() -> Generator[list[CheckpointsSeen]]:
+    """Watch the running task for checkpoints, and give what was seen at the end of the block."""
     task = current_task()
+    seen: list[CheckpointsSeen] = []
     probe = task.kernel.test_probe.watch(task)
     try:
-        yield
+        yield seen
     finally:
-        seen = probe.end()
-    expect(not seen.any_part, f"{what} came to a checkpoint")
+        seen.append(probe.end())
 
 
 def short(value: object) -> str:
