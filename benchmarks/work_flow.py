@@ -117,6 +117,28 @@ async def channel_by_hand(n: int) -> float:
     return await through_a_channel(creche, n)
 
 
+async def two_tasks_by_hand(n: int) -> float:
+    """Hand over in lock-step with nothing but asyncio: what two turns of the loop cost for each item."""
+    loop = asyncio.get_running_loop()
+    wanted, given = loop.create_future(), loop.create_future()
+
+    async def drive() -> None:
+        nonlocal wanted
+        async for _ in numbers(n):
+            await wanted
+            wanted = loop.create_future()
+            given.set_result(None)
+
+    begin = clock()
+    driver = asyncio.create_task(drive())
+    for _ in range(n):
+        given = loop.create_future()
+        wanted.set_result(None)
+        await given
+    await driver
+    return clock() - begin
+
+
 async def safe_stream_ahead(lib: Library, n: int) -> float:
     if by_hand(lib):
         return await through_a_channel(lib, n, 16)
@@ -144,6 +166,14 @@ async def raced(lib: Library, n: int) -> float:
     begin = clock()
     for _ in range(n):
         await race(nothing, nothing)
+    return clock() - begin
+
+
+async def spawned_many(n: int) -> float:
+    begin = clock()
+    async with creche.create_task_group() as group:
+        for _ in range(n):
+            group.start_soon(nothing)
     return clock() - begin
 
 
@@ -211,9 +241,16 @@ async def selected(receivers: list[Any], n: int) -> float:
 
 
 async def selected_afresh(receivers: list[Any], n: int) -> float:
+    if len(receivers) == 1:
+        (only,) = receivers
+        begin = clock()
+        for _ in range(n):
+            await select(only.receiving())
+        return clock() - begin
+    one, other = receivers
     begin = clock()
     for _ in range(n):
-        await select(*[receive.receiving() for receive in receivers])
+        await select(one.receiving(), other.receiving())
     return clock() - begin
 
 
@@ -303,6 +340,31 @@ async def sent_by_hand(n: int) -> float:
     return await sent_to_each(creche, n)
 
 
+async def woken_by_hand(n: int) -> float:
+    """Wake as many bare asyncio tasks, each with a future of its own: what the loop alone costs."""
+    loop = asyncio.get_running_loop()
+    futures: list[asyncio.Future[None]] = []
+
+    async def wait() -> None:
+        for _ in range(n):
+            future: asyncio.Future[None] = loop.create_future()
+            futures.append(future)
+            await future
+
+    tasks = [asyncio.create_task(wait()) for _ in range(SUBSCRIBERS)]
+    await asyncio.sleep(0)
+    begin = clock()
+    for _ in range(n):
+        waiting, futures = futures, []
+        for future in waiting:
+            future.set_result(None)
+        await asyncio.sleep(0)
+    seconds = clock() - begin
+    for task in tasks:
+        await task
+    return seconds
+
+
 async def published_ahead(lib: Library, n: int) -> float:
     """Send `n` items that nobody waits for, and have all of them read then."""
     if by_hand(lib):
@@ -388,10 +450,11 @@ ROWS = (
     ),
     TimedRow(
         key="safe-stream",
-        title="async generator as a safe stream, per item",
+        title="async generator as a safe stream, per item (tasks: two bare asyncio tasks in lock-step)",
         portable=safe_stream,
-        extras={"by hand": channel_by_hand},
-        targets=(Target("by hand", 2.5),),
+        extras={"by hand": channel_by_hand, "tasks": two_tasks_by_hand},
+        targets=(Target("by hand", 2.5), Target("tasks", 1.5)),
+        backends=ASYNCIO_LOOPS,
         label="safe stream, per item",
     ),
     TimedRow(
@@ -403,10 +466,10 @@ ROWS = (
     ),
     TimedRow(
         key="race",
-        title="race of two that are ready (one spawn: a group with one task)",
+        title="race of two that are ready (one spawn: a group with one task; amortised: of many in a group)",
         portable=raced,
-        extras={"one spawn": spawned},
-        targets=(Target("one spawn", 3.0),),
+        extras={"one spawn": spawned, "amortised": spawned_many},
+        targets=(Target("one spawn", 3.0), Target("amortised", 3.0)),
     ),
     TimedRow(
         key="select-1",
@@ -423,10 +486,19 @@ ROWS = (
         targets=(Target("receive", 2.0),),
     ),
     TimedRow(
+        key="select-new-1",
+        title="select over one, with receiving() called each time",
+        portable=selecting(1, fresh=True),
+        extras={"receive": received_by_hand},
+        targets=(Target("receive", 1.5),),
+        backends=ASYNCIO_LOOPS,
+    ),
+    TimedRow(
         key="select-new",
-        title="select over two, with new operations each time",
+        title="select over two, with receiving() called each time",
         portable=selecting(2, fresh=True),
         extras={"receive": received_by_hand},
+        targets=(Target("receive", 2.0),),
         backends=ASYNCIO_LOOPS,
     ),
     TimedRow(
@@ -439,9 +511,9 @@ ROWS = (
     ),
     TimedRow(
         key="broadcast-waiting",
-        title="broadcast to 1,000 who wait, per item (by hand: 1,000 streams)",
+        title="broadcast to 1,000 who wait, per item (by hand: 1,000 streams; wakes: 1,000 bare asyncio tasks)",
         portable=published,
-        extras={"by hand": sent_by_hand},
+        extras={"by hand": sent_by_hand, "wakes": woken_by_hand},
         backends=ASYNCIO_LOOPS,
         max_rounds=5,
     ),

@@ -42,6 +42,10 @@ async def fail_after(seconds: float, text: str) -> str:
     raise LookupError(text)
 
 
+async def fail_at_once(text: str) -> str:
+    raise LookupError(text)
+
+
 async def never() -> str:
     try:
         await sleep_forever()
@@ -132,7 +136,7 @@ async def test_an_error_in_the_clean_up_of_a_loser_is_raised() -> None:
             raise LookupError("clean-up")
 
     with pytest.raises(ExceptionGroup, match="errors of those who have lost") as caught:
-        await race(after(0, "a"), bad_loser())
+        await race(after(0.001, "a"), bad_loser())
     assert caught.group_contains(LookupError, match="clean-up")
 
 
@@ -154,8 +158,33 @@ async def test_what_is_no_exception_ends_the_race() -> None:
         raise Quit
 
     with pytest.raises(BaseExceptionGroup) as caught:
-        await race(quits, never)
+        await race(never, quits)
     assert caught.group_contains(Quit)
+    assert log == ["cancelled"]
+
+
+@on_asyncio  # Trio takes the steps of a moment in any order.
+async def test_if_the_first_has_a_result_at_once_the_others_do_not_begin() -> None:
+    async def ready() -> int:
+        return 1
+
+    async def begins() -> int:
+        log.append("begun")
+        return 2
+
+    assert await race(ready, begins, begins()) == 1
+    assert log == []
+
+
+async def test_if_the_first_does_not_wait_but_fails_the_others_begin() -> None:
+    assert await race(fail_at_once("x"), after(0, "a"), on_error=log.append) == "a"
+    assert [getattr(each, "args", each) for each in log] == [("x",), "a"]
+
+
+async def test_in_a_cancelled_scope_only_the_first_begins() -> None:
+    with CancelScope() as scope:
+        scope.cancel()
+        await race(never, never, never())
     assert log == ["cancelled"]
 
 
@@ -174,6 +203,45 @@ async def test_one_that_is_cancelled_alone_has_failed() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await race(cancels_itself())
     assert caught.group_contains(TaskCancelled, match="cancels_itself was cancelled")
+
+
+# Errors that nobody is given
+
+
+@virtual_time
+async def test_the_errors_of_early_losers_are_logged_if_another_wins(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.clear()
+    assert await race(fail_after(1, "x"), fail_after(2, "y"), after(3, "a")) == "a"
+    assert [record.name for record in caplog.records] == ["creche", "creche"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "An error in a race that another has won" in caplog.text
+    assert "LookupError: x" in caplog.text
+    assert "LookupError: y" in caplog.text
+
+
+@virtual_time
+async def test_the_errors_of_early_losers_are_logged_if_the_race_is_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.clear()
+    with move_on_after(2):
+        await race(fail_after(1, "x"), never())
+    assert "An error in a race that has ended without a result" in caplog.text
+    assert "LookupError: x" in caplog.text
+
+
+@virtual_time
+async def test_nothing_is_logged_that_is_raised_or_given_to_on_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.clear()
+    errors: list[Exception] = []
+    assert await race(fail_after(1, "x"), after(2, "a"), on_error=errors.append) == "a"
+    with pytest.raises(ExceptionGroup):
+        await race(fail_after(1, "x"), fail_after(1, "y"))
+    assert not caplog.records
 
 
 # Cancellation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -307,6 +308,22 @@ def test_every_kind_of_operation_says_what_it_is() -> None:
 
 
 # Memory streams
+
+
+async def test_a_receive_stream_keeps_its_operation_until_it_is_closed() -> None:
+    send, receive = create_memory_object_stream[int](1)
+    with send, receive, receive.clone() as clone:
+        assert receive.receiving() is receive.receiving()
+        assert receive.receiving() is not clone.receiving()
+        await send.send(1)
+        assert (await select(receive.receiving(), receive.receiving()))[1] == 1
+    assert receive.receiving() is not receive.receiving()
+    with pytest.raises(ClosedResourceError):
+        await select(receive.receiving())
+    # Nothing else holds on to it: no garbage collection is needed.
+    gone = weakref.ref(receive)
+    del receive
+    assert gone() is None
 
 
 async def test_two_selects_meet_on_a_stream_without_a_buffer() -> None:
