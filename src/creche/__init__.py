@@ -280,3 +280,7 @@ else:
         from ._insight.answer import serve_as_environment_says as _serve
 
         _serve()
+    elif _environ.get("CRECHE_INSIGHT", "").startswith(("record:", "flight:")):
+        from ._insight.recorder import as_environment_says as _record
+
+        _record(_environ["CRECHE_INSIGHT"])

@@ -16,6 +16,15 @@ from ._insight.model import Task as Task
 from ._insight.model import Wait as Wait
 from ._insight.model import Worker as Worker
 from ._insight.model import schema as schema
+from ._insight.recorder import Recorder as Recorder
+from ._insight.recorder import flight_recorder as flight_recorder
+from ._insight.recorder import record as record
+from ._insight.recording import Event as Event
+from ._insight.recording import Moment as Moment
+from ._insight.recording import RecordedTask as RecordedTask
+from ._insight.recording import Recording as Recording
+from ._insight.recording import Span as Span
+from ._insight.recording import read_recording as read_recording
 from ._insight.signals import dump_on_signal as dump_on_signal
 from ._insight.signals import print_tasks as print_tasks
 from ._insight.watch import Watch as Watch

@@ -21,6 +21,10 @@ def kernel_here() -> ToyKernel | None:
     return kernel
 
 
+def native_here() -> Task | None:
+    return task_here()
+
+
 def kernel_of_token(token: ToyKernel) -> ToyKernel:
     return token
 

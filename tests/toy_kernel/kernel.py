@@ -159,6 +159,9 @@ class ToyKernel:
     def kind_of(self, native: Any) -> str:
         return "main" if next(iter(self.alive), None) is native else "detached"
 
+    def label_of(self, native: Any) -> Any:
+        return native.label
+
     def coroutine_of(self, native: Any) -> Any:
         return native.coro
 

@@ -14,6 +14,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn
 
 from .._registry import KERNELS, Option, default, variants
@@ -105,6 +106,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long a stop by SIGTERM or Ctrl-C may take before it cancels (default: 0)",
     )
+    parser.add_argument(
+        "--record", metavar="FILE", help="write what the tasks do to a file, for 'creche web FILE'"
+    )
 
 
 def seconds(text: str) -> float:
@@ -181,7 +185,7 @@ def place_of_program(arguments: list[str]) -> int:
     """Return where the options of `creche run` end and the program is named."""
     place = 1
     while place < len(arguments) and arguments[place].startswith("--"):
-        place += 2 if arguments[place] in ("--backend", "--grace") else 1
+        place += 2 if arguments[place] in ("--backend", "--grace", "--record") else 1
     return place
 
 
@@ -214,9 +218,22 @@ def show_run(options: argparse.Namespace, rest: list[str]) -> int:
             del rest[0]
     from .run import run_program  # knows event loops, which a script may do without
 
-    return run_program(
-        options.target, options.backend, rest, options.chosen or [], grace=options.grace
-    )
+    with recording_to(options.record):
+        return run_program(
+            options.target, options.backend, rest, options.chosen or [], grace=options.grace
+        )
+
+
+def recording_to(path: str | None) -> AbstractContextManager[object]:
+    """Record to a file what a program does, if that was asked for."""
+    if path is None:
+        return nullcontext()
+    from .._insight.recorder import record
+
+    try:
+        return record(path)
+    except (OSError, RuntimeError) as exc:
+        raise Mistake(f"--record {path}: {exc}") from None
 
 
 def turn_on_the_drop_in() -> None:
@@ -234,9 +251,10 @@ def show_python(options: argparse.Namespace, rest: list[str]) -> int:
     if options.backend != BACKEND or options.chosen or options.grace:
         flags = ", ".join(["--backend", *options_by_flag(), "--grace"])
         raise Mistake(f"{flags} only go with module:function")
-    if options.module is not None:
-        return run_module(options.module, rest)
-    return run_script(options.target, rest)
+    with recording_to(options.record):
+        if options.module is not None:
+            return run_module(options.module, rest)
+        return run_script(options.target, rest)
 
 
 def show_demo(options: argparse.Namespace) -> int:

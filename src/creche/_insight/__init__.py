@@ -14,6 +14,16 @@ What each file is for:
     protocol.py    what viewer and target say to each other
     answer.py      the thread in the target that answers
     ask.py         the viewer's end: finds programs and asks them
+    points.py      where in the library the steps and events of tasks are seen
+    lanes.py       what is called there
+    words.py       the texts of a recording
+    steps.py       switches all that on and off
+    layout.py      the file format of recordings
+    tape.py        where records go: a file, or a ring in memory
+    recorder.py    `record` and `flight_recorder`
+    recording.py   recordings as they are read
+    decode.py      from the records of a file to its events
+    spans.py       from the events to what each task was, and when
 
 Nothing here runs until somebody asks, and nothing below knows that it exists.
 """

@@ -41,6 +41,10 @@ class Numbers:
             known = given[key] = Seen(reference, number, monotonic())
         return known
 
+    def keys(self) -> dict[int, int]:
+        """Return the `id` of each object that lives, by its number."""
+        return {seen.number: key for key, seen in list(self._given.items())}
+
     def find(self, number: int) -> Any:
         """Return the object that has a number, None if it is gone."""
         for seen in list(self._given.values()):

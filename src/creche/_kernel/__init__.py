@@ -161,6 +161,12 @@ def kernel_of_token(backend: str, token: Any) -> Kernel:
     return kernel
 
 
+def finder_of(kernel: Kernel) -> Finder:
+    """Return what finds the tasks of loops such as a kernel's."""
+    finder: Any = import_module(f"{_registry.find(kernel.name).package}.here")
+    return finder  # type: ignore[no-any-return]  # a module that is one
+
+
 def no_loop() -> NoEventLoopError:
     *first, last = ("creche.run()", *(record.entry for record in _registry.KERNELS.values()))
     return NoEventLoopError(

@@ -48,6 +48,10 @@ class Inspection(Protocol):
         """Tell of a task outside all groups whether it is `"main"`, `"detached"` or `"native"`."""
         ...
 
+    def label_of(self, native: Any) -> Any:
+        """Return the `Label` of a child of a group that has not ended, None of any other task."""
+        ...
+
     def coroutine_of(self, native: Any) -> Any:
         """Return the coroutine that the loop steps for a task, ours around the user's."""
         ...

@@ -80,6 +80,13 @@ class Finder(Protocol):
         """Return the task that runs in this thread, None if no task of this kernel's loops does."""
         ...
 
+    def native_here(self) -> Any:
+        """Return the loop's own object for the task that runs in this thread, None in a callback.
+
+        May raise RuntimeError where no loop of this kernel runs.
+        """
+        ...
+
     def kernel_here(self) -> Kernel | None:
         """Return the kernel of the loop that runs in this thread, None if it is not of these."""
         ...

@@ -10,6 +10,7 @@ from .state import native_task, running_loop
 from .tasks import ForeignTask, Task, foreign_task, foreign_tasks
 
 cancelled_class = asyncio.CancelledError
+native_here = asyncio.current_task
 _unkept: dict[int, AsyncioKernel] = {}
 
 

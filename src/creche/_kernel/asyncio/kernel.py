@@ -89,6 +89,9 @@ class AsyncioKernel:
             return "detached"
         return "main" if isinstance(native, Task) else "native"
 
+    def label_of(self, native: Any) -> Any:
+        return getattr(native, "label", None)
+
     def coroutine_of(self, native: Any) -> Any:
         # CPython 3.12.1 crashes when a finished eager task is asked for its coroutine.
         return None if native.done() else native.get_coro()

@@ -9,6 +9,7 @@ from .kernel import TrioKernel
 from .tasks import Task, native_task, new_state, states
 
 cancelled_class = trio.Cancelled
+native_here = native_task
 _kernel: trio.lowlevel.RunVar[TrioKernel] = trio.lowlevel.RunVar("creche")
 
 

@@ -79,6 +79,9 @@ class TrioKernel:
             return "detached"
         return "main" if introspection.is_main(native, self._find_root()) else "native"
 
+    def label_of(self, native: Any) -> Any:
+        return self.labels.get(native.coro)
+
     def coroutine_of(self, native: Any) -> Any:
         return native.coro
 

@@ -1,0 +1,284 @@
+"""What is called at each point (`points.py`), for one lane: a thread that runs a loop.
+
+Owns the records that are written there (`layout.py`), and the step that the lane is in. These functions
+run in the program's own threads, at each step of each task: each does the least.
+
+    between steps --begin, or a task goes on--> in a step --it waits, or ends--> between steps
+
+A step that begins with a cancellation on asyncio is not seen to begin: `sys.monitoring` does not tell of
+exceptions that are thrown into a coroutine. If the task waits again in that step, only the functions inside
+are seen to do so. Such a step begins, as far as is known, with the first thing that was done in it.
+"""
+
+# The points are what is inside.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from sys import _getframe
+from time import perf_counter_ns as now
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+from . import layout, points
+from .layout import LANE, TEXT
+
+if TYPE_CHECKING:
+    from .._kernel.contract import Kernel
+    from .words import Words
+
+log = logging.getLogger("creche.insight")
+_told: set[str] = set()
+_RUN, _MAIN = points.RUN, points.START
+
+
+class Lane:
+    """The callbacks of one lane, and what they know of it."""
+
+    __slots__ = ("_begin", "_end_text", "_entered", "_last", "_outer", "_step", "_task", "_unknown",
+                 "_wait_words", "_waits_tag", "current", "depth", "extend", "here", "kernel", "number",
+                 "returns", "starts", "waits", "words", "yields")  # fmt: skip
+
+    def __init__(
+        self,
+        number: int,
+        kernel: Kernel | None,
+        current: Callable[[], Any],
+        words: Words,
+        extend: Callable[[tuple[int, ...]], None],
+        notice: Callable[[Any], object],
+        here: Callable[[], Lane],
+    ) -> None:
+        self.number = number
+        self.kernel = kernel
+        self.words = words
+        self.extend = extend
+        self.current = current
+        self.here = here
+        self.depth = 1
+        """How many frames the point is below a callback."""
+        self.waits: tuple[int, int, int, int, int] | None = None
+        """What the step ends in, as far as it is known: resource, waiter, text, task, time."""
+        self._task: Any = None
+        self._begin = 0
+        self._outer: list[tuple[Any, int]] = []
+        self._end_text = 0
+        self._entered = 0
+        """The scope that was entered last."""
+        self._wait_words = words.wait_points
+        self._step, self._last = self.tag(layout.STEP), self.tag(layout.LAST)
+        self._unknown = self.tag(layout.STEP, words.of("an event of its loop"))
+        self._waits_tag = self.tag(layout.WAITS)
+        self._set_points(notice)
+
+    def _set_points(self, notice: Callable[[Any], object]) -> None:
+        self.starts: dict[CodeType, Callable[[Any], object]] = {
+            points.CANCEL: self._cancel,
+            points.CANCEL_TASK: self._cancel_task,
+            points.CALL: self._call,
+            points.NEW_LOOP: lambda frame: notice(frame.f_locals["kernel"]),
+        }
+        self.yields: dict[CodeType, Callable[[Any, Any], None]] = {
+            points.QUEUE_WAIT: self._queue_wait,
+            points.EACH: self._wakes,
+        }
+        self.returns: dict[CodeType, Callable[[Any, Any], None]] = {
+            points.ENDED_BADLY: self._ended_badly,
+            points.POP: self._wakes,
+            points.CALL: self._called,
+        }
+        if self.kernel is not None:
+            verbs = points.Verbs(self.kernel)
+            self.starts[verbs.enter] = self._enter
+            self.returns[verbs.leave] = self._leave
+            self.returns[verbs.open_nursery] = self._open_nursery
+
+    def tag(self, kind: int, text: int = 0) -> int:
+        """Return word 0 of a record of this lane."""
+        return kind + (self.number << LANE) + (text << TEXT)
+
+    # What the interpreter calls
+
+    def start(self, code: CodeType, offset: int) -> None:
+        try:
+            if code is _MAIN and (lane := self.here()) is not self:
+                lane.start(code, offset)  # Of a loop that has not used Creche so far.
+            elif code is _RUN or code is _MAIN:
+                time = now()
+                if self._task is not None:
+                    self._outer.append((self._task, self._begin))  # Inside the step of another.
+                elif self.waits is not None:
+                    self._tell_unseen()
+                self._begin = time
+                self._task = task = self.current()
+                self.extend(self.words.task_record(self, task, time))
+            elif code in self.starts:
+                self.starts[code](_getframe(self.depth))
+        except Exception:
+            _tell_failure()
+
+    def resume(self, _code: CodeType, _offset: int) -> None:
+        try:
+            if self.waits is not None:
+                self._tell_unseen()
+            self._begin = now()
+            self._task = self.current()
+        except Exception:
+            _tell_failure()
+
+    def yielded(self, code: CodeType, _offset: int, value: Any) -> None:
+        try:
+            if code is _RUN or code is _MAIN:
+                time = now()
+                task = self._task
+                if task is None:
+                    task, self._begin = self.current(), time
+                if self.waits is not None:
+                    thing, waiter, text, _, _ = self.waits
+                    self.waits = None
+                    self.extend((self._waits_tag + (text << TEXT), thing, waiter, 0,
+                                 self._step, id(task), self._begin, time))  # fmt: skip
+                elif value is None or type(value) is type:  # It gives way.
+                    self.extend((self._step, id(task), self._begin, time))
+                else:
+                    self.extend((self._unknown, id(task), self._begin, time))
+                self._task = None
+                if self._outer:
+                    self._task, self._begin = self._outer.pop()
+            elif code in self._wait_words:
+                self._wait(code, _getframe(self.depth))
+            elif code in self.yields:
+                self.yields[code](_getframe(self.depth), value)
+        except Exception:
+            _tell_failure()
+
+    def returned(self, code: CodeType, _offset: int, value: Any) -> None:
+        try:
+            if code is _RUN or code is _MAIN:
+                time = now()
+                task = self._task
+                if task is None:
+                    task, self._begin = self.current(), time
+                self.extend((self._last + self._end_text, id(task), self._begin, time))
+                self._end_text = 0
+                self._task = None
+                if self._outer:
+                    self._task, self._begin = self._outer.pop()
+            elif code in self.returns:
+                self.returns[code](_getframe(self.depth), value)
+        except Exception:
+            _tell_failure()
+
+    def _ended_badly(self, frame: Any, cancelled: Any) -> None:
+        self._end_text = self.words.of(_how(frame.f_locals)) << TEXT
+        if cancelled is not None:  # It may leave by an exception, and not return.
+            time = now()
+            if self._task is None:
+                self._task, self._begin = self.current(), time
+            self.extend((self._last + self._end_text, id(self._task), self._begin, time))
+
+    # Waits and wakes
+
+    def _wait(self, code: CodeType, frame: Any) -> None:
+        thing = frame.f_locals.get("self")
+        key, text = self.words.wait(code, thing)
+        if self.waits is not None:
+            _, waiter, _, task, time = self.waits
+        else:
+            waiter, task, time = 0, id(self.current()), now()
+        if not waiter and "waiter" in frame.f_locals:
+            waiter = id(frame.f_locals["waiter"])
+        self.waits = key, waiter, text, task, time
+
+    def _queue_wait(self, frame: Any, _value: Any) -> None:
+        self.waits = 0, id(frame.f_locals["waiter"]), 0, id(self.current()), now()
+
+    def _tell_unseen(self) -> None:
+        """Record a step that has begun with an exception and gone on: its end was not told either."""
+        assert self.waits is not None, "that is how it is known"
+        thing, waiter, text, task, time = self.waits
+        self.waits = None
+        waits, step = self.tag(layout.WAITS, text), self.tag(layout.STEP)
+        self.extend((waits, thing, waiter, 0, step, task, time, time))
+
+    def _wakes(self, _frame: Any, value: Any) -> None:
+        if value is not None:
+            self.extend((self.tag(layout.WAKES), id(value[0]), now(), 0))
+
+    # Scopes and groups
+
+    def _cancel(self, frame: Any) -> None:
+        scope, reason = frame.f_locals["self"], frame.f_locals["reason"]
+        if not scope._cancelled:
+            text = self.words.of("" if reason is None else str(reason))
+            self.extend((self.tag(layout.CANCEL, text), id(scope), now(), 0))
+
+    def _cancel_task(self, frame: Any) -> None:
+        handle, kernel = frame.f_locals["self"], self.kernel
+        for record in () if kernel is None else list(kernel.tasks()):
+            if record.label is handle:
+                self.extend((self.tag(layout.CANCEL_TASK), id(record.native), now(), 0))
+
+    def _enter(self, frame: Any) -> None:
+        scope = frame.f_locals["scope"]
+        text = self.words.entered(scope)
+        self._entered = id(scope)
+        self.extend((self.tag(layout.ENTER, text), id(scope), now(), 0))
+
+    def _leave(self, frame: Any, _value: Any) -> None:
+        scope, kernel = frame.f_locals["scope"], self.kernel
+        if kernel is not None and scope._caught:
+            late = kernel.now() - scope._deadline
+            if late >= 0:
+                passed = now() - int(late * 1e9)
+                text = self.words.of(scope._reason or scope._expiry())
+                self.extend((self.tag(layout.DEADLINE, text), id(scope), passed, 0))
+        self.extend((self.tag(layout.LEAVE), id(scope), now(), 0))
+
+    def _open_nursery(self, frame: Any, nursery: Any) -> None:
+        scope = nursery.scope
+        if self._entered != id(scope):  # Where opening it does not go through `enter_scope`.
+            text = self.words.entered(scope)
+            self.extend((self.tag(layout.ENTER, text), id(scope), now(), 0))
+        self._entered = 0
+        self.words.note_group(self, nursery)
+        code = points.code_of(type(nursery).close)
+        if code not in self.returns:
+            self.returns[code] = self._close_nursery
+            self.words.add_return_point(code)
+
+    def _close_nursery(self, frame: Any, _value: Any) -> None:
+        self.extend((self.tag(layout.LEAVE), id(frame.f_locals["self"].scope), now(), 0))
+
+    # Calls in workers
+
+    def _call(self, frame: Any) -> None:
+        call = frame.f_locals["self"]
+        text = self.words.of(call.name)
+        task = id(call.task.info().native)
+        self.extend((self.tag(layout.CALL, text), id(call), now(), task))
+
+    def _called(self, frame: Any, _value: Any) -> None:
+        self.extend((self.tag(layout.RETURN), id(frame.f_locals["self"]), now(), 0))
+
+
+def _tell_failure() -> None:
+    """Log what went wrong in here: it is none of the program's business."""
+    text = traceback.format_exc()
+    if text not in _told:
+        _told.add(text)
+        log.error("an event was not recorded:\n%s", text)
+
+
+def _how(names: Any) -> str:
+    """Say how a task has ended, by the variables of the function that notes it."""
+    from .._tasks.handle import FAILED
+
+    exc = names["exc"]
+    if names["handle"]._state is FAILED:
+        text = str(exc).partition("\n")[0][:200]
+        return f"failed {type(exc).__name__}: {text}" if text else f"failed {type(exc).__name__}"
+    return "cancelled"

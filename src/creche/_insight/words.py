@@ -1,0 +1,138 @@
+"""The texts of a recording: names of tasks, of what they wait for, of places. Each has a number.
+
+Owns the numbers, and what is kept so that no text is made twice. It refers weakly to the program's
+objects: nothing lives longer because it is recorded.
+"""
+
+# Scopes and handles keep to themselves what they know.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+from .._introspection.naming import given_name, plain_name
+from .._kernel.names import name_of
+from .._labels import short_path
+from .._tasks.group import TaskGroup
+from .._tasks.handle import TaskHandle
+from . import layout
+
+if TYPE_CHECKING:
+    from .lanes import Lane
+
+_MANY = 50_000
+"""Texts that are kept to be found again: of more, some are written twice."""
+
+
+class Words:
+    """The texts of one watch."""
+
+    def __init__(self, add_return_point: Callable[[CodeType], None]) -> None:
+        self.add_return_point = add_return_point
+        self.wait_points: dict[CodeType, str] = {}
+        self.new: dict[int, str] = {}
+        """The texts that were not written yet."""
+        self._numbers: dict[str, int] = {}
+        self._next = 1
+        self._names: dict[object, int] = {}
+        self._groups: dict[int, weakref.ref[Any]] = {}
+        self._things: dict[int, tuple[weakref.ref[Any], int]] = {}
+        self._entries: dict[tuple[CodeType, int], int] = {}
+
+    def of(self, text: str) -> int:
+        """Return the number of a text."""
+        number = self._numbers.get(text) if text else 0
+        if number is None:
+            number, self._next = self._next, self._next + 1
+            self.new[number] = text  # First: whoever has the number finds the text.
+            if len(self._numbers) > _MANY:
+                self._numbers.clear()
+            self._numbers[text] = number
+        return number
+
+    # Tasks and groups
+
+    def task_record(self, lane: Lane, task: Any, time: int) -> tuple[int, ...]:
+        """Return the record that says that a task is there."""
+        kernel = lane.kernel
+        label = None if kernel is None or task is None else kernel.label_of(task)
+        nursery = getattr(label, "_nursery", None)
+        if label is None or nursery is None:
+            name = "" if kernel is None or task is None else kernel.record(task).name
+            return lane.tag(layout.TASK, self.of(name)), id(task), time, 0
+        origin = label._origin
+        number = self._names.get(origin)
+        if number is None:
+            number = self._new_name(origin)
+        scope = nursery.scope
+        group = id(scope)
+        if group not in self._groups:
+            self.note_group(lane, nursery)
+        return (
+            layout.TASK + (lane.number << layout.LANE) + (number << layout.TEXT),
+            id(task),
+            time,
+            group,
+        )
+
+    def _new_name(self, origin: object) -> int:
+        number = self.of(name_of(origin) if not isinstance(origin, str) else origin)
+        if len(self._names) > _MANY:
+            self._names.clear()
+        self._names[origin] = number
+        return number
+
+    def note_group(self, lane: Lane, nursery: Any) -> None:
+        """Record that a group is there."""
+        scope, host = nursery.scope, nursery.host
+        key, groups = id(scope), self._groups
+        groups[key] = weakref.ref(scope, lambda _: groups.pop(key, None))
+        native = id(host.info().native)
+        tag = lane.tag(layout.GROUP, self.entered(scope))
+        lane.extend((tag, key, native, key))
+
+    def entered(self, scope: Any) -> int:
+        """Return the number of the text that says where a scope was entered."""
+        code = getattr(scope, "_code", None)
+        if code is None:
+            return 0
+        at = code, scope._instruction
+        number = self._entries.get(at)
+        if number is None:
+            line = code.co_firstlineno
+            for first, end, each in code.co_lines():
+                if first <= scope._instruction < end and each is not None:
+                    line = each
+            number = self.of(f"{short_path(code.co_filename)}:{line}")
+            self._entries[at] = number
+        return number
+
+    # Waits
+
+    def wait(self, code: CodeType, thing: Any) -> tuple[int, int]:
+        """Return the key of what is waited for in a function, and the number of its text."""
+        said = self.wait_points[code]
+        if said:
+            return 0, self.of(said)
+        if isinstance(thing, TaskGroup):
+            return id(thing.cancel_scope), self.of("the end of its task group")
+        key = id(thing)
+        known = self._things.get(key)
+        if known is not None and known[0]() is thing:
+            return key, known[1]
+        number = self.of(_words_for(thing))
+        try:
+            self._things[key] = weakref.ref(thing, lambda _: self._things.pop(key, None)), number
+        except TypeError:  # It cannot be referred to weakly.
+            pass
+        return key, number
+
+
+def _words_for(thing: object) -> str:
+    if isinstance(thing, TaskHandle):
+        return f"the end of {thing.name}"
+    return given_name(thing) or plain_name(thing)
