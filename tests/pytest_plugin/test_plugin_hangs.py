@@ -137,8 +137,7 @@ def test_ctrl_c_shows_the_tasks_before_they_are_cancelled(inner: Inner, backend:
     assert "cancelling" not in shown
 
 
-# Not on uvloop: what a signal handler raises does not end its loop.
-@pytest.mark.backends("asyncio", "trio")
+@pytest.mark.backends("asyncio", "uvloop", "trio")
 @pytest.mark.parametrize("method", ["signal", "thread"])
 def test_pytest_timeout_shows_the_tasks(inner: Inner, backend: Backend, method: str) -> None:
     inner.on(backend)

@@ -262,3 +262,94 @@ def test_what_a_signal_handler_raises_fails_one_test_and_no_other(
         "test_after_that": "passed",
     }
     assert "Late" in told.text("test_hangs")
+
+
+CHILDREN = """
+    import signal
+    import creche, pytest
+
+    class Late(Exception):
+        pass
+
+    def ring(number, frame):
+        raise Late
+
+    @pytest.fixture
+    def limit():
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        yield
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    @pytest.fixture
+    async def group():
+        async with creche.create_task_group() as group:
+            yield group
+            assert not group.cancel_scope.cancel_called
+            group.cancel_scope.cancel()
+
+    async def hang(task_status=None):
+        await creche.sleep_forever()
+
+    async def in_a_group():
+        async with creche.create_task_group() as group:
+            group.start_soon(hang)
+
+    async def in_groups():
+        with creche.move_on_after(60):
+            async with creche.create_task_group() as outer:
+                outer.start_soon(in_a_group)
+                with creche.CancelScope():
+                    async with creche.create_task_group() as inner:
+                        inner.start_soon(in_a_group)
+
+    async def in_start():
+        async with creche.create_task_group() as group:
+            await group.start(hang)
+
+    async def in_a_shield():
+        with creche.CancelScope(shield=True):
+            await in_a_group()
+
+    pytestmark = pytest.mark.creche
+
+    @pytest.mark.parametrize("wait", [in_a_group, in_groups, in_start, in_a_shield])
+    async def test_hangs(group, limit, wait):
+        group.start_soon(hang)
+        await wait()
+
+    async def test_after_it(group):
+        event = creche.Event()
+        group.start_soon(event.wait)
+        await creche.sleep(0.01)
+        event.set()
+
+    @pytest.fixture
+    async def never_ends(limit):
+        async with creche.create_task_group() as group:
+            yield
+            group.start_soon(hang)
+
+    async def test_of_a_fixture(never_ends):
+        pass
+
+    async def test_after_that(group):
+        await creche.sleep(0.01)
+    """
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that send signals")
+def test_what_a_signal_handler_raises_ends_a_wait_for_children(
+    inner: Inner, backend: Backend
+) -> None:
+    inner.on(backend)
+    told = inner.run(test=CHILDREN)
+    waits = ("in_a_group", "in_groups", "in_start", "in_a_shield")
+    assert {name: told.of(name) for name in told.names()} == {
+        **{f"test_hangs[{wait}]": "failed in call" for wait in waits},
+        "test_after_it": "passed",
+        "test_of_a_fixture": "failed in teardown",
+        "test_after_that": "passed",
+    }
+    assert "Late" in told.text("test_hangs[in_a_group]")

@@ -159,6 +159,8 @@ class Runner:
         exc = context.get("exception")
         if isinstance(exc, BaseException) and _is_of_signals(context):
             self._raised = exc
+            if not self._interrupts:
+                tell_interrupted()
             loop.call_soon(self._cancel_main, self._turn)
         elif isinstance(exc, BaseException):
             self.reports.append(exc)

@@ -2,7 +2,8 @@
 
 * To cancel one child of a nursery, without having paid for a scope around each child, a scope is
   put around the task afterwards: between the nursery's cancel status and the task's first own.
-* To raise a cancellation at what a task waits on, once, when its scopes must not feel it.
+* To raise a cancellation at what a task waits on, once, when its scopes must not feel it; or, where it
+  waits for children, to put a scope around all that it has opened lately, and take it off again.
 * A nursery that was not left by its own task, or not when it was its turn, is taken out.
 * Whether a task that is not the running one is cancelled, when it will be, and whether it waits.
 * For simulated runs: the queue of the tasks that are ready, the order of their birth, and the one
@@ -27,18 +28,22 @@ import trio
 def put_scope_around(task: Any, nursery: Any) -> trio.CancelScope:
     """Return a new scope, entered around all that `task`, a child of `nursery`, does."""
     try:
-        scope = trio.CancelScope()
-        outside = nursery._cancel_status
-        activate = task._activate_cancel_status
-        first = None
-        link = task._cancel_status
-        while link is not outside:
-            first, link = link, link.parent
-        status = type(outside)(
-            scope=scope, effectively_cancelled=outside.effectively_cancelled, parent=outside
-        )
+        return _put_scope_inside(nursery._cancel_status, task)
     except (AttributeError, TypeError) as exc:
         raise _unsupported() from exc
+
+
+def _put_scope_inside(outside: Any, task: Any) -> trio.CancelScope:
+    """Return a new scope, entered around all that a task has inside the status `outside`."""
+    scope = trio.CancelScope()
+    activate = task._activate_cancel_status
+    first = None
+    link = task._cancel_status
+    while link is not outside:
+        first, link = link, link.parent
+    status = type(outside)(
+        scope=scope, effectively_cancelled=outside.effectively_cancelled, parent=outside
+    )
     scope._cancel_status = status
     if first is None:
         activate(status)
@@ -71,16 +76,65 @@ def cancel_wait(task: Any) -> bool:
     return task._abort_func is None
 
 
+def innermost(task: Any) -> Any:
+    """Return what stands for the innermost scope of a task, for `cancel_since`."""
+    try:
+        return task._cancel_status
+    except AttributeError as exc:
+        raise _unsupported() from exc
+
+
+def awaited_nursery(task: Any) -> Any:
+    """Return the nursery whose children a task waits for at its end, None if it waits elsewhere."""
+    try:
+        nursery = task.child_nurseries[-1] if task.child_nurseries else None
+        return nursery if nursery is not None and nursery._parent_waiting_in_aexit else None
+    except AttributeError as exc:
+        raise _unsupported() from exc
+
+
+def cancel_since(task: Any, outside: Any) -> trio.CancelScope | None:
+    """Cancel all that a task has opened since `outside` was its `innermost`, and return the scope.
+
+    None, and nothing is done, if it has opened nothing since or has left that scope.
+    """
+    try:
+        link = task._cancel_status
+        if link is outside:
+            return None
+        while link is not outside:
+            if link is None:
+                return None
+            link = link.parent
+        scope = _put_scope_inside(outside, task)
+    except (AttributeError, TypeError) as exc:
+        raise _unsupported() from exc
+    scope.cancel()
+    return scope
+
+
+def take_off(scope: Any) -> None:
+    """Take a scope that was put around something out again, whatever is still inside it."""
+    status = scope._cancel_status
+    _empty(status)
+    status.parent = None
+    scope._cancel_status = None
+
+
+def _empty(status: Any) -> None:
+    outside = status.parent
+    for inner in list(status.children):
+        inner.parent = outside
+    for task in list(status.tasks):
+        task._activate_cancel_status(outside)
+
+
 def take_out(nursery: Any) -> None:
     """Take an open nursery without children, and its scope, out of the task that has opened it."""
     try:
         status = nursery._cancel_status
         host = nursery.parent_task
-        outside = status.parent
-        for inner in list(status.children):
-            inner.parent = outside
-        for task in list(status.tasks):
-            task._activate_cancel_status(outside)
+        _empty(status)
         host._child_nurseries.remove(nursery)
         nursery._closed = True
         status.close()

@@ -61,6 +61,10 @@ class Runner:
         self._main: trio.lowlevel.Task | None = None
         self._turn = 0
         """The number of this turn."""
+        self._opened: Any = None
+        """The main task's innermost scope as this turn began."""
+        self._interrupted: trio.CancelScope | None = None
+        """What was put around all that the main task has opened in this turn, to interrupt it."""
         self._name = name_of(main)
         with self._place:
             trio.lowlevel.start_guest_run(
@@ -76,6 +80,7 @@ class Runner:
         self._main.name = self._name
         self._token = trio.lowlevel.current_trio_token()
         with self._scope:
+            self._opened = private.innermost(self._main)
             await main()
 
     def _end(self, result: outcome.Outcome[None]) -> None:
@@ -88,6 +93,8 @@ class Runner:
             return
         self._paused = False
         self._turn += 1
+        if self._main is not None:
+            self._opened = private.innermost(self._main)
         with self._place:
             try:
                 self._run_on()
@@ -96,11 +103,7 @@ class Runner:
                 # none the worse: what the main task has open lives on.
                 if not self._paused and self._outcome is None:
                     tell_interrupted()
-                    if self._token is None:
-                        self._scope.cancel()
-                    else:
-                        self._token.run_sync_soon(self._interrupt, self._turn, TRIES)
-                    self._run_on()
+                    self._end_turn()
                 raise
         if self._outcome is not None:
             self._over = True
@@ -122,9 +125,28 @@ class Runner:
                 self._outcome = outcome.Error(exc)
             raise
 
+    def _end_turn(self) -> None:
+        if self._token is None:
+            self._scope.cancel()
+        else:
+            self._token.run_sync_soon(self._interrupt, self._turn, TRIES)
+        try:
+            self._run_on()
+        finally:
+            scope, self._interrupted = self._interrupted, None
+            if scope is not None and self._outcome is None:
+                private.take_off(scope)
+
     def _interrupt(self, turn: int, tries: int) -> None:
         """End what the main task waits for in this turn."""
         if turn != self._turn or self._paused or self._main is None or self._token is None:
+            return
+        nursery = private.awaited_nursery(self._main)
+        if nursery is not None:
+            # Trio expects that what cancels this wait has cancelled the children as well.
+            self._interrupted = private.cancel_since(self._main, self._opened)
+            if not private.is_cancelled(nursery):  # It is older than this turn, or shielded.
+                nursery.cancel_scope.cancel()
             return
         if private.cancel_wait(self._main):
             return
