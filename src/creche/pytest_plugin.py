@@ -24,6 +24,7 @@ from ._pytest.ports import free_udp_port_factory as free_udp_port_factory
 
 _hooks = Hooks("creche")
 pytest_pycollect_makeitem = _hooks.pytest_pycollect_makeitem
+pytest_collection_modifyitems = _hooks.pytest_collection_modifyitems
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
 

@@ -169,10 +169,66 @@ def test_a_background_task_that_fails_ends_the_test_and_is_told(
         """
     )
     assert told.of("test_waits") == "failed in call, failed in teardown"
-    assert "cancelled from outside: by a task group" in told.text("test_waits")
+    called = next(str(r.longrepr) for r in told.reports if r.when == "call" and r.failed)
+    plugin = "JobCancelledError: cancelled from outside: by the failure of task"
+    assert called.index("ValueError: background") < called.index(plugin)
+    assert called.index("raise ValueError") < called.index("await creche.sleep(10)")
     assert "ValueError: background" in told.text("test_waits")
     assert told.of("test_does_not_wait") == "failed in teardown"
     assert told.of("test_next") == "passed"
+
+
+def test_a_test_that_a_fixture_cancels_says_why(either: Inner, backend: Backend) -> None:
+    either.on(backend)
+    told = either.run(
+        test="""
+        import creche, pytest
+        pytestmark = pytest.mark.creche
+
+        @pytest.fixture
+        async def limit():
+            with creche.move_on_after(0.05):
+                yield
+
+        @pytest.fixture
+        async def leader():
+            async def leave():
+                group.cancel("no leader")
+
+            async with creche.create_task_group() as group:
+                group.start_soon(leave)
+                yield
+
+        async def test_limited(limit):
+            await creche.sleep(10)
+
+        async def test_led(leader):
+            await creche.sleep(10)
+        """
+    )
+    assert "cancelled from outside: by the deadline of the scope" in told.text("test_limited")
+    assert "no leader" in told.text("test_led")
+    assert "A fixture has that" in told.text("test_led")
+
+
+def test_a_simulated_test_that_a_fixture_cancels_says_why(inner: Inner) -> None:
+    told = inner.run(
+        test="""
+        import creche, pytest
+
+        @pytest.fixture
+        async def limit(virtual_clock):
+            with creche.move_on_after(5):
+                yield
+
+        @pytest.mark.creche
+        async def test_virtual(limit):
+            await creche.sleep(10)
+        """
+    )
+    for loop in ("asyncio", "trio"):
+        text = told.text(f"test_virtual[{loop}]")
+        assert "cancelled from outside: by the deadline of the scope" in text
 
 
 def test_the_loop_s_own_task_groups_work_in_fixtures(inner: Inner, backend: Backend) -> None:

@@ -359,3 +359,63 @@ def test_a_test_that_stops_the_loop_fails_and_the_rest_goes_on(inner: Inner) -> 
     assert told.of("test_stops") == "failed in call"
     assert "the event loop was stopped before" in told.text("test_stops")
     assert told.of("test_next") == "passed"
+
+
+def test_marks_that_a_project_adds_after_collecting_count(either: Inner) -> None:
+    either.write(
+        "conftest.py",
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                if item.name.startswith("test_late"):
+                    item.add_marker(pytest.mark.creche)
+        """,
+    )
+    told = either.run(
+        test="""
+        import creche, pytest
+
+        @pytest.fixture
+        async def value():
+            await creche.sleep(0)
+            return 7
+
+        async def test_late(value):
+            await creche.sleep(0)
+            assert value == 7
+
+        @pytest.mark.parametrize("number", [1, 2])
+        async def test_late_with_numbers(number, value):
+            assert number in (1, 2) and value == 7
+
+        class TestClass:
+            async def test_late_method(self):
+                self.seen = True
+                await creche.sleep(0)
+
+            @staticmethod
+            async def test_late_static():
+                await creche.sleep(0)
+
+        def test_late_plain():
+            pass
+
+        @pytest.mark.creche
+        async def test_early():
+            await creche.sleep(0)
+        """
+    )
+    loops = ("asyncio", "trio")
+    assert {name: told.of(name) for name in told.names()} == dict.fromkeys(
+        [
+            *(f"test_late[{loop}]" for loop in loops),
+            *(f"test_late_with_numbers[{loop}-{n}]" for n in (1, 2) for loop in loops),
+            *(f"TestClass::test_late_method[{loop}]" for loop in loops),
+            *(f"TestClass::test_late_static[{loop}]" for loop in loops),
+            "test_late_plain",
+            *(f"test_early[{loop}]" for loop in loops),
+        ],
+        "passed",
+    )

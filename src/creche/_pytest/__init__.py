@@ -7,6 +7,8 @@ What each module is for:
     runner.py        a loop that runs such jobs in turn, in one task
     virtual.py       the same in virtual time
     leases.py        the runners that are alive, shared by all who ask for the same
+    failures.py      why tests are cancelled from outside
+    late_marks.py    marks that come after the collection
     bridges.py       async tests as functions that pytest can call
     fixtures.py      which backend a test runs on
     advice.py        what is said where a project cannot work as it is set up

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import leases
+from .failures import leaves as iterate_exceptions
 from .fixtures import backend_fixtures
 from .hooks import Hooks
-from .jobs import leaves as iterate_exceptions
 from .leases import get_runner
 from .ports import (
     FreePortFactory,
@@ -41,6 +41,7 @@ _hooks = Hooks("anyio")
 pytest_addoption = _hooks.pytest_addoption
 pytest_configure = _hooks.pytest_configure
 pytest_pycollect_makeitem = _hooks.pytest_pycollect_makeitem
+pytest_collection_modifyitems = _hooks.pytest_collection_modifyitems
 pytest_collection_finish = _hooks.pytest_collection_finish
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call

@@ -4,6 +4,7 @@ Two sets may be there at once. A test belongs to the first of them that takes it
 auto mode if no mark says whose it is. What the other then meets is a plain function.
 
     collecting    an async test that is ours asks for our backend fixture
+    then          one that is marked as ours only now is collected again
     at the end    the backend fixture comes first, so that all others follow its parameters
     fixtures      an async one of a test that has our backend fixture becomes a plain generator
     running       the bridge of an async test that has it gets a runner
@@ -24,6 +25,7 @@ from .._registry import KERNELS
 from . import advice
 from .bridges import bridge_of, is_async
 from .hangs import watched
+from .late_marks import take_late
 from .leases import extract_backend_and_options, get_runner, virtual_runner
 
 if TYPE_CHECKING:
@@ -107,6 +109,12 @@ class Hooks:
             return False  # It is of whom it asks for.
         first = next((other for other in sets if other._is_auto(collector.config)), None)
         return first is self or (first is None and "virtual_clock" in _arguments(function))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # so that all others have been here
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
+        result: Any = yield
+        take_late(items, self.mark, self.backend)
+        return result
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:

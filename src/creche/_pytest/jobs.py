@@ -9,11 +9,12 @@ alone in groups, comes out of them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from typing import Any
 
 from .contexts import Mirror
+from .failures import Failures, leaves
 
 EXITS = (KeyboardInterrupt, SystemExit)
 
@@ -25,7 +26,7 @@ class JobCancelledError(RuntimeError):
 class Job:
     """`func()`, to be awaited in the loop as if it were called here."""
 
-    __slots__ = ("_error", "_func", "_value", "context", "done")
+    __slots__ = ("_cancelled", "_error", "_func", "_value", "context", "done")
 
     def __init__(self, func: Callable[[], Awaitable[Any]]) -> None:
         self._func: Callable[[], Awaitable[Any]] | None = func
@@ -33,9 +34,11 @@ class Job:
         self.done = False
         self._value: Any = None
         self._error: BaseException | None = None
+        self._cancelled: JobCancelledError | None = None
+        """What to say of an error that is nothing but a cancellation."""
 
-    async def run(self, mirror: Mirror) -> None:
-        """Do it. Never raises."""
+    async def run(self, mirror: Mirror, failures: Failures) -> None:
+        """Do it, in the task that `failures` watches. Never raises."""
         __tracebackhide__ = True
         func, self._func = self._func, None  # It has the values of fixtures.
         assert func is not None, "a job is done once"
@@ -44,13 +47,17 @@ class Job:
             self._value = await func()
         except BaseException as exc:
             self._error = exc
+            if failures.only_cancelled(exc):
+                reason, cause = failures.reason()
+                # First in what pytest shows; then where the test was, and what the plugin says.
+                next(leaves(exc)).__cause__ = cause
+                self._cancelled = _cancelled(reason)
         self.context = copy_context()
         self.done = True
 
-    def unwrap(self, cancelled_class: type[BaseException], reports: list[BaseException]) -> Any:
+    def unwrap(self, reports: list[BaseException]) -> Any:
         """Return its value, or raise its error.
 
-        :param cancelled_class: what a cancellation raises in the loop
         :param reports: what was raised meanwhile where nobody could take it
         """
         __tracebackhide__ = True
@@ -65,15 +72,19 @@ class Job:
         alone = sole(error)
         if alone is not None:
             error = alone
-        elif all(isinstance(leaf, cancelled_class) for leaf in leaves(error)):
-            raise _cancelled() from error
+        elif self._cancelled is not None:
+            raise self._cancelled from error
         try:
             raise error
         finally:
             del error, alone
 
 
-def _cancelled() -> JobCancelledError:
+def _cancelled(reason: str) -> JobCancelledError:
+    if reason:
+        return JobCancelledError(
+            f"cancelled from outside: {reason}. A fixture has that task group or cancel scope open"
+        )
     return JobCancelledError(
         "cancelled from outside: by a task group or cancel scope that a fixture has open, and then "
         "the error at that fixture's teardown says why; or by a task that was cancelled natively"
@@ -85,16 +96,6 @@ def gathered(errors: list[BaseException]) -> BaseException:
     if len(errors) == 1:
         return errors[0]
     return BaseExceptionGroup("Multiple exceptions occurred in callbacks of the event loop", errors)
-
-
-def leaves(exc: BaseException) -> Iterator[BaseException]:
-    """Walk over the exceptions in groups, however deep, that are no groups themselves."""
-    if isinstance(exc, BaseExceptionGroup):
-        inner: BaseException
-        for inner in exc.exceptions:
-            yield from leaves(inner)
-    else:
-        yield exc
 
 
 def sole(exc: BaseException) -> BaseException | None:

@@ -27,6 +27,7 @@ from .. import _kernel
 from .._abc.test_runner import TestRunner
 from .._kernel import current_task
 from .contexts import Mirror
+from .failures import Failures
 from .hangs import NO_LIMIT
 from .jobs import Job, JobCancelledError, gathered
 
@@ -47,6 +48,7 @@ class JobRunner(TestRunner):
         self._outside = Mirror()
         self._inside = Mirror()
         self._limit = NO_LIMIT
+        self._failures: Failures | None = None
         self._busy = False
         self._spoiled = False
         """Whether the run as such has failed, and was told to: all that comes is cancelled."""
@@ -54,6 +56,11 @@ class JobRunner(TestRunner):
     @abstractmethod
     def _perform(self, job: Job) -> Any:
         """Have `job` run in the loop, and return or raise what it came to."""
+
+    def _forget_failures(self) -> None:
+        failures, self._failures = self._failures, None
+        if failures is not None:
+            failures.close()
 
     def is_running(self) -> bool:
         return self._busy
@@ -130,6 +137,7 @@ class LoopRunner(JobRunner):
         if loop is None:
             return
         self._closing = True
+        self._forget_failures()
         try:
             if not self._broken:
                 self._kernel.call_soon_threadsafe(self._wake, None)
@@ -160,17 +168,18 @@ class LoopRunner(JobRunner):
         assert job.done, "a turn ends when its job does"
         reports = loop.reports[:]
         loop.reports.clear()
-        return job.unwrap(self._kernel.cancelled_class, reports)
+        return job.unwrap(reports)
 
     async def _serve(self, first: Job) -> None:
         """Do the jobs: the main task of the loop. Never raises."""
         __tracebackhide__ = True
         task = current_task()
         self._kernel = task.kernel
+        self._failures = Failures(task)
         job: Job | None = first
         del first
         while job is not None:
-            await job.run(self._inside)
+            await job.run(self._inside, self._failures)
             del job
             if self._closing:
                 break

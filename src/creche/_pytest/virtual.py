@@ -14,9 +14,10 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .._kernel import current_kernel
+from .._kernel import current_task
 from .._kernel.running import tell_interrupted
 from ..testing import run
+from .failures import Failures
 from .jobs import Job
 from .runner import JobRunner, named
 
@@ -39,7 +40,6 @@ class VirtualRunner(JobRunner):
         self._ready: SimpleQueue[None] = SimpleQueue()
         """One when a job is done, and one when the run has ended."""
         self._thread: threading.Thread | None = None
-        self._cancelled_class: type[BaseException] = GeneratorExit
         self._failure: BaseException | None = None
         """What has ended the run as such: a deadlock, or whatever came out of it."""
         self._simulation: Simulation | None = None
@@ -52,6 +52,7 @@ class VirtualRunner(JobRunner):
         exc_tb: TracebackType | None,
     ) -> None:
         __tracebackhide__ = True
+        self._forget_failures()
         if self._thread is None or self._over:
             return
         self._jobs.put(None)
@@ -78,7 +79,7 @@ class VirtualRunner(JobRunner):
         if self._failure is not None and not self._spoiled:
             self._spoiled = True
             raise self._failure
-        return job.unwrap(self._cancelled_class, [])
+        return job.unwrap([])
 
     def _wait(self) -> None:
         # A signal that comes as the wait for a lock is about to begin, or to another thread, does
@@ -100,11 +101,12 @@ class VirtualRunner(JobRunner):
 
     async def _serve(self) -> None:
         __tracebackhide__ = True
-        kernel = current_kernel()
+        task = current_task()
+        kernel = task.kernel
+        self._failures = Failures(task)
         self._simulation = kernel.simulation
-        self._cancelled_class = kernel.cancelled_class
         while (job := self._jobs.get()) is not None:
-            await job.run(self._inside)
+            await job.run(self._inside, self._failures)
             if kernel.simulation is not None:
                 self._failure = kernel.simulation.failure
             self._ready.put(None)

@@ -13,14 +13,20 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, TypeGuard
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from .._tracebacks import without_machinery
+
+if TYPE_CHECKING:
+    from .scope import CancelScope
 
 MESSAGE = "unhandled errors in a TaskGroup"
 LONGEST = 200
 """Characters of an error that are quoted in another."""
+
+heard_failures: list[Callable[[CancelScope, BaseException], None]] = []
+"""Who hears of each error of a task that cancels its group: runners of tests."""
 
 # ── Groups ───────────────────────────────────────────────────────────────────────────────────────
 

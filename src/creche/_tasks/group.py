@@ -35,6 +35,7 @@ from .beginnings import checked_coroutine, raise_unstarted
 from .errors import (
     MESSAGE,
     group_of,
+    heard_failures,
     leave_bare,
     leaves,
     may_hold_cancellations,
@@ -388,6 +389,8 @@ class TaskGroup(NeedsAsyncWith):
             self._errors.append(exc)
             if not self.cancel_scope._cancelled:
                 self.cancel_scope.cancel(f"by the failure of task {handle.name!r}: {shortly(exc)}")
+                for hear in heard_failures:
+                    hear(self.cancel_scope, exc)
         return None
 
     def __repr__(self) -> str:
