@@ -31,6 +31,13 @@ class Label:
         self.cancelled = self.cancelled_alone = False
         self.error: BaseException | None = None
 
+    def _exposed(self) -> Coroutine[Any, Any, object]:
+        return self.coro
+
+    def _finish(self, _value: object, exc: BaseException | None, /) -> BaseException | None:
+        self.ended, self.error = True, exc
+        return None
+
 
 class Starting:
     """The contract's `Starting`."""

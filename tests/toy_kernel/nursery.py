@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
-from creche._kernel.contract import Label, Starting
+from creche._kernel.contract import ChildLabel, Starting
 from creche._kernel.scope import Scope, cut, unlink
 
 from .here import task_here
@@ -43,13 +43,13 @@ class Nursery:
         self._idle: FirmWaiter | None = None
         self._cancelled: BaseException | None = None
 
-    def spawn(self, coro: Run, label: Label, context: Context | None) -> None:
+    def spawn(self, coro: Run, label: ChildLabel, context: Context | None) -> None:
         task = label._key = Task(
             self.kernel, coro, label, scope=self.scope, home=self, context=context
         )
         self.tasks[task] = None
 
-    async def start(self, coro: Run, label: Label, move: Starting) -> None:
+    async def start(self, coro: Run, label: ChildLabel, move: Starting) -> None:
         caller = task_here()
         assert caller is not None, "start() is awaited in a task"
         pending = PendingStart(self, caller, coro, label)
@@ -129,7 +129,7 @@ class Nursery:
 class PendingStart:
     """A child that `start()` waits for: in the caller's scope until it moves, or ends."""
 
-    def __init__(self, nursery: Nursery, caller: Task, coro: Run, label: Label) -> None:
+    def __init__(self, nursery: Nursery, caller: Task, coro: Run, label: ChildLabel) -> None:
         self._nursery = nursery
         self._scope = caller.scope
         self.host = caller

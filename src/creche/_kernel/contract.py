@@ -232,7 +232,9 @@ class Nursery(Protocol):
     `open -> closed`. Children run inside `scope`; `close` waits for all of them.
     """
 
-    def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None) -> None:
+    def spawn(
+        self, coro: Coroutine[Any, Any, None], label: ChildLabel, context: Context | None
+    ) -> None:
         """Run `coro` as a new task inside the nursery, and note its key in `label`.
 
         Its first step comes after the running task has next let others run. `context=None` means
@@ -241,7 +243,7 @@ class Nursery(Protocol):
         ...
 
     def start(
-        self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
+        self, coro: Coroutine[Any, Any, None], label: ChildLabel, move: Starting
     ) -> Awaitable[None]:
         """Run `coro` in the caller's own scope until `move._move()` moves it into the nursery.
 
@@ -312,6 +314,22 @@ class Label(Protocol):
 
     @property
     def coro(self) -> Any: ...
+
+
+class ChildLabel(Label, Protocol):
+    """The label of a child of a group.
+
+    A kernel may run the child inside a task of somebody else's making, whose outcome is then the child's.
+    It closes the coroutine that it was given, unused, and retires the child itself.
+    """
+
+    def _exposed(self) -> Coroutine[Any, Any, Any]:
+        """Return the coroutine to run, once: it lets the child's value and its error out."""
+        ...
+
+    def _finish(self, value: Any, exc: BaseException | None, /) -> BaseException | None:
+        """Note how the child has ended; return what `retire` is to hear of it."""
+        ...
 
 
 class Starting(Protocol):

@@ -210,7 +210,7 @@ class TaskGroup(NeedsAsyncWith):
         # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
         plain = name is None and FunctionType is type(func)
         handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
-        handle._nursery = nursery
+        handle._group = self
         self._started += 1
         frame = _getframe(1)
         handle._code = frame.f_code
@@ -244,7 +244,7 @@ class TaskGroup(NeedsAsyncWith):
             coro.close()
             raise self._inactive()
         handle = TaskHandle(coro, origin_of(None, coro, name))
-        handle._nursery = nursery
+        handle._group = self
         self._started += 1
         frame = _getframe(1)
         handle._code = frame.f_code
@@ -300,7 +300,7 @@ class TaskGroup(NeedsAsyncWith):
         # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
         plain = name is None and FunctionType is type(func)
         handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
-        handle._nursery = nursery
+        handle._group = self
         self._started += 1
         handle._starting = status
         caller = current_task()
@@ -311,10 +311,8 @@ class TaskGroup(NeedsAsyncWith):
         handle._code = frame.f_code
         handle._at = frame.f_lasti
         del frame  # It would keep the caller's locals for as long as this waits.
-        run = self._run(handle)
         status._early = False
-        if status._called:
-            run = status._act_first(run)
+        run = status._act_first(self._run, handle) if status._called else self._run(handle)
         try:
             try:
                 await nursery.start(run, handle, status)
@@ -349,8 +347,8 @@ class TaskGroup(NeedsAsyncWith):
                 handle._wake()
         except BaseException as exc:
             cancelled = self._ended_badly(handle, exc)
-        nursery, key = handle._nursery, handle._key
-        assert nursery is not None, "set before the task was spawned"
+        nursery, key = self._nursery, handle._key
+        assert nursery is not None, "a task runs in a group that was entered"
         # The frames of the task's exception lead here, and the handle holds that exception.
         del handle, self
         try:
@@ -364,7 +362,7 @@ class TaskGroup(NeedsAsyncWith):
         assert host is not None, "a task runs in a group that was entered"
         cancelled_class = host.kernel.cancelled_class
         take_frames_out(exc, cancelled_class)
-        nursery = handle._nursery
+        nursery = self._nursery
         # Where the group is cancelled too, the cancellation is the group's, as in Trio: a scope
         # leaves it to those around it.
         alone = handle._state is CANCELLING and nursery is not None and not nursery.cancelled()

@@ -17,6 +17,9 @@ The last three are final. What may be asked in each:
     cancelled    TaskCancelled     TaskCancelled     TaskCancelled
 """
 
+# Handles and groups are one thing in several files.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
@@ -35,6 +38,7 @@ from .scope import CancelScope
 
 if TYPE_CHECKING:
     from .._kernel.contract import Nursery
+    from .group import TaskGroup
 
 
 T_co = TypeVar("T_co", covariant=True)
@@ -68,8 +72,8 @@ class TaskHandle(Generic[T_co]):
         "_at",
         "_code",
         "_coro",
+        "_group",
         "_key",
-        "_nursery",
         "_origin",
         "_outcome",
         "_scope",
@@ -95,7 +99,7 @@ class TaskHandle(Generic[T_co]):
         self._origin = name
         self._scope = cancel_scope
         self._state = PENDING
-        self._nursery: Nursery | None = None
+        self._group: TaskGroup | None = None
         self._starting: Any = None
         self._outcome: Any = None
         self._queue: WaitQueue[None] | None = None
@@ -165,8 +169,9 @@ class TaskHandle(Generic[T_co]):
             self._state = CANCELLING
             if self._scope is not None:
                 self._scope.cancel()
-            if self._nursery is not None:
-                self._nursery.cancel_child(self._key, None)
+            nursery = self._nursery
+            if nursery is not None:
+                nursery.cancel_child(self._key, None)
 
     async def wait(self) -> None:
         """Wait until the task has ended, however it ended. A checkpoint."""
@@ -197,6 +202,29 @@ class TaskHandle(Generic[T_co]):
         for waiter, _ in queue or ():
             waiter.set_result(None)
 
+    @property
+    def _nursery(self) -> Nursery | None:
+        return None if self._group is None else self._group._nursery
+
+    def _exposed(self) -> Coroutine[Any, Any, Any]:
+        """Return what to run in a task of the loop's task factory: see the contract's `Label`."""
+        starting = self._starting
+        if starting is not None and starting._called:
+            acting: Coroutine[Any, Any, Any] = starting._act_first(_itself, self._coro)
+            return acting
+        return self._coro
+
+    def _finish(self, value: Any, exc: BaseException | None, /) -> BaseException | None:
+        group = self._group
+        assert group is not None, "only a child of a group is exposed"
+        if exc is None:
+            self._end(FINISHED, value)
+            return None
+        try:
+            return group._ended_badly(self, exc)
+        finally:
+            del exc
+
     def _failure(self) -> BaseException:
         """Return what the task raised; only of one that failed or was cancelled."""
         exc: BaseException = self._outcome
@@ -226,6 +254,10 @@ class TaskHandle(Generic[T_co]):
             f"<{type(self).__name__} {self._state.name.lower()} name={self.name!r} "
             f"coro={self._coro!r}>"
         )
+
+
+def _itself(coro: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+    return coro
 
 
 def origin_of(func: Any, coro: Any, name: object) -> object:

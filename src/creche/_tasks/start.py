@@ -87,7 +87,7 @@ class Starting:
         else:
             self._abandoned = True
 
-    async def _act_first(self, run: Coroutine[Any, Any, None]) -> None:
+    async def _act_first(self, run: Callable[..., Coroutine[Any, Any, Any]], child: Any) -> Any:
         """Run a child that counts as started already."""
         self._act()
-        await run
+        return await run(child)

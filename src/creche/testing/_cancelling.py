@@ -30,7 +30,7 @@ from .._tasks.scope import CancelScope
 from ._leftovers import Belongings
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Kernel, Label, Nursery, Starting
+    from .._kernel.contract import ChildLabel, Kernel, Nursery, Starting
 
 MOST = 1000
 """Points that an operation may have before it counts as one that never ends."""
@@ -217,11 +217,11 @@ class _CountingNursery:
         self.abandon = nursery.abandon
         self.cancelled = nursery.cancelled
 
-    def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Any) -> None:
+    def spawn(self, coro: Coroutine[Any, Any, None], label: ChildLabel, context: Any) -> None:
         self._nursery.spawn(_stepped(coro, self._points), label, context)
 
     def start(
-        self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
+        self, coro: Coroutine[Any, Any, None], label: ChildLabel, move: Starting
     ) -> Awaitable[None]:
         return self._nursery.start(_stepped(coro, self._points), label, move)
 

@@ -7,6 +7,7 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     here.py              the loop and the task that run in this thread
     kernel.py            the loop: puts the parts together
     nursery.py           where the children of a task group live
+    factory.py           children that the loop's task factory makes
     introspection.py     listing tasks, waiting until all are blocked
     signal_wakeup.py     waking the loop for a signal that hit another thread
     readiness.py         descriptors

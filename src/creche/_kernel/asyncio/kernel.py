@@ -16,6 +16,7 @@ from ..inspection import TaskRecord, note_loop
 from ..scope import Scope
 from . import introspection, scopes
 from .checked import waiters_of
+from .factory import factories_of
 from .nursery import Nursery
 from .probe import TestProbe
 from .readiness import Readiness, Watch
@@ -44,6 +45,7 @@ class AsyncioKernel:
         self.leave_scope = scopes.leave
         self.update_scope = scopes.update
         self.make_future = waiters_of(loop)
+        self.factories = factories_of(loop)
         self.token: Any = loop
         self.run_vars: dict[Any, Any] = {}
         self.exits = Exits()

@@ -15,18 +15,22 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from types import coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..contract import Label, Starting
+from ..contract import ChildLabel, Starting
 from ..scope import Scope, cut, unlink
 from . import scopes
 from .delivery import Delivery, interrupt, settle
+from .factory import EAGER, make_child, maker_of_children
 from .reach import reached
 from .state import LoopKernel, ScopeState, base_of, requests, state_of
-from .tasks import Task, new_task, running_task
+from .tasks import Task, running_task
 
 if TYPE_CHECKING:
+    from .factory import FactoryTask
     from .tasks import ForeignTask
+
+    Child: TypeAlias = Task | FactoryTask
 
 
 class Nursery(ScopeState):
@@ -54,8 +58,14 @@ class Nursery(ScopeState):
         self._cancelled: BaseException | None = None
         self._stopped: BaseException | None = None
 
-    def spawn(self, coro: Coroutine[Any, Any, None], label: Label, context: Context | None) -> None:
+    def spawn(
+        self, coro: Coroutine[Any, Any, None], label: ChildLabel, context: Context | None
+    ) -> None:
         scope, kernel = self.scope, self.kernel
+        factory = kernel.factories._task_factory
+        if factory is not None and factory is not EAGER:
+            self._spawn_by_factory(coro, label, context)
+            return
         # `new_task`, without the call (`spawn-100` in benchmarks).
         task = label._key = Task(coro, loop=kernel.loop, context=context)
         task.kernel = kernel
@@ -69,7 +79,15 @@ class Nursery(ScopeState):
         if scope._reached is not None:
             Delivery.of(task).deliver()
 
-    def retire(self, task: Task, cancelled: BaseException | None) -> None:
+    def _spawn_by_factory(
+        self, coro: Coroutine[Any, Any, None], label: ChildLabel, context: Context | None
+    ) -> None:
+        task = make_child(self.kernel, coro, label, self, self.scope, context)
+        self.tasks[task] = None
+        if self.scope._reached is not None:
+            Delivery.of(task).deliver()
+
+    def retire(self, task: Child, cancelled: BaseException | None) -> None:
         if task.nursery is self:
             if cancelled is not None and (self.scope._reached is not None or _by_scopes(task)):
                 # A scope did it, no native cancel. As in Trio, the group is then cancelled as well.
@@ -90,7 +108,7 @@ class Nursery(ScopeState):
 
     @coroutine
     def start(
-        self, coro: Coroutine[Any, Any, None], label: Label, move: Starting
+        self, coro: Coroutine[Any, Any, None], label: ChildLabel, move: Starting
     ) -> Generator[Any, Any, None]:
         caller = running_task(self.kernel)
         pending = PendingStart(self, caller, coro, label)
@@ -113,7 +131,7 @@ class Nursery(ScopeState):
         finally:
             move._move = None
 
-    def adopt(self, task: Task, scope: Scope | None) -> None:
+    def adopt(self, task: Child, scope: Scope | None) -> None:
         """Take in a child that lived in `scope` until now."""
         ours = self.scope
         self.tasks[task] = None
@@ -123,8 +141,8 @@ class Nursery(ScopeState):
             _hang(task, ours)
         _spread_from(task)
 
-    def cancel_child(self, task: Task, reason: str | None) -> None:
-        if task.done():
+    def cancel_child(self, task: Child, reason: str | None) -> None:
+        if task.ended():
             return
         delivery = Delivery.of(task)
         own = delivery.own
@@ -145,7 +163,7 @@ class Nursery(ScopeState):
             Delivery.of(task).defer(() if cancelled is None else cancelled.args)
 
     def children(self) -> list[Any]:
-        return list(self.tasks)
+        return [task.native for task in self.tasks]
 
     @coroutine
     def close(
@@ -242,19 +260,24 @@ class PendingStart:
         nursery: Nursery,
         caller: Task | ForeignTask,
         coro: Coroutine[Any, Any, None],
-        label: Label,
+        label: ChildLabel,
     ) -> None:
         self._nursery = nursery
         self.host = caller
         scope = self._scope = caller.scope
         self.over = self.given_up = False
         self.waiter: asyncio.Future[Any] = asyncio.Future(loop=nursery.kernel.loop)
-        task = self.task = label._key = new_task(nursery.kernel, coro, label, self, scope, None)
+        make = maker_of_children(nursery.kernel)
+        task = self.task = make(nursery.kernel, coro, label, self, scope, None)
+        label._key = task
         if scope is not None:
             home = nursery if scope is nursery.scope else state_of(scope)
             home.tasks[task] = None
             if scope._reached is not None:
                 Delivery.of(task).deliver()
+
+    def retire(self, task: Child, cancelled: BaseException | None) -> None:
+        self._nursery.retire(task, cancelled)
 
     def move(self) -> bool:
         """Move the child into the nursery: what its `started()` does."""
@@ -283,13 +306,13 @@ class PendingStart:
             state.tasks.pop(self.task, None)
 
 
-def _by_scopes(task: Task) -> bool:
+def _by_scopes(task: Child) -> bool:
     """Tell whether the cancellation that ended a child came from scopes, and a shield since then."""
     delivery = task.delivery
     return delivery is not None and delivery.struck and requests(task) <= 0
 
 
-def _hang(task: Task, scope: Scope) -> None:
+def _hang(task: Child, scope: Scope) -> None:
     """Make `scope` what the task's own chain of scopes hangs on; or its first own link."""
     first = None
     link = task.scope
@@ -303,7 +326,7 @@ def _hang(task: Task, scope: Scope) -> None:
         first._parent = scope
 
 
-def _spread_from(task: Task) -> None:
+def _spread_from(task: Child) -> None:
     """Deliver to a child that came into a cancelled scope, and to all that is inside it."""
     if task.scope is not None and task.scope._host is task:
         link = task.scope

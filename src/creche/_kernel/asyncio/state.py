@@ -46,6 +46,13 @@ class Timers(Protocol):
     def drop(self, entry: Any) -> None: ...
 
 
+class Factories(Protocol):
+    """What holds the task factory of a loop, under the name that asyncio's own loops have for it."""
+
+    @property
+    def _task_factory(self) -> Any: ...
+
+
 class LoopKernel(Kernel, Protocol):
     """What the parts of this kernel ask of the whole."""
 
@@ -53,6 +60,8 @@ class LoopKernel(Kernel, Protocol):
     make_future: Callable[[], asyncio.Future[Any]]
     """Makes a waiter."""
 
+    @property
+    def factories(self) -> Factories: ...
     @property
     def timers(self) -> Timers: ...
 

@@ -15,6 +15,8 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any
 
+from ..scope import Scope
+
 Entry = list[Any]
 
 _SLACK = 64
@@ -86,10 +88,9 @@ class Timers:
             fired, target[2] = target[2], None
             if fired is None:
                 self._dropped -= 1
-            elif isinstance(fired, asyncio.Future):
-                if not fired.done():
-                    fired.set_result(None)  # pyright: ignore[reportUnknownMemberType]  # of what
-            else:
+            elif isinstance(fired, Scope):
                 self._expire(fired)
+            elif not fired.done():  # A future, of whichever class asyncio had when it was made.
+                fired.set_result(None)
         if heap is self._heap and heap and heap[0][0] < self._armed:
             self._arm(heap[0][0])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ..contract import Label, Starting
+from ..contract import ChildLabel, Starting
 from ..scope import Scope, cut, unlink
 from . import private
 from .scopes import record_outcome, unwind
@@ -54,7 +54,7 @@ class Nursery:
         host.stack.append(scope)
         group_scopes[self._nursery] = scope
 
-    def spawn(self, coro: Run, label: Label, context: Context | None) -> None:
+    def spawn(self, coro: Run, label: ChildLabel, context: Context | None) -> None:
         label._key = coro
         if context is None:
             self._nursery.start_soon(_itself, coro, name=label.name)
@@ -81,7 +81,7 @@ class Nursery:
         finally:
             del cancelled
 
-    async def start(self, coro: Run, label: Label, move: Starting) -> None:
+    async def start(self, coro: Run, label: ChildLabel, move: Starting) -> None:
         label._key = coro
 
         def begin(*, task_status: trio.TaskStatus[None]) -> Run:
