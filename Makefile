@@ -11,7 +11,7 @@ BIN = .venv/bin
 TYPED = src tests benchmarks examples scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients check bench docs soak clean
+.PHONY: help demo test test-clients test-browser check bench docs soak clean
 
 help: ## show this
 	@grep -E '^[a-z-]+: ## ' $(MAKEFILE_LIST) | sed 's/: ## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -26,6 +26,10 @@ test: ## run the tests on every CPython from 3.11 on
 
 test-clients: ## run FastAPI, httpx, MCP and others, and their own tests, on Creche in AnyIO's place
 	@$(ENVIRONMENTS) clients $(ARGS)
+
+test-browser: ## run the tests of the page, in a real Chromium
+	@$(ENVIRONMENTS) main --group test
+	@$(BIN)/python -m pytest -m browser tests/insight_view $(ARGS)
 
 check: ## lint, formatting, types, import contracts
 	@$(ENVIRONMENTS) main --group lint

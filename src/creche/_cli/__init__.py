@@ -64,6 +64,7 @@ def make_parser() -> Parser:
         )
     )
     add_tree(commands.add_parser("tree", help="show what the tasks of a running program do"))
+    add_web(commands.add_parser("web", help="show a running program in the browser"))
     commands.add_parser("ps", help="list your programs that can be asked what their tasks do")
     commands.add_parser("doctor", help="show what is installed, and what 'import anyio' means here")
     return parser
@@ -139,6 +140,11 @@ def add_tree(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_web(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="PID", help="the number of its process")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say (by default those of this process); return the exit status."""
     try:
@@ -168,6 +174,10 @@ def dispatch(arguments: list[str]) -> int:
         from .look import show_programs, show_tree
 
         return show_programs() if options.command == "ps" else show_tree(options)
+    if options.command == "web":
+        from .web import show_page
+
+        return show_page(options)
     parser.print_help()
     return 0
 

@@ -90,10 +90,10 @@ def connect(pid: int) -> Generator[Target]:
 
 
 def _check_alive(pid: int) -> None:
+    if not is_alive(pid):
+        raise TargetError(f"there is no process {pid}")
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        raise TargetError(f"there is no process {pid}") from None
     except PermissionError:
         raise TargetError(
             f"process {pid} is of another user: ask as that user, or as root"
@@ -154,17 +154,27 @@ def _wait_for(path: Path, pid: int) -> None:
 def programs() -> list[tuple[int, str]]:
     """Return the programs of this user that can be asked: process numbers and command lines."""
     numbers = [int(path.stem) for path in folder().glob("*.sock") if path.stem.isdecimal()]
-    return [(pid, _command(pid)) for pid in sorted(numbers) if _is_alive(pid)]
+    return [(pid, _command(pid)) for pid in sorted(numbers) if is_alive(pid)]
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether a process is there and has not ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass
-    return True
+        return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Tell whether a process has ended and waits for its parent to hear of it."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:  # not Linux
+        return False
+    return status.rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
 def _command(pid: int) -> str:
