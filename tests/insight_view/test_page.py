@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from _viewing import Context, Web, crowd, service, tell, web
+from _viewing import HERE, Context, Web, crowd, service, tell, web
 
 from _harness._chromium import Browser, Tab
 
@@ -229,4 +231,21 @@ def test_it_stays_fluid_with_5000_tasks(browser: Browser) -> None:
         )
         time.sleep(2)
         assert tab.evaluate("frames_") > 10
+        assert tab.complaints() == []
+
+
+def test_a_recording_opens_in_the_same_page(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "run.creche"
+    subprocess.run([sys.executable, str(HERE / "recorded.py"), str(path)], check=True)
+    with web(path) as page:
+        tab = browser.open(page.address)
+        tab.wait_for_text("recording", "#live")
+        tab.wait_for_text("before the end", "#moment")
+        move = "(s => {{ s.value = {}; s.dispatchEvent(new Event('input')) }})(document.getElementById('slider'))"
+        tab.evaluate(move.format(500))
+        tab.wait_for_text("worker", "#rows")
+        tab.wait_for_text("Lock 'printer'", "#rows")
+        tab.evaluate(move.format(980))
+        tab.wait_for_text("tidy", "#rows")
+        assert "worker" not in tab.text("#rows")
         assert tab.complaints() == []

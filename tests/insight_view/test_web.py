@@ -101,7 +101,11 @@ def test_it_listens_on_this_machine_alone_and_ends_with_ctrl_c() -> None:
 
 @pytest.mark.parametrize(
     ("target", "wrong"),
-    [("999999999", "there is no process 999999999"), ("nothing", "is not the number of a process")],
+    [
+        ("999999999", "there is no process 999999999"),
+        ("nothing", "neither the number of a process nor a file"),
+        (__file__, "is not a recording"),
+    ],
 )
 def test_a_target_that_cannot_be_shown_is_told_in_one_line(target: str, wrong: str) -> None:
     done = subprocess.run(

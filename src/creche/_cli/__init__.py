@@ -64,7 +64,7 @@ def make_parser() -> Parser:
         )
     )
     add_tree(commands.add_parser("tree", help="show what the tasks of a running program do"))
-    add_web(commands.add_parser("web", help="show a running program in the browser"))
+    add_web(commands.add_parser("web", help="show a running program or a recording in the browser"))
     commands.add_parser("ps", help="list your programs that can be asked what their tasks do")
     commands.add_parser("doctor", help="show what is installed, and what 'import anyio' means here")
     return parser
@@ -141,7 +141,9 @@ def add_tree(parser: argparse.ArgumentParser) -> None:
 
 
 def add_web(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="PID", help="the number of its process")
+    parser.add_argument(
+        "target", metavar="PID|FILE", help="the number of a process, or a recording"
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 

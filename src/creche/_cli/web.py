@@ -27,15 +27,33 @@ def show_page(options: argparse.Namespace) -> int:
 
     turn_on()  # Starlette imports AnyIO: here that is Creche.
     from .._insight_view.history import History
-    from .._insight_view.source import LiveSource
 
-    if not options.target.isdecimal():
-        raise Mistake(f"{options.target!r} is not the number of a process; 'creche ps' lists some")
-    pid = int(options.target)
-    check_target(pid)
     history = History()
-    serve(history, LiveSource(pid, history), opens=options.open)
+    serve(history, source_of(options.target, history), opens=options.open)
     return 0
+
+
+def source_of(target: str, history: History) -> Source:
+    """Return what the page shows: the program of a number, or the recording in a file.
+
+    :raises Mistake: it cannot be shown
+    """
+    if target.isdecimal():
+        from .._insight_view.source import LiveSource
+
+        check_target(int(target))
+        return LiveSource(int(target), history)
+    from .._insight.recording import NoRecordingError, read_recording
+    from .._insight_view.recorded import RecordedSource
+
+    try:
+        return RecordedSource(read_recording(target), history)
+    except FileNotFoundError:
+        raise Mistake(
+            f"{target!r} is neither the number of a process nor a file; 'creche ps' lists programs"
+        ) from None
+    except (OSError, NoRecordingError) as exc:
+        raise Mistake(str(exc)) from None
 
 
 def serve(history: History, source: Source, *, opens: bool) -> None:

@@ -29,7 +29,8 @@ export class Model {
     if (message.end !== undefined) this.end = message.end;
     if (message.recorded) this.recorded = true;
     if (message.program) this.program = message.program;
-    if (message.silent || message.end !== undefined) return;
+    if (message.history) this.#load(message);
+    if (message.silent || message.end !== undefined || message.history) return;
     if (message.full) this.#endOthers(message.tasks ?? [], t);
     for (const each of message.tasks ?? []) this.#add(each, t);
     for (const id of message.gone ?? []) this.#end(id, t);
@@ -45,6 +46,15 @@ export class Model {
       this.frames.push({t, loops, workers, circles, missing});
     }
     if (message.full && !this.recorded) this.#forget(t - KEPT);
+  }
+
+  /** Take a whole recording. */
+  #load(message) {
+    this.first = message.begin;
+    for (const task of message.history) this.tasks.set(task.id, task);
+    for (const scope of message.scopes) push(this.scopes, scope, scope.t);
+    for (const each of message.resources) this.resources.set(each.id, each);
+    this.frames = message.frames;
   }
 
   #add(each, t) {

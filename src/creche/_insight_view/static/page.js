@@ -7,7 +7,7 @@ import {reveal, rowsOf, stateOf, summary} from "./rows.js";
 import {ask, follow, open} from "./stream.js";
 import {TOP, Timeline, clock} from "./timeline.js";
 
-const SPANS = [10, 30, 60, 120, 300, 900, 3600];
+const SPANS = [0.001, 0.01, 0.1, 1, 10, 30, 60, 120, 300, 900, 3600];
 const STATES = ["running", "ready", "waiting", "cancelling", "shielded"];
 
 const model = new Model();
@@ -56,9 +56,9 @@ function drawHead() {
   set($("about"), "textContent", program ? `process ${program.pid}, Python ${program.python}` : "");
   document.title = program ? `${program.command} – Creche` : "Creche";
   const state = model.end ? "ended" : model.silent ? "silent" : paused !== null ? "paused" : "live";
-  setData($("live"), "state", state);
-  set($("live"), "textContent", {ended: "ended", silent: "no answer", paused: "paused", live: "live"}[model.recorded ? "paused" : state]);
-  if (model.recorded) set($("live"), "textContent", "recording");
+  setData($("live"), "state", model.recorded ? "paused" : state);
+  const words = {ended: "ended", silent: "no answer", paused: "paused", live: "live"};
+  set($("live"), "textContent", model.recorded ? "recording" : words[state]);
   showBanner(model.end && !model.recorded ? `${model.end} What is shown is the last that was seen.` : model.silent);
   const loops = moment.loops.map((loop) => `${loop.backend} ${loop.state}${loop.blocked ? ` for ${duration(moment.t - loop.blocked)}` : ""}`);
   const count = moment.tasks.size;
@@ -205,7 +205,7 @@ function pauseAt(t) {
 }
 
 function changeSpan(by) {
-  const place = SPANS.indexOf(span) + by;
+  const place = SPANS.findIndex((each) => each >= span) + by;
   span = SPANS[Math.max(0, Math.min(SPANS.length - 1, place))];
   plan(false);
 }
@@ -302,7 +302,7 @@ function take(message) {
   model.apply(message);
   if (model.recorded && paused === null) {
     paused = model.last;
-    span = SPANS.find((each) => each >= model.last - model.first) ?? SPANS.at(-1);
+    span = Math.max(model.last - model.first, 0.001);
   }
   plan();
   if (first) $("rows").focus();

@@ -115,7 +115,7 @@ export class Panels {
     const key = JSON.stringify(found.slice(0, MOST_ROWS).map((each) => [each.name, each.holders, each.waiters.length, each.waiters[0], moment.name(each.waiters[0])]));
     this.#replace(body, key, () => found.slice(0, MOST_ROWS).map((each) => make("tr", {},
       make("td", {title: each.name}, each.name),
-      make("td", {}, ...(each.holders.length ? this.#links(moment, each.holders) : [make("span", {className: "soft"}, "nobody")])),
+      make("td", {}, ...(each.holders.length ? this.#links(moment, each.holders) : [make("span", {className: "soft"}, moment.model.recorded ? "" : "nobody")])),
       make("td", {className: "number"}, String(each.waiters.length)),
       make("td", {}, this.#link(moment, each.waiters[0])))));
     this.#workers(moment);

@@ -4,7 +4,7 @@ import {placeOf} from "./model.js";
 
 export const TOP = 22; // height of the axis
 const STATES = ["running", "ready", "waiting", "cancelling", "shielded"];
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
+const STEPS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
 
 export class Timeline {
   constructor(canvas) {
@@ -116,6 +116,7 @@ export class Timeline {
   #grid(view, width, height) {
     const wanted = (view.to - view.from) / Math.max(2, width / 110);
     const step = STEPS.find((each) => each >= wanted) ?? STEPS.at(-1);
+    this.digits = Math.max(0, Math.ceil(-Math.log10(step)));
     this.ticks = [];
     this.context.fillStyle = this.colours.line;
     for (let t = Math.ceil(view.from / step) * step; t <= view.to; t += step) {
@@ -133,7 +134,7 @@ export class Timeline {
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
     context.fillStyle = this.colours.text;
-    for (const t of this.ticks) if (this.x(t) < width - 50) context.fillText(clock(t), this.x(t) + 5, TOP / 2);
+    for (const t of this.ticks) if (this.x(t) < width - 50) context.fillText(clock(t, this.digits), this.x(t) + 5, TOP / 2);
     context.fillStyle = this.colours.accent;
     context.fillRect(Math.min(this.x(view.now), width - 1.5), 0, 1.5, height);
   }
@@ -155,5 +156,8 @@ export function* segments(task, view) {
   }
 }
 
-/** A time of day. */
-export const clock = (t) => new Date(t * 1000).toLocaleTimeString([], {hour12: false});
+/** A time of day, with some digits after the second. */
+export function clock(t, digits = 0) {
+  const time = new Date(t * 1000).toLocaleTimeString([], {hour12: false});
+  return digits ? time + (t - Math.floor(t)).toFixed(digits).slice(1) : time;
+}
