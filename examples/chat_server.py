@@ -128,4 +128,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/chat_server.py --backend trio
+    run(main)  # or: creche run --backend trio examples/chat_server.py

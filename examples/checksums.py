@@ -64,4 +64,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/checksums.py --backend trio
+    run(main)  # or: creche run --backend trio examples/checksums.py

@@ -94,4 +94,4 @@ def bar_of_tqdm(pages: Mapped[object]) -> Callable[[int], None]:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/crawler.py --backend trio
+    run(main)  # or: creche run --backend trio examples/crawler.py

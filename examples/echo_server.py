@@ -68,4 +68,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/echo_server.py --backend trio
+    run(main)  # or: creche run --backend trio examples/echo_server.py

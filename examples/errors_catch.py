@@ -42,4 +42,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/errors_catch.py --backend trio
+    run(main)  # or: creche run --backend trio examples/errors_catch.py

@@ -37,4 +37,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/errors_except_star.py --backend trio
+    run(main)  # or: creche run --backend trio examples/errors_except_star.py

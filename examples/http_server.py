@@ -136,4 +136,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/http_server.py --backend trio
+    run(main)  # or: creche run --backend trio examples/http_server.py

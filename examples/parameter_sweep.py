@@ -63,4 +63,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/parameter_sweep.py --backend trio
+    run(main)  # or: creche run --backend trio examples/parameter_sweep.py

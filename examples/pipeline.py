@@ -88,4 +88,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/pipeline.py --backend trio
+    run(main)  # or: creche run --backend trio examples/pipeline.py

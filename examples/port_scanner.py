@@ -78,4 +78,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/port_scanner.py --backend trio
+    run(main)  # or: creche run --backend trio examples/port_scanner.py

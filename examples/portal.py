@@ -50,4 +50,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/portal.py --backend trio
+    run(main)  # or: creche run --backend trio examples/portal.py

@@ -43,4 +43,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/start_never.py --backend trio
+    run(main)  # or: creche run --backend trio examples/start_never.py

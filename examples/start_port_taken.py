@@ -44,4 +44,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/start_port_taken.py --backend trio
+    run(main)  # or: creche run --backend trio examples/start_port_taken.py

@@ -49,4 +49,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/start_service.py --backend trio
+    run(main)  # or: creche run --backend trio examples/start_service.py

@@ -84,4 +84,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/supervised.py --backend trio
+    run(main)  # or: creche run --backend trio examples/supervised.py

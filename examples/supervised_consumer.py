@@ -43,4 +43,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/supervised_consumer.py --backend trio
+    run(main)  # or: creche run --backend trio examples/supervised_consumer.py

@@ -24,4 +24,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/tasks.py --backend trio
+    run(main)  # or: creche run --backend trio examples/tasks.py

@@ -107,4 +107,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/tls_proxy.py --backend trio
+    run(main)  # or: creche run --backend trio examples/tls_proxy.py

@@ -211,4 +211,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/versus_asyncio.py --backend trio
+    run(main)  # or: creche run --backend trio examples/versus_asyncio.py

@@ -46,4 +46,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)  # or: creche run examples/worker_pool.py --backend trio
+    run(main)  # or: creche run --backend trio examples/worker_pool.py

@@ -55,7 +55,7 @@ class Variant(NamedTuple):
 
     def how_to_install(self) -> str:
         """Return the command that installs what the loop needs."""
-        return f"pip install creche[{self.extra}]"
+        return f"pip install 'creche[{self.extra}]'"
 
 
 class Simulated(NamedTuple):

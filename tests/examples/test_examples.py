@@ -67,7 +67,7 @@ def test_example_says_what_it_shows_and_ends_with_how_to_run_it(name: str) -> No
     assert title.endswith(".")
     assert len(title) <= 72
     last = (FOLDER / f"{name}.py").read_text(encoding="utf-8").splitlines()[-1]
-    assert last == f"    run(main)  # or: creche run examples/{name}.py --backend trio"
+    assert last == f"    run(main)  # or: creche run --backend trio examples/{name}.py"
 
 
 def test_every_expected_output_belongs_to_an_example() -> None:

@@ -31,6 +31,7 @@ from .._loop.time import sleep
 from .._registry import Variant, variants
 from .._tasks.scope import fail_after
 from .screen import Mistake, Screen
+from .suggest import did_you_mean
 from .version import version
 
 ORDER = (
@@ -67,20 +68,26 @@ class Outcome:
     right: bool
 
 
-def run_demo(names: Sequence[str], loop_names: Sequence[str], folder: str | None) -> int:
+def run_demo(
+    names: Sequence[str], loop_names: Sequence[str], folder: str | None, *, only_list: bool = False
+) -> int:
     """Run the named examples, or all, on the named loops, or all that are installed."""
     found = find_examples(Path(folder) if folder else examples_folder())
     examples = choose_examples(found, names)
-    loops = choose_loops(loop_names)
     screen = Screen()
+    if only_list:
+        list_examples(screen, found, examples)
+        return 0
+    loops = choose_loops(loop_names)
     introduce(screen, examples, loops, tell_missing=not loop_names)
     for loop in loops:  # so that the first example is not charged for importing the loop
         run_main(loop, sleep, 0)
     started = perf_counter()
     outcomes: list[Outcome] = []
     left_out = 0
-    for number, example in enumerate(examples, 1):
-        results = present(screen, number, example, loops)
+    numbers = {example.name: number for number, example in enumerate(found, 1)}
+    for example in examples:
+        results = present(screen, numbers[example.name], example, loops)
         outcomes += results
         left_out += not results
     return conclude(screen, outcomes, left_out, perf_counter() - started)
@@ -123,19 +130,33 @@ def expected_of(path: Path) -> str:
 
 
 def choose_examples(found: list[Example], names: Sequence[str]) -> list[Example]:
-    wanted = [name.removesuffix(".py") for name in names]
     known = [example.name for example in found]
-    for name in wanted:
-        if name not in known:
-            raise Mistake(f"there is no example {name!r}; there are {', '.join(known)}")
+    wanted = [name_of(word, known) for word in names]
     return [example for example in found if not wanted or example.name in wanted]
+
+
+def name_of(word: str, known: list[str]) -> str:
+    """Return the example that a name or a number stands for."""
+    if word.isdecimal():
+        if not 1 <= int(word) <= len(known):
+            raise Mistake(f"there is no example {word}: they are numbered from 1 to {len(known)}")
+        return known[int(word) - 1]
+    name = word.removesuffix(".py")
+    if name not in known:
+        question = did_you_mean(name, known)
+        raise Mistake(f"there is no example {name!r}; {question or all_of(known)}")
+    return name
+
+
+def all_of(known: Iterable[str]) -> str:
+    return f"there are {', '.join(known)}"
 
 
 def choose_loops(names: Sequence[str]) -> list[Variant]:
     known = {loop.name: loop for loop in variants()}
     for name in names:
         if name not in known:
-            raise Mistake(f"no such backend: {name!r}; there are {', '.join(known)}")
+            raise Mistake(f"no such backend: {name!r}; {all_of(known)}")
         if not known[name].installed():
             raise Mistake(f"{name} is not installed; {advice(known[name])}")
     return [loop for loop in known.values() if (loop.name in names if names else loop.installed())]
@@ -143,6 +164,15 @@ def choose_loops(names: Sequence[str]) -> list[Variant]:
 
 def advice(loop: Variant) -> str:
     return f"pip install 'creche[{loop.extra}]'"
+
+
+def list_examples(screen: Screen, found: Sequence[Example], examples: Sequence[Example]) -> None:
+    """Print the number, name and title of examples; either of the first two can be typed."""
+    width = max(len(example.name) for example in found)
+    for number, example in enumerate(found, 1):
+        if example in examples:
+            name = screen.paint(example.name.ljust(width), "bold")
+            screen.line(f"{number:3}  {name}  {example.title}")
 
 
 # ── Running ──────────────────────────────────────────────────────────────────────────────────────
@@ -217,8 +247,15 @@ def present(
     for outcome in outcomes:
         if not outcome.right:
             show_wrong(screen, example, outcome)
-    screen.line("  " + "   ".join(cell(screen, outcome) for outcome in outcomes))
+    cells = [cell(screen, outcome) for outcome in outcomes]
+    fits = 2 + (CELL + 3) * len(cells) - 3 <= screen.width
+    for row in ["   ".join(cells)] if fits else cells:
+        screen.line(f"  {row}")
     return outcomes
+
+
+CELL = 20
+"""The width of one run's result: mark, loop and time."""
 
 
 def cell(screen: Screen, outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ variable; reads what packages require from their metadata, and imports none of t
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
@@ -15,6 +16,7 @@ import site
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._dropin.metadata import StandIn
 from .._dropin.modules import ALIAS, PACKAGE, VARIABLE
@@ -22,11 +24,11 @@ from .._dropin.switch import is_asked_for, is_on
 from .._registry import variants
 from .screen import Screen
 
+if TYPE_CHECKING:
+    from packaging.markers import Marker
+
 PTH = "creche_as_anyio.pth"
 LABEL = 10
-REQUIREMENT = re.compile(
-    r"\s*(?P<name>[\w.-]+)\s*(?:\[[^]]*\]\s*)?\(?(?P<versions>[^;()]*)\)?\s*(?:;(?P<marker>.*))?"
-)
 EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 
 
@@ -35,18 +37,28 @@ def run_doctor() -> int:
     screen = Screen()
     for label, text in facts():
         screen.line(f"{screen.paint(label.ljust(LABEL), 'bold')}  {text}")
-    found = sorted(needing_anyio())
     screen.line()
-    # One may ask for it twice, on other conditions.
-    screen.line(f"Packages that require anyio: {len({name for name, _ in found}) or 'none'}")
-    width = max((len(name) for name, _ in found), default=0)
-    for name, requirement in found:
-        screen.line(f"  {name.ljust(width)}  {requirement}")
+    list_packages(screen)
     wrong = list(problems())
     for problem in wrong:
         screen.line()
         screen.line(f"{screen.paint(screen.cross, 'red')} {problem}")
     return 1 if wrong else 0
+
+
+def list_packages(screen: Screen) -> None:
+    if importlib.util.find_spec("packaging") is None:
+        screen.line(
+            "Packages that require anyio are listed where packaging is installed: "
+            "pip install 'creche[cli]'"
+        )
+        return
+    found = sorted(needing_anyio())
+    # One may ask for it twice, on other conditions.
+    screen.line(f"Packages that require anyio: {len({name for name, _ in found}) or 'none'}")
+    width = max((len(name) for name, _ in found), default=0)
+    for name, requirement in found:
+        screen.line(f"  {name.ljust(width)}  {requirement}")
 
 
 def facts() -> Iterator[tuple[str, str]]:
@@ -112,29 +124,31 @@ def needing_anyio() -> set[tuple[str, str]]:
 
 
 def what_it_says(requirement: str) -> str | None:
-    """Tell in words what a requirement says, None if it is not about anyio.
+    """Tell what a requirement says, None if it is not about anyio, or not for this Python.
 
     >>> what_it_says("anyio<5,>=3.6.2")
     'anyio<5,>=3.6.2'
     >>> what_it_says('anyio (>=4) ; (python_version >= "3.9") and extra == "http"')
-    "anyio>=4, only with the extra 'http', if python_version >= '3.9'"
+    "anyio>=4, with the extra 'http'"
+    >>> what_it_says("anyio; python_version < '3'")
     """
-    match = REQUIREMENT.match(requirement)
-    if match is None or match["name"].lower() != ALIAS:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        read = Requirement(requirement)
+    except InvalidRequirement:
         return None
-    marker = match["marker"] or ""
-    extras = EXTRA.findall(marker)
-    text = ALIAS + match["versions"].strip().replace(" ", "")
-    if extras:
-        text += ", only with the extra " + " or ".join(repr(extra) for extra in extras)
-    condition = without_extras(marker)
-    return f"{text}, if {condition}" if condition else text
+    if read.name.lower() != ALIAS:
+        return None
+    text = ALIAS + str(read.specifier)
+    if read.marker is None or read.marker.evaluate({"extra": ""}):
+        return text
+    extras = [name for name in EXTRA.findall(str(read.marker)) if applies(read.marker, name)]
+    if not extras:
+        return None
+    return f"{text}, with the extra {' or '.join(repr(extra) for extra in extras)}"
 
 
-def without_extras(marker: str) -> str:
-    """Return what is left of a marker without its extras."""
-    rest = EXTRA.sub("", marker).replace('"', "'")
-    rest = re.sub(r"\(\s*(?:(?:and|or)\s*)*\)", "", rest)
-    rest = re.sub(r"^[\s]*(?:(?:and|or)\b\s*)+|(?:\s*\b(?:and|or))+[\s]*$", "", rest).strip()
-    whole = re.fullmatch(r"\(([^()]*)\)", rest)
-    return whole[1].strip() if whole else rest
+def applies(marker: Marker, extra: str) -> bool:
+    """Tell whether the marker is true on this Python, where that extra is asked for."""
+    return marker.evaluate({"extra": extra})

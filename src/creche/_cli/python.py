@@ -18,12 +18,11 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from io import open_code
 from pathlib import Path
-from traceback import walk_tb
 from types import CodeType, ModuleType
 from typing import Any
 
 from .screen import Mistake
-from .traces import is_machinery, show
+from .traces import show, show_unloaded
 
 
 def is_path(place: str) -> bool:
@@ -75,14 +74,6 @@ def put_first(folder: str) -> None:
     """Put a folder where Python has that of the program, unless Python was told not to."""
     if not sys.flags.safe_path:
         sys.path[0] = folder
-
-
-def show_unloaded(exc: Exception) -> int:
-    """Print what kept a program from being loaded, with those frames only that are not ours."""
-    frames = [frame.f_code for frame, _ in walk_tb(exc.__traceback__)]
-    if all(is_machinery(code) for code in frames):
-        exc = exc.with_traceback(None)
-    return show(exc, lambda code: not is_machinery(code))
 
 
 def find_main(name: str) -> ModuleSpec:

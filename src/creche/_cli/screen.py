@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -45,15 +46,30 @@ class Screen:
         print(text, file=self._file, flush=True)
 
     def heading(self, left: str, right: str) -> None:
-        """Write a line with one text at each end."""
-        gap = max(self.width - len(left) - len(right), 2)
+        """Write a line with one text at each end; two lines where they do not fit."""
+        gap = self.width - len(left) - len(right)
+        if gap < 2:
+            self.line(self.paint(left, "bold"))
+            self.line(self.paint(right, "dim"))
+            return
         self.line(self.paint(left, "bold") + " " * gap + self.paint(right, "dim"))
 
     def block(self, text: str, *styles: str) -> None:
-        """Write a text of several lines, set apart by a bar on its left."""
-        for each in text.splitlines():
+        """Write a text of several lines, set apart by a bar on its left.
+
+        On a terminal lines that are too long are folded, so that the bar stays whole.
+        """
+        for each in self._folded(text):
             painted = self.paint(each, *styles) if styles else each
             self.line(f"  {self.paint(self.bar, 'dim')} {painted}".rstrip())
+
+    def _folded(self, text: str) -> Iterator[str]:
+        room = max(self.width - 4, 20)
+        for each in text.splitlines():
+            if len(each) <= room or not self._file.isatty():
+                yield each
+            else:
+                yield from textwrap.wrap(each, room, subsequent_indent="  ")
 
 
 def wants_colour(file: TextIO, environ: Mapping[str, str]) -> bool:

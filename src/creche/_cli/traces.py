@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from traceback import walk_tb
 from types import CodeType
 from typing import Any
 
@@ -27,6 +28,14 @@ def show(exc: BaseException, is_user_code: Callable[[CodeType], bool]) -> int:
     exc = exc.with_traceback(place or whole)
     sys.excepthook(type(exc), exc, exc.__traceback__)
     return 1
+
+
+def show_unloaded(exc: Exception) -> int:
+    """Print what kept a program from being loaded, with those frames only that are not ours."""
+    frames = [frame.f_code for frame, _ in walk_tb(exc.__traceback__)]
+    if all(is_machinery(code) for code in frames):
+        exc = exc.with_traceback(None)
+    return show(exc, lambda code: not is_machinery(code))
 
 
 def is_machinery(code: CodeType) -> bool:

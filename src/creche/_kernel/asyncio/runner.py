@@ -207,5 +207,5 @@ def _uvloop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
             factory: Callable[[], asyncio.AbstractEventLoop] = __import__(name).new_event_loop
             return factory
     raise LookupError(
-        "use_uvloop was asked for, but uvloop is not installed: pip install creche[uvloop]"
+        "use_uvloop was asked for, but uvloop is not installed: pip install 'creche[uvloop]'"
     )
