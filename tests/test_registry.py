@@ -190,5 +190,5 @@ def test_the_flags_of_a_kernel_are_flags_of_the_command_line(
         with pytest.raises(SystemExit):
             main(["run", "--help"])
         assert "as fast as can be" in capsys.readouterr().out
-        assert main(["run", "program:main", "--fast"]) == 2
+        assert main(["run", "--fast", "program:main"]) == 2
         assert "--fast only goes with the new backend" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def interrupt(folder: Path, source: str, *flags: str, presses: int = 1) -> tuple
     script = folder / "script.py"
     script.write_text(source)
     with subprocess.Popen(
-        [sys.executable, "-m", "creche", "run", str(script), *flags],
+        [sys.executable, "-m", "creche", "run", *flags, str(script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -31,9 +31,9 @@ def free_port() -> int:
 @contextmanager
 def running(name: str, backend_name: str, **environment: str) -> Iterator[None]:
     """Run an example until the end of the block; it is ready when it has printed a line."""
-    command = [sys.executable, "-u", "-m", "creche", "run", str(FOLDER / f"{name}.py")]
+    command = [sys.executable, "-u", "-m", "creche", "run"]
     with subprocess.Popen(
-        [*command, "--backend", backend_name],
+        [*command, "--backend", backend_name, str(FOLDER / f"{name}.py")],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -122,7 +122,7 @@ def test_the_command_line_runs_programs_and_examples_on_it(
         "from creche.lowlevel import current_token\n"
         "async def main(): print('on', current_token().backend_name)\n"
     )
-    assert command(["run", str(script), "--backend", "toy"]) == 0
+    assert command(["run", "--backend", "toy", str(script)]) == 0
     assert capsys.readouterr().out == "on toy\n"
     assert command(["demo", "tasks", "--backend", "toy"]) == 0
     assert "✓ toy" in capsys.readouterr().out
