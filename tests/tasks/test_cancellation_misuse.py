@@ -20,6 +20,7 @@ from creche import (
     CancelScope,
     Event,
     create_task_group,
+    get_cancelled_exc_class,
     move_on_after,
     run,
     sleep_forever,
@@ -76,6 +77,31 @@ async def test_a_cancelled_child_that_leaves_anothers_scope_is_told_so_and_its_o
     leave(scope)
     assert len(errors) == 1
     await still_works()
+
+
+async def test_a_cancelled_scope_that_another_task_leaves_still_cancels_its_own_task() -> None:
+    scope, entered, tried, errors = CancelScope(), Event(), Event(), list[str]()
+
+    async def enters() -> None:
+        enter(scope)
+        entered.set()
+        with CancelScope(shield=True):
+            await tried.wait()
+        with pytest.raises(get_cancelled_exc_class()):
+            await checkpoint()
+        leave(scope)
+        await still_works()
+
+    async with create_task_group() as tg:
+        tg.start_soon(enters, name="its own")
+        await entered.wait()
+        scope.cancel()
+        with pytest.raises(RuntimeError, match="in a different task") as raised:
+            leave(scope)
+        errors.append(str(raised.value))
+        await still_works()
+        tried.set()
+    assert errors[0].endswith("It is cancelled already, and stays so for task 'its own'")
 
 
 async def test_leaving_a_scope_in_another_task_names_both_tasks_and_the_line() -> None:

@@ -159,12 +159,14 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
         return RuntimeError("this CancelScope was never entered: use it in a with-statement")
     if host is not task:
         scope._lost = True
+        mine = repr(host.info().name)
+        rest = f". It is cancelled already, and stays so for task {mine}" if scope._cancelled else ""
         return RuntimeError(
             f"Attempted to exit cancel scope in a different task than it was entered in: "
-            f"task {host.info().name!r} entered it at {place(scope)}, "
+            f"task {mine} entered it at {place(scope)}, "
             f"task {task.info().name!r} tried to leave it. A scope or task group must be left by "
             f"the task that entered it; a yield inside one, in an async generator or a fixture "
-            f"that another task finishes, breaks that (PEP 789)"
+            f"that another task finishes, breaks that (PEP 789){rest}"
         )
     inner = host.scope
     cut(scope, host)

@@ -70,7 +70,7 @@ class Nursery:
         self.kernel.labels.pop(key, None)
         me = known_task()
         if me is not None and me.stack:
-            unwind(me, None)
+            unwind(me, None, ends=True)
         try:
             if self._left is not None:
                 # What it raised would cancel the task that opened the nursery.

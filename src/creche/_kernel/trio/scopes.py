@@ -47,18 +47,22 @@ def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException 
     return rest
 
 
-def unwind(task: Task, until: Scope | None) -> None:
-    """Leave the innermost Trio scopes whose own scope was left in the wrong place."""
+def unwind(task: Task, until: Scope | None, *, ends: bool = False) -> None:
+    """Leave the innermost Trio scopes whose own scope was left in the wrong place.
+
+    One that another task tried to leave goes on, until the task leaves one further out, or ends.
+    """
     stack = task.stack
-    while stack and stack[-1] is not until and _abandoned(stack[-1]):
+    over = ends or until is not None
+    while stack and stack[-1] is not until and _abandoned(stack[-1], over):
         abandoned = stack.pop()._native
         abandoned.deadline, abandoned.shield = inf, False
         exit_native(abandoned, None)
 
 
-def _abandoned(scope: Scope) -> bool:
+def _abandoned(scope: Scope, over: bool) -> bool:
     """Tell whether a scope was left in the wrong place; that of an open nursery leaves with it."""
-    return scope._left or (scope._lost and scope not in group_scopes.values())
+    return scope._left or (over and scope._lost and scope not in group_scopes.values())
 
 
 def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseException | None:
