@@ -43,9 +43,8 @@ async def test_what_one_task_enters_another_leaves() -> None:
 async def test_the_block_leaves_what_is_left_the_last_one_first() -> None:
     journal = Journal()
     async with create_resource_group() as resources:
-        for name in "abcd":
-            await resources.enter(journal.with_tasks(name))
-        await resources.leave("b")
+        values = [await resources.enter(journal.with_tasks(name)) for name in "abcd"]
+        await resources.leave(values[1])
     assert journal.lines[4:] == ["close b", "close d", "close c", "close a"]
 
 

@@ -12,7 +12,14 @@ from creche._subprocess import exit as exit_module
 
 
 @pytest.fixture(autouse=True)
-def no_child_left() -> Iterator[None]:
+def note_others() -> None:
+    """Note the children that earlier tests have left."""
+    _commands.others.clear()
+    _commands.others.update(_commands.children())
+
+
+@pytest.fixture(autouse=True)
+def no_child_left(note_others: None) -> Iterator[None]:
     before = children()
     yield
     assert children() == before
@@ -25,10 +32,3 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(exit_module, "pidfd_open", None)
     way: str = request.param
     return way
-
-
-@pytest.fixture(autouse=True)
-def note_others() -> None:
-    """Note the children that earlier tests have left."""
-    _commands.others.clear()
-    _commands.others.update(_commands.children())

@@ -384,6 +384,13 @@ COMPOUND = [
     *("group", "group", "native_group", "start", "spawn", "ends_in"),
 ]
 
+if sys.version_info < (3, 13):
+    # asyncio's own group loses the request that comes together with a child's error.
+    COMPOUND.remove("native_group")
+if sys.version_info < (3, 12):
+    # asyncio's own wait_for swallows the request that comes together with the result.
+    COMPOUND.remove("wait_for")
+
 
 def in_cancelled_scope() -> bool:
     return creche.current_effective_deadline() == float("-inf")
