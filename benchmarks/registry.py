@@ -10,6 +10,7 @@ from . import (
     work_datagram,
     work_files,
     work_flow,
+    work_insight,
     work_processes,
     work_services,
     work_simulation,
@@ -41,6 +42,7 @@ ROWS: tuple[Row, ...] = (
     *work_simulation.ROWS,
     *work_flow.ROWS,
     *work_services.ROWS,
+    *work_insight.ROWS,
     *work_cluster.ROWS,
     *special.ROWS,
     # Last: uvloop cannot start a process where there have been interpreters.

@@ -217,7 +217,7 @@ def test_two_loops_in_two_threads_keep_their_steps_apart(tmp_path: Path) -> None
         steps = of(recording, "step", name)
         assert len(steps) == 52
         assert len({event.lane for event in steps}) == 1
-        assert [event.text for event in steps] == [*["sleep()"] * 51, ""]
+        assert [event.text for event in steps] == [*[""] * 50, "sleep()", ""]
     lanes = {of(recording, "step", name)[0].lane for name in ("asyncio", "trio")}
     assert len(lanes) == 2
 

@@ -159,6 +159,12 @@ class ToyKernel:
     def kind_of(self, native: Any) -> str:
         return "main" if next(iter(self.alive), None) is native else "detached"
 
+    def waiter_of(self, native: Any) -> Any:
+        return None
+
+    def is_owned(self, record: TaskRecord) -> bool:
+        return True
+
     def label_of(self, native: Any) -> Any:
         return native.label
 

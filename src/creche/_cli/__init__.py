@@ -67,6 +67,10 @@ def show(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         from .look import show_programs, show_tree
 
         return show_programs() if options.command == "ps" else show_tree(options)
+    if options.command == "export":
+        from .export import export
+
+        return export(options)
     if options.command == "web":
         from .web import show_page
 

@@ -153,6 +153,19 @@ def add_tree(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a recording")
+    parser.add_argument(
+        "--perfetto",
+        action="store_true",
+        required=True,
+        help="for ui.perfetto.dev and chrome://tracing (the only format so far)",
+    )
+    parser.add_argument(
+        "--output", metavar="PATH", help="where to write (default: FILE with .json after it)"
+    )
+
+
 def add_web(parser: argparse.ArgumentParser) -> None:
     target = parser.add_argument(
         "target", metavar="PID|FILE", help="the number of a process, or a recording"
@@ -179,6 +192,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("run the examples on every installed backend", add_demo),
     "tree": ("show what the tasks of a running program do", add_tree),
     "web": ("show a running program or a recording in the browser", add_web),
+    "export": ("convert a recording for other tools", add_export),
     "ps": ("list your programs that can be asked what their tasks do", add_nothing),
     "doctor": ("show what is installed, and what 'import anyio' means here", add_nothing),
     "completion": ("print what makes a shell complete these commands", add_completion),

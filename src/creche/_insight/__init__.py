@@ -8,6 +8,10 @@ What each file is for:
     states.py      the states of tasks and loops
     workers.py     the worker threads and their calls
     numbers.py     small numbers for tasks and scopes
+    figures.py     how long tasks have waited, and how busy they are
+    lints.py       what looks wrong, by the snapshot
+    object_lints.py  the same, by the program's objects
+    garbage.py     no garbage collection while thousands of tasks are looked at
     text.py        a snapshot as plain text, with equal tasks folded
     signals.py     the text when a signal comes
     watch.py       notices a loop that is blocked
@@ -23,6 +27,10 @@ What each file is for:
     recorder.py    `record` and `flight_recorder`
     recording.py   recordings as they are read
     decode.py      from the records of a file to its events
+    instrument.py  hooks of others for what tasks do
+    task_names.py  names of tasks for the log
+    telemetry.py   spans of OpenTelemetry for tasks and groups
+    perfetto.py    recordings in the Trace Event Format
     spans.py       from the events to what each task was, and when
 
 Nothing here runs until somebody asks, and nothing below knows that it exists.

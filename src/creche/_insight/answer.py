@@ -33,6 +33,9 @@ from typing import Any
 
 from . import numbers
 from .collect import snapshot
+from .figures import figures
+from .garbage import no_collection
+from .lints import log_lints
 from .protocol import GarbledError, Request, error, pack_answer, take_request
 
 FRESH = 0.2
@@ -214,7 +217,12 @@ class Server:
         stacks = options.get("stacks") is True
         made, had_stacks, body = self._cached
         if monotonic() - made > FRESH or had_stacks != stacks:
-            body = snapshot(stacks=stacks).to_json().encode()
+            figures.look()
+            with no_collection():
+                taken = snapshot(stacks=stacks)
+                log_lints(taken)
+                body = taken.to_json().encode()
+                del taken
             self._cached = monotonic(), stacks, body
         return body
 

@@ -18,7 +18,8 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -28,7 +29,10 @@ from .._kernel.inspection import loops
 from .._tasks.group import TaskGroup
 from .._tasks.handle import TaskHandle
 from . import numbers, states
-from .model import VERSION, Group, Loop, Place, Resource, Scope, Snapshot, Task, Wait
+from .figures import figures
+from .lints import lints_of
+from .model import VERSION, Group, Lint, Loop, Place, Resource, Scope, Snapshot, Task, Wait, Worker
+from .object_lints import full_streams, open_scopes, unowned
 from .waits import Found, Names, Places, read, running_frames
 from .workers import workers
 
@@ -47,14 +51,15 @@ def snapshot(*, stacks: bool = False) -> Snapshot:
     """
     gaps: list[str] = []
     collected = [_Loop(kernel, stacks, gaps) for kernel in loops()]
+    busy = workers()
     return Snapshot(
         VERSION,
         time.time(),
         os.getpid(),
         platform.python_version(),
         tuple(sys.argv),
-        tuple(loop.result() for loop in collected if loop.records),
-        workers(),
+        tuple(loop.result(busy) for loop in collected if loop.records),
+        busy,
         "; ".join(gaps),
     )
 
@@ -77,8 +82,11 @@ class _Loop:
         """The scopes around tasks, by the innermost and the group: those of many tasks are the same."""
         self.resources: dict[int, Resource] = {}
         self.waiters: dict[int, list[int]] = {}
+        self.now = monotonic()
+        self.turns: dict[int, float] = {}
+        """Seconds for which tasks have been ready or cancelled, as far as is known."""
 
-    def result(self) -> Loop:
+    def result(self, workers: tuple[Worker, ...]) -> Loop:
         kernel = self.kernel
         for record in self.records:
             for key in (record.native, record.label, kernel.task_of(record.native)):
@@ -95,7 +103,7 @@ class _Loop:
         tasks = tuple(self._task(found, native) for found in self._in_batches(founds))
         for key, resource in self.resources.items():
             resource.waiters = tuple(self.waiters[key])
-        return Loop(
+        loop = Loop(
             id(kernel),
             kernel.loop_name,
             states.thread_name(kernel.thread_id),
@@ -105,7 +113,27 @@ class _Loop:
             tasks,
             tuple(self.groups.values()),
             tuple(self.resources.values()),
+            figures.watched or None,
         )
+        pairs = list(zip(founds, tasks, strict=True))
+        loop.lints = tuple(self._lints(loop, pairs, workers))
+        figures.keep_only({task.id for task in tasks})
+        frames.clear()  # In the loop's own thread, the frames of this very call are among them.
+        return loop
+
+    def _lints(
+        self, loop: Loop, pairs: list[tuple[Found, Task]], workers: tuple[Worker, ...]
+    ) -> Iterator[Lint]:
+        yield from lints_of(loop, workers, self.turns)
+        for rule in (
+            full_streams,
+            partial(open_scopes, self.kernel),
+            partial(unowned, self.kernel),
+        ):
+            try:
+                yield from rule(pairs)
+            except Exception as exc:  # of the program's own objects, which may do anything
+                self.gaps.append(f"a lint could not be looked for ({exc!r})")
 
     def _read_all(self, native: Any, frames: list[Any]) -> list[Found]:
         founds: list[Found] = []
@@ -141,20 +169,34 @@ class _Loop:
             label = None
             kind = kernel.kind_of(native)
         scopes, cancelled_outside = self._scopes(kernel.task_of(native), label)
+        state = states.of_task(kernel, native, native is running, cancelled_outside)
+        busy = figures.busy(native)
         return Task(
             seen.number,
             self.task_names[record.id],
             record.name,
             kind,
-            states.of_task(kernel, native, native is running, cancelled_outside),
+            state,
             None if parent is None else self._number_of_id(parent),
             self._group(record, label),
             self.places.program(found),
             self._wait(found, seen.number),
             scopes,
             self.places.stack(found, library=False) if self.stacks else (),
-            age=monotonic() - seen.since,
+            since=self._since(seen.number, state, record),
+            busy=None if busy is None else busy.seconds,
+            steps=None if busy is None else busy.steps,
+            age=self.now - seen.since,
         )
+
+    def _since(self, number: int, state: str, record: TaskRecord) -> float | None:
+        """Return for how long a task has been in its wait, None if it was not seen there before."""
+        self.turns[number] = figures.turn(number, state, record.coro)
+        if state in ("running", "ready"):
+            return None
+        waiter = self.kernel.waiter_of(record.native)
+        since = self.now - figures.since(number, waiter, record.coro)
+        return since if since > 0 else None
 
     def _number_of_id(self, task_id: int) -> int | None:
         record = self.by_key.get(task_id)

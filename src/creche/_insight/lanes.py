@@ -38,9 +38,12 @@ _RUN, _MAIN = points.RUN, points.START
 class Lane:
     """The callbacks of one lane, and what they know of it."""
 
-    __slots__ = ("_begin", "_end_text", "_entered", "_last", "_outer", "_step", "_task", "_unknown",
+    __slots__ = ("_told_end", "_begin", "_end_text", "_entered", "_last", "_outer", "_step", "_task", "_unknown",
                  "_wait_words", "_waits_tag", "current", "depth", "extend", "here", "kernel", "number",
                  "returns", "starts", "waits", "words", "yields")  # fmt: skip
+
+    FRAMES = 1
+    """How many frames a point is below a callback that nothing stands between."""
 
     def __init__(
         self,
@@ -66,6 +69,8 @@ class Lane:
         self._begin = 0
         self._outer: list[tuple[Any, int]] = []
         self._end_text = 0
+        self._told_end = 0
+        """For instruments: the `id` of the task whose end was told before it returns."""
         self._entered = 0
         """The scope that was entered last."""
         self._wait_words = words.wait_points
@@ -149,7 +154,8 @@ class Lane:
                 if self._outer:
                     self._task, self._begin = self._outer.pop()
             elif code in self._wait_words:
-                self._wait(code, _getframe(self.depth))
+                if value is not None and type(value) is not type:
+                    self._wait(code)
             elif code in self.yields:
                 self.yields[code](_getframe(self.depth), value)
         except Exception:
@@ -182,19 +188,27 @@ class Lane:
 
     # Waits and wakes
 
-    def _wait(self, code: CodeType, frame: Any) -> None:
-        thing = frame.f_locals.get("self")
-        key, text = self.words.wait(code, thing)
-        if self.waits is not None:
-            _, waiter, _, task, time = self.waits
+    def _wait(self, code: CodeType) -> None:
+        said = self._wait_words[code]
+        waits = self.waits
+        if said:
+            self.waits = (0, waits[1], said, *waits[3:]) if waits else (0, 0, said, *self._now())
+            return
+        names = _getframe(self.depth + 1).f_locals
+        key, text = self.words.wait(names.get("self"))
+        if waits is not None:
+            self.waits = key, waits[1], text, *waits[3:]
         else:
-            waiter, task, time = 0, id(self.current()), now()
-        if not waiter and "waiter" in frame.f_locals:
-            waiter = id(frame.f_locals["waiter"])
-        self.waits = key, waiter, text, task, time
+            waiter = names.get("waiter")
+            self.waits = key, 0 if waiter is None else id(waiter), text, *self._now()
 
-    def _queue_wait(self, frame: Any, _value: Any) -> None:
-        self.waits = 0, id(frame.f_locals["waiter"]), 0, id(self.current()), now()
+    def _queue_wait(self, frame: Any, value: Any) -> None:
+        if value is not None:
+            self.waits = 0, id(frame.f_locals["waiter"]), 0, *self._now()
+
+    def _now(self) -> tuple[int, int]:
+        """Return which task it is and the time, if this step was not seen to begin."""
+        return (0, 0) if self._task is not None else (id(self.current()), now())
 
     def _tell_unseen(self) -> None:
         """Record a step that has begun with an exception and gone on: its end was not told either."""

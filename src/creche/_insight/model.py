@@ -108,10 +108,12 @@ class Task:
     stack: tuple[Place, ...] = ()
     """Outermost first; empty unless stacks were asked for."""
     since: float | None = None
-    """Seconds since its last step ended, None if nobody has watched its steps."""
+    """Seconds that it has been in its wait, at least: since a snapshot first found it there. None if it
+    does not wait, or this snapshot is the first to see it."""
     busy: float | None = None
-    """Seconds that its steps have taken, None if nobody has watched them."""
+    """Seconds of `Loop.watched` that it was in steps, None if its steps were not watched."""
     steps: int | None = None
+    """How many steps that were."""
     age: float | None = None
     """Seconds since a snapshot first had it."""
 
@@ -133,6 +135,20 @@ class Resource:
 
 
 @dataclass(slots=True)
+class Lint:
+    """Something that looks wrong."""
+
+    kind: str
+    """Which lint it is: see "What the lints mean" in the documentation."""
+    text: str
+    task: int | None
+    """The task that it is about."""
+    place: Place | None
+    since: float | None
+    """Seconds that it has lasted, as far as is known."""
+
+
+@dataclass(slots=True)
 class Loop:
     """One event loop."""
 
@@ -149,6 +165,9 @@ class Loop:
     """Parents before their children."""
     groups: tuple[Group, ...]
     resources: tuple[Resource, ...]
+    watched: float | None = None
+    """Seconds for which steps were watched: while viewers ask, a small part of the time."""
+    lints: tuple[Lint, ...] = ()
 
 
 @dataclass(slots=True)
@@ -238,6 +257,7 @@ def _loop(data: Any) -> Loop:
     loop.tasks = tuple(_task(task) for task in data["tasks"])
     loop.groups = tuple(_group(group) for group in data["groups"])
     loop.resources = tuple(_resource(resource) for resource in data["resources"])
+    loop.lints = tuple(_lint(lint) for lint in data.get("lints", ()))
     return loop
 
 
@@ -265,6 +285,12 @@ def _group(data: Any) -> Group:
     return group
 
 
+def _lint(data: Any) -> Lint:
+    lint: Lint = _made(Lint, data)
+    lint.place = _place(data["place"])
+    return lint
+
+
 def _resource(data: Any) -> Resource:
     resource: Resource = _made(Resource, data)
     resource.holders, resource.waiters = tuple(resource.holders), tuple(resource.waiters)
@@ -273,7 +299,7 @@ def _resource(data: Any) -> Resource:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a snapshot, made from the fields of the dataclasses."""
-    kinds = (Place, Wait, Scope, Group, Task, Resource, Loop, Worker, Snapshot)
+    kinds = (Place, Wait, Scope, Group, Task, Resource, Lint, Loop, Worker, Snapshot)
     definitions = {kind.__name__: _schema_of(kind) for kind in kinds}
     whole = definitions.pop("Snapshot")
     return {

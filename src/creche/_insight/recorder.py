@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import logging
 import os
 import platform
@@ -27,6 +28,8 @@ from typing import Any, Self
 
 from . import numbers
 from .collect import snapshot
+from .garbage import no_collection
+from .lints import log_lints
 from .model import Snapshot
 from .steps import SUPPORTED, watch
 from .tape import FileTape, RingTape
@@ -139,7 +142,11 @@ class Recorder(AbstractContextManager["Recorder", None]):
         while not self._stopped.wait(pause):
             began = time.thread_time()
             try:
-                self._check(self._look())
+                with no_collection():
+                    taken = self._look()
+                    log_lints(taken)
+                    self._check(taken)
+                    del taken
             except Exception:
                 log.exception("a snapshot for the recording failed")
             pause = max(PAUSE, (time.thread_time() - began) * SHARE)
@@ -152,9 +159,10 @@ class Recorder(AbstractContextManager["Recorder", None]):
             watch.hand_on()
         keys = numbers.tasks.keys()
         known = {task.id: keys[task.id] for task in taken.tasks if task.id in keys}
-        data = {"at": at, "keys": known, "snapshot": _plain(taken)}
+        head = json.dumps({"at": at, "keys": known})
+        payload = f'{head[:-1]}, "snapshot": {taken.to_json()}}}'.encode("utf-8", "replace")
         with self._lock:
-            self._tape.snapshot(data)
+            self._tape.snapshot(payload)
         return taken
 
     def _check(self, taken: Snapshot) -> None:
@@ -185,12 +193,6 @@ class Recorder(AbstractContextManager["Recorder", None]):
         self._lock = threading.Lock()
         if isinstance(self._tape, FileTape):
             self._tape.forget()
-
-
-def _plain(taken: Snapshot) -> Any:
-    import json
-
-    return json.loads(taken.to_json())
 
 
 _recorders: set[Recorder] = set()

@@ -14,13 +14,15 @@ from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from .waits import frame_of_thread
+
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel
 
 blocked: dict[int, float] = {}
 """Since when loops are blocked, by the monotonic clock and the kernel's `id`: `watch.py` notes it."""
 
-_DEBUGGERS = ("bdb", "pdb", "pydevd")
+_DEBUGGERS = frozenset(("bdb", "pdb", "pydevd"))
 
 
 def of_task(kernel: Kernel, native: Any, running: bool, kept_out: bool) -> str:
@@ -44,10 +46,7 @@ def of_scope(scope: Any) -> str:
 
 def of_loop(kernel: Kernel, frames: list[FrameType]) -> str:
     """Tell the state of a loop by the frames of its step, none if no task is in one."""
-    if frames and any(
-        frame.f_globals.get("__name__", "").partition(".")[0] in _DEBUGGERS
-        for frame in _all_of(kernel)
-    ):
+    if frames and _packages_of(kernel.thread_id) & _DEBUGGERS:
         return "debugger"
     if id(kernel) in blocked:
         return "blocked"
@@ -60,15 +59,14 @@ def blocked_for(kernel: Kernel) -> float | None:
     return None if since is None else monotonic() - since
 
 
-def _all_of(kernel: Kernel) -> list[FrameType]:
-    import sys
-
-    frame = sys._current_frames().get(kernel.thread_id)
-    frames: list[FrameType] = []
+def _packages_of(thread_id: int) -> set[str]:
+    """Return the packages whose functions a thread is in. No frame is kept: this one may be among them."""
+    frame = frame_of_thread(thread_id)
+    packages: set[str] = set()
     while frame is not None:
-        frames.append(frame)
+        packages.add(frame.f_globals.get("__name__", "").partition(".")[0])
         frame = frame.f_back
-    return frames
+    return packages
 
 
 def thread_name(thread_id: int) -> str:

@@ -65,10 +65,10 @@ class Watch:
     def _reset(self) -> None:
         self._buffer: list[int] = []
         self._words = Words(self._add_return_point)
-        self._texts: dict[int, str] = {}
         self._lanes: dict[int, Lane] = {}
         self._looked = 0.0
         self._set: dict[CodeType, int] = {}
+        self._kind: type[Lane] = Lane
         self._stranger = self._new_lane(0, None, _nobody)
         """For threads that run no loop."""
         self._next_lane = 1
@@ -84,8 +84,8 @@ class Watch:
             if self._tool is None:
                 self._open()
             self._sinks[sink] = everything
-            if everything and self._texts:
-                sink([], dict(self._texts))
+            if everything and self._words.texts:
+                sink([], dict(self._words.texts))
             self._set_points()
 
     def unsubscribe(self, sink: Sink) -> None:
@@ -160,10 +160,8 @@ class Watch:
             del buffer[:size]
             new = self._words.new
             fresh = {number: new.pop(number) for number in list(new)}
-            self._texts.update(fresh)
-            if taken or fresh:
-                for sink in list(self._sinks):
-                    sink(taken, fresh)
+            for sink in list(self._sinks):
+                sink(taken, fresh)
 
     def mark(self, text: str) -> None:
         """Write a note."""
@@ -189,7 +187,8 @@ class Watch:
         }
         wanted[points.START] = wanted[points.RUN]
         waits = points.waits() if any(self._sinks.values()) else {}
-        self._words.wait_points.update(waits)
+        of = self._words.of
+        self._words.wait_points.update((code, of(text)) for code, text in waits.items())
         for code in self._words.wait_points.keys() - waits.keys():
             del self._words.wait_points[code]
         if waits:
@@ -222,7 +221,7 @@ class Watch:
         stranger = self._stranger
         single = len(lanes) == 1
         for lane in (*lanes.values(), stranger):
-            lane.depth = 1 if single else 2
+            lane.depth = lane.FRAMES + (not single)
         calls: tuple[Any, ...]
         if single:
             calls = (
@@ -255,6 +254,16 @@ class Watch:
         number, self._next_lane = self._next_lane, self._next_lane + 1
         self._lanes[thread] = self._new_lane(number, kernel, current)
 
+    def make_lanes(self, kind: type[Lane]) -> None:
+        """Have the lanes be of another kind, which does more."""
+        with self._lock:
+            if kind is not self._kind:
+                self._kind = kind
+                for thread, lane in list(self._lanes.items()):
+                    self._lanes[thread] = self._new_lane(lane.number, lane.kernel, lane.current)
+                self._stranger = self._new_lane(0, None, _nobody)
+                self._set_points()
+
     def _drop_ended(self) -> None:
         """Forget the loops that have ended, now and then: nothing of them is to live on here."""
         if monotonic() - self._looked < _LOOKING:
@@ -271,7 +280,9 @@ class Watch:
 
     def _new_lane(self, number: int, kernel: Kernel | None, current: Callable[[], Any]) -> Lane:
         extend = self._buffer.extend
-        return Lane(number, kernel, current, self._words, extend, self._notice, self._lane_here)
+        return self._kind(
+            number, kernel, current, self._words, extend, self._notice, self._lane_here
+        )
 
     def _lane_here(self) -> Lane:
         """Return the lane of the loop that runs in this thread; a loop may not have used Creche so far."""

@@ -26,7 +26,7 @@ class Tape(Protocol):
 
     def texts(self, new: dict[int, str]) -> None: ...
     def records(self, words: list[int]) -> None: ...
-    def snapshot(self, data: dict[str, Any]) -> None: ...
+    def snapshot(self, payload: bytes) -> None: ...
 
 
 def as_bytes(words: list[int]) -> bytes:
@@ -53,8 +53,8 @@ class FileTape:
     def records(self, words: list[int]) -> None:
         self._write(layout.pack(b"E", as_bytes(words)))
 
-    def snapshot(self, data: dict[str, Any]) -> None:
-        self._write(layout.pack_json(b"S", data))
+    def snapshot(self, payload: bytes) -> None:
+        self._write(layout.pack(b"S", payload))
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
@@ -80,7 +80,7 @@ class RingTape:
         self._held = 0
         self._texts: dict[int, str] = {}
         self._text_bytes = 0
-        self._snapshots: deque[tuple[int, dict[str, Any]]] = deque(maxlen=SNAPSHOTS)
+        self._snapshots: deque[tuple[int, bytes]] = deque(maxlen=SNAPSHOTS)
         self._count = 0
         self.lost = 0
         """Records that had no room any more."""
@@ -101,8 +101,8 @@ class RingTape:
             self._held -= len(oldest)
             self.lost += len(oldest) // layout.RECORD.size
 
-    def snapshot(self, data: dict[str, Any]) -> None:
-        self._snapshots.append((self._count, data))
+    def snapshot(self, payload: bytes) -> None:
+        self._snapshots.append((self._count, payload))
 
     def write(self, path: str | os.PathLike[str], end: dict[str, Any]) -> None:
         """Write what the ring holds to a file, all or nothing."""
@@ -115,10 +115,10 @@ class RingTape:
                 snapshots = deque(self._snapshots)
                 for number, block in enumerate(self._blocks, self._count - len(self._blocks)):
                     while snapshots and snapshots[0][0] <= number:
-                        file.write(layout.pack_json(b"S", snapshots.popleft()[1]))
+                        file.write(layout.pack(b"S", snapshots.popleft()[1]))
                     file.write(layout.pack(b"E", block))
-                for _, data in snapshots:
-                    file.write(layout.pack_json(b"S", data))
+                for _, payload in snapshots:
+                    file.write(layout.pack(b"S", payload))
                 file.write(layout.pack_json(b"F", {**end, "lost": self.lost}))
             partial.replace(final)
         except BaseException:

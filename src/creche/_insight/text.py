@@ -70,7 +70,20 @@ def _loop_text(loop: Loop, stacks: bool, lines: int) -> str:
     for circle in circles(loop):
         out.append(f"\nDeadlock: {len(circle)} tasks wait for each other\n")
         out.extend(f"  {line}\n" for line in _in_columns(circle, tree))
+    out.extend(_lint_lines(loop))
     return "".join(out)
+
+
+def _lint_lines(loop: Loop) -> Iterator[str]:
+    """Say what else looks wrong: circles and blocks are told already."""
+    lints = [lint for lint in loop.lints if lint.kind not in ("circle", "blocked")]
+    if lints:
+        yield "\nLooks wrong\n"
+    for lint in lints[:_MOST_ROWS]:
+        place = "" if lint.place is None else f"  {place_text(lint.place)}"
+        yield f"  {lint.kind}: {lint.text}{place}\n"
+    if len(lints) > _MOST_ROWS:
+        yield f"  ... and {len(lints) - _MOST_ROWS} more\n"
 
 
 def _heading(loop: Loop) -> str:
@@ -132,8 +145,6 @@ class _Tree:
             text = f"{task.state}, {text}"
         if task.scopes:
             text += _deadline(task.scopes)
-        if task.since is not None:
-            text += f", for {duration(task.since)}"
         return text
 
     def rows(self) -> Iterator[_Row]:
@@ -155,7 +166,11 @@ class _Tree:
         kind = f" ({task.kind})" if task.kind in ("detached", "native", "starting") else ""
         below = tuple(f"{indent}     {place_text(place)}" for place in task.stack)
         right = "" if task.place is None else place_text(task.place)
-        return _Row(f"{before}{name}{kind}", self.wait(task), right, below if self.stacks else ())
+        longest = max((each.since or 0.0 for each in same), default=0.0)
+        wait = self.wait(task)
+        if longest >= 1 and task.state not in ("running", "ready"):
+            wait += f", for {duration(longest)}"
+        return _Row(f"{before}{name}{kind}", wait, right, below if self.stacks else ())
 
 
 def _kept(what: str) -> str:

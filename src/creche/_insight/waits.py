@@ -9,6 +9,7 @@ loop; the words are those of `_introspection`.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from types import CodeType, FrameType, FunctionType, ModuleType, NoneType
@@ -63,9 +64,31 @@ def read(record: TaskRecord, kernel: Kernel, running: list[FrameType] | None) ->
     return found
 
 
+def can_see_threads() -> bool:
+    """Tell whether the frames of other threads can be asked for.
+
+    `sys._current_frames` looks at the threads of all interpreters, and takes the process down if another one is
+    being made or runs at that moment (seen on CPython 3.13).
+    """
+    interpreters: Any = sys.modules.get("_interpreters")
+    if interpreters is None:
+        return True
+    ours: Any = sys.modules.get(f"{__name__.partition('.')[0]}._remote.interpreters")
+    return not (ours is not None and ours.changing) and len(interpreters.list_all()) < 2
+
+
+def frame_of_thread(thread_id: int) -> FrameType | None:
+    """Return the frame that a thread is in, None if that cannot be known."""
+    if thread_id == threading.get_ident():
+        return sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # as elsewhere
+    if not can_see_threads():
+        return None
+    return sys._current_frames().get(thread_id)  # pyright: ignore[reportPrivateUsage]  # as elsewhere
+
+
 def running_frames(thread_id: int) -> list[FrameType]:
     """Return the frames of a step that a thread is in, outermost first; none if it is in no step."""
-    frame = sys._current_frames().get(thread_id)  # pyright: ignore[reportPrivateUsage]  # as elsewhere
+    frame = frame_of_thread(thread_id)
     frames: list[FrameType] = []
     last = 0
     while frame is not None:
@@ -73,7 +96,10 @@ def running_frames(thread_id: int) -> list[FrameType]:
         if frame.f_code.co_flags & _COROUTINES:
             last = len(frames)
         frame = frame.f_back
-    return frames[:last][::-1]
+    try:
+        return frames[:last][::-1]
+    finally:
+        frames.clear()  # This frame may be among them: nothing is to hold itself.
 
 
 _COROUTINES = 0x80 | 0x100 | 0x200  # coroutines, those made by types.coroutine, async generators

@@ -29,7 +29,7 @@ from .._kernel import current_kernel
 from .._kernel.contract import Kernel
 from .._labels import in_library
 from . import states
-from .waits import running_frames
+from .waits import can_see_threads, running_frames
 
 log = logging.getLogger("creche.insight")
 
@@ -82,7 +82,10 @@ class Watch(AbstractContextManager["Watch", None]):
     def _look(self, now: float) -> None:
         asked = self._asked
         if asked is None:
-            if running_frames(self._kernel.thread_id):
+            kernel = self._kernel
+            if running_frames(kernel.thread_id) or (
+                not can_see_threads() and kernel.running() is not None
+            ):
                 self._asked = now
                 self._kernel.call_soon_threadsafe(self._answered)
         elif now - asked > self._threshold and not self._told:
@@ -91,7 +94,7 @@ class Watch(AbstractContextManager["Watch", None]):
     def _tell(self, asked: float, now: float) -> None:
         frames = running_frames(self._kernel.thread_id)
         native = self._kernel.running()
-        if native is None or not frames:
+        if native is None or (not frames and can_see_threads()):
             return
         self._told = self._kernel.record(native).name
         states.blocked[id(self._kernel)] = asked

@@ -33,9 +33,12 @@ class Words:
 
     def __init__(self, add_return_point: Callable[[CodeType], None]) -> None:
         self.add_return_point = add_return_point
-        self.wait_points: dict[CodeType, str] = {}
+        self.wait_points: dict[CodeType, int] = {}
+        """The functions in which tasks wait, each with the number of what for; 0 where `self` is that."""
         self.new: dict[int, str] = {}
         """The texts that were not written yet."""
+        self.texts: dict[int, str] = {}
+        """All of them, by their numbers."""
         self._numbers: dict[str, int] = {}
         self._next = 1
         self._names: dict[object, int] = {}
@@ -48,7 +51,9 @@ class Words:
         number = self._numbers.get(text) if text else 0
         if number is None:
             number, self._next = self._next, self._next + 1
-            self.new[number] = text  # First: whoever has the number finds the text.
+            self.texts[number] = self.new[number] = (
+                text  # First: whoever has the number finds the text.
+            )
             if len(self._numbers) > _MANY:
                 self._numbers.clear()
             self._numbers[text] = number
@@ -113,11 +118,8 @@ class Words:
 
     # Waits
 
-    def wait(self, code: CodeType, thing: Any) -> tuple[int, int]:
-        """Return the key of what is waited for in a function, and the number of its text."""
-        said = self.wait_points[code]
-        if said:
-            return 0, self.of(said)
+    def wait(self, thing: Any) -> tuple[int, int]:
+        """Return the key of what is waited in, and the number of its text."""
         if isinstance(thing, TaskGroup):
             return id(thing.cancel_scope), self.of("the end of its task group")
         key = id(thing)

@@ -48,6 +48,17 @@ class Inspection(Protocol):
         """Tell of a task outside all groups whether it is `"main"`, `"detached"` or `"native"`."""
         ...
 
+    def waiter_of(self, native: Any) -> Any:
+        """Return what a task is parked on, another object in each wait; None if the loop does not tell."""
+        ...
+
+    def is_owned(self, record: TaskRecord) -> bool:
+        """Tell whether anything but the loop refers to a task, or is told of its end.
+
+        The record is the only one that is kept of the task, and what refers to it besides.
+        """
+        ...
+
     def label_of(self, native: Any) -> Any:
         """Return the `Label` of a child of a group that has not ended, None of any other task."""
         ...

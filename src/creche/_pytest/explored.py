@@ -25,6 +25,11 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="TOKEN",
         help="run the tests under @creche.testing.explore once, as in the run that printed TOKEN",
     )
+    group.addoption(
+        "--creche-record",
+        metavar="FILE",
+        help="with --creche-replay: write that run to a file, for `creche web FILE`",
+    )
 
 
 def configure(config: pytest.Config) -> None:
@@ -43,16 +48,19 @@ def configure(config: pytest.Config) -> None:
             Token.parse(token)
         except ValueError as exc:
             raise pytest.UsageError(f"--creche-replay: {exc}") from None
+    recording: str | None = config.getoption("creche_record", None)
+    if recording is not None and token is None:
+        raise pytest.UsageError("--creche-record needs --creche-replay TOKEN: which run to write")
     if runs is not None or token is not None:
         settings = _settings()
-        settings.runs, settings.replay = runs, token
+        settings.runs, settings.replay, settings.recording = runs, token, recording
 
 
 def unconfigure(config: pytest.Config) -> None:
     """Take back what `configure` has set."""
     if config.getoption("creche_runs", None) or config.getoption("creche_replay", None):
         settings = _settings()
-        settings.runs = settings.replay = None
+        settings.runs = settings.replay = settings.recording = None
 
 
 def check(session: pytest.Session) -> None:

@@ -28,7 +28,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,10 +41,10 @@ from .._loop.run_var import one_for
 from .._sync.limiter import CapacityLimiter
 from .._threads import calls as threads
 from .interpreter_main import read, write
-from .outcomes import main_of_program, open_answer, processors
+from .outcomes import RunningCall, main_of_program, open_answer, processors, running_call
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Kernel
+    from .._kernel.contract import Kernel, Task
 
 T_Retval = TypeVar("T_Retval")
 PosArgsT = TypeVarTuple("PosArgsT")
@@ -150,6 +151,20 @@ def _nameless_file() -> IO[bytes]:
     return tempfile.TemporaryFile(buffering=0)
 
 
+changing: list[None] = []
+"""One entry for each interpreter that is being made or ended just now."""
+
+
+@contextmanager
+def _change() -> Generator[None]:
+    """Make or end an interpreter in a block: nobody may look at the threads of all of them meanwhile."""
+    changing.append(None)
+    try:
+        yield
+    finally:
+        changing.pop()
+
+
 class Worker:
     """One subinterpreter, and its file."""
 
@@ -162,7 +177,8 @@ class Worker:
         self.idle_since = 0.0
         self._interpreter: Any = None
         try:
-            self._interpreter = maker.create()
+            with _change():
+                self._interpreter = maker.create()
             name, file = main_of_program()
             self._execute(
                 PREPARE.format(
@@ -195,28 +211,33 @@ class Worker:
     def end(self) -> None:
         self._file.close()
         if self._interpreter is not None:
-            self._maker.destroy(self._interpreter)
+            with _change():
+                self._maker.destroy(self._interpreter)
 
 
 class Interpreters:
     """The subinterpreters of one loop."""
 
-    __slots__ = ("_closed", "_idle", "_lock", "_maker", "limiter")
+    __slots__ = ("_closed", "_idle", "_lock", "_maker", "calls", "limiter")
 
     def __init__(self, kernel: Kernel) -> None:
         self._maker = _maker()
         self._lock = threading.Lock()
         self._idle: list[Worker] = []
         self._closed = False
+        self.calls: dict[Worker, RunningCall] = {}
+        """What the interpreters run now."""
         self.limiter = CapacityLimiter(processors())
         kernel.at_exit(self.close)
 
-    def answer(self, message: bytes) -> bytes:
-        """Have an interpreter make a call. In a worker thread."""
+    def answer(self, message: bytes, func: Callable[..., Any], task: Task) -> bytes:
+        """Have an interpreter make a call of `func` for `task`. In a worker thread."""
         worker = self._take() or Worker(self._maker)
+        self.calls[worker] = running_call("interpreter", func, task)
         try:
             return worker.answer(message)
         finally:
+            del self.calls[worker]
             self._put_back(worker)
 
     def _take(self) -> Worker | None:
@@ -273,7 +294,7 @@ async def run_sync(
     await task.checkpoint_if_cancelled()
     message = pickle.dumps((func, args), pickle.HIGHEST_PROTOCOL)
     answer = await threads.run_sync(
-        partial(interpreters.answer, message), limiter=limiter or interpreters.limiter
+        partial(interpreters.answer, message, func, task), limiter=limiter or interpreters.limiter
     )
     result: T_Retval = open_answer(answer, func, "a subinterpreter")
     return result

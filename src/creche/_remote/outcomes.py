@@ -9,10 +9,30 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._tasks.handle import name_of
 from .worker_main import RESULT
+
+if TYPE_CHECKING:
+    from .._kernel.contract import Task
+
+
+class RunningCall(NamedTuple):
+    """A call that a worker makes now, for those who look."""
+
+    worker: str
+    func: str
+    since: float
+    """When it was handed over, by the monotonic clock."""
+    task: Task
+
+
+def running_call(worker: str, func: Callable[..., Any], task: Task) -> RunningCall:
+    """Describe a call that begins."""
+    name = getattr(func, "__qualname__", None) or type(func).__qualname__
+    return RunningCall(worker, name, monotonic(), task)
 
 
 def open_answer(answer: bytes, func: Callable[..., Any], place: str) -> Any:

@@ -39,11 +39,11 @@ from .._loop.run_var import one_for
 from .._sync.limiter import CapacityLimiter
 from .._tasks.scope import CancelScope
 from .._threads import calls as threads
-from .outcomes import main_of_program, open_answer, processors
+from .outcomes import RunningCall, main_of_program, open_answer, processors, running_call
 from .worker_main import HEADER
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Kernel, Watch
+    from .._kernel.contract import Kernel, Task, Watch
 
 T_Retval = TypeVar("T_Retval")
 PosArgsT = TypeVarTuple("PosArgsT")
@@ -207,17 +207,22 @@ def frame(message: bytes) -> bytes:
 class Processes:
     """The worker processes of one loop."""
 
-    __slots__ = ("_doomed", "_idle", "_kernel", "limiter")
+    __slots__ = ("_doomed", "_idle", "_kernel", "calls", "limiter")
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
+        self.calls: dict[Worker, RunningCall] = {}
+        """What the workers run now."""
         self._idle: list[Worker] = []
         self._doomed: list[Worker] = []
         self.limiter = CapacityLimiter(processors())
         kernel.at_exit(self.close)
 
-    async def exchange(self, message: bytes) -> bytes:
-        """Have a worker answer a message. The worker goes back among the idle, or is killed."""
+    async def exchange(self, message: bytes, func: Callable[..., Any], task: Task) -> bytes:
+        """Have a worker answer a message: a call of `func` for `task`.
+
+        The worker goes back among the idle, or is killed.
+        """
         worker = self._take()
         if self._doomed:
             await self._bury(worker)
@@ -226,6 +231,7 @@ class Processes:
             worker = await threads.run_sync(Worker.start, limiter=CapacityLimiter(1))
             worker.attach(self._kernel)
             data = worker.greeting + data
+        self.calls[worker] = running_call(f"process {worker.process.pid}", func, task)
         try:
             answer = await worker.exchange(data)
         except (EOFError, OSError) as exc:
@@ -233,6 +239,8 @@ class Processes:
         except BaseException:
             await _kill(worker)
             raise
+        finally:
+            del self.calls[worker]
         self.put_back(worker)
         return answer
 
@@ -344,7 +352,7 @@ async def run_sync(
     answer = b""
     try:
         with CancelScope(shield=not cancellable):  # It swallows nothing either.
-            answer = await processes.exchange(request)
+            answer = await processes.exchange(request, func, task)
     finally:
         limiter.release_on_behalf_of(call)
     result: T_Retval = open_answer(answer, func, "a worker process")

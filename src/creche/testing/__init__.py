@@ -8,6 +8,7 @@ Publishes what the modules of this package have, and does nothing itself:
     _tokens.py        one run, written down
     _replay.py        the run of a token
     _trace.py         which task stepped when
+    _recorded.py      the same as a recording
     _deadlock.py      nothing can run any more
     _boundary.py      the doors that lead out of a run
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
-from ._replay import annotate, replayed
+from ._replay import annotate, record, replayed
 from ._run import EXPLORED_LIMIT, Outcome, check_async, installed, simulate
 from ._schedules import Given, strategy
 from ._tokens import Token
@@ -31,6 +31,8 @@ class Settings:
     """The number of runs, in place of what each test says."""
     replay: str | None = None
     """A token: only that run."""
+    recording: str | None = None
+    """A file to write that run to."""
 
 
 settings = Settings()
@@ -92,6 +94,8 @@ def replayed_run(main: Main, text: str) -> None:
     __tracebackhide__ = True
     token = Token.parse(text)
     outcome = replayed(main, token, ())
+    if settings.recording is not None:
+        record(outcome, settings.recording)
     if outcome.error is not None:
         annotate(outcome, f"replayed on {token.backend}")
         outcome.unwrap()

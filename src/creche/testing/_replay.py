@@ -5,6 +5,7 @@ Knows a run by `simulate`, and a token by what it says (`_tokens.py`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,12 @@ class ReplayDivergedError(RuntimeError):
     """The program did not come to the same choices again: it, or what it uses, has changed."""
 
 
-def replay(main: Callable[..., Any], token: str, *args: Any) -> Any:
+def replay(
+    main: Callable[..., Any],
+    token: str,
+    *args: Any,
+    recording: str | os.PathLike[str] | None = None,
+) -> Any:
     """Run `main(*args)` once more, exactly as in the run that printed `token`.
 
     The run is on the token's backend, in this process or any other. What the failing run raised is
@@ -26,14 +32,26 @@ def replay(main: Callable[..., Any], token: str, *args: Any) -> Any:
     :param main: the async function, or the test that `explore` was put on
     :param token: what the failure printed
     :param args: the arguments that the run had
+    :param recording: a file to write the run to as a recording, for `creche web` and `creche export`
     :return: what `main` returns, if it does not raise this time
     :raises ValueError: `token` is not one
     :raises ReplayDivergedError: the program has come to other choices, so this was another run
     """
     outcome = replayed(bare(main), Token.parse(token), args)
+    if recording is not None:
+        record(outcome, recording)
     if outcome.error is not None:
         annotate(outcome, f"replayed on {outcome.backend}")
     return outcome.unwrap()
+
+
+def record(outcome: Outcome, path: str | os.PathLike[str]) -> None:
+    """Write a run that was traced as a recording."""
+    from ._recorded import write
+
+    assert outcome.trace is not None, "a run that is had again is traced"
+    why = "" if outcome.error is None else f"{type(outcome.error).__name__}: {outcome.error}"
+    write(outcome.trace, path, why)
 
 
 def annotate(outcome: Outcome, found: str) -> None:

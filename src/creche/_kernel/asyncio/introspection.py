@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Generator, Iterator
 from types import coroutine
 from typing import Any
@@ -50,6 +51,19 @@ def is_blocked(native: Any) -> bool:
     """Tell whether a task waits for something that has not come yet."""
     waiter = getattr(native, "_fut_waiter", None)
     return waiter is not None and not waiter.done()
+
+
+def is_owned(record: TaskRecord) -> bool:
+    """Tell whether anything but the loop refers to a task that it alone has a record of."""
+    if getattr(record.native, "_callbacks", None):
+        return True  # Somebody is told of its end.
+    nobodys = TaskRecord(0, None, "", None, object())
+    # One more: the loop will wake it, or step it.
+    return _references(record) > _references(nobodys) + 1
+
+
+def _references(record: TaskRecord) -> int:
+    return sys.getrefcount(record.native)
 
 
 @coroutine

@@ -91,8 +91,14 @@ class AsyncioKernel:
             return "detached"
         return "main" if isinstance(native, Task) else "native"
 
+    def waiter_of(self, native: Any) -> Any:
+        return getattr(native, "_fut_waiter", None)
+
+    def is_owned(self, record: TaskRecord) -> bool:
+        return introspection.is_owned(record)
+
     def label_of(self, native: Any) -> Any:
-        return getattr(native, "label", None)
+        return getattr(task_of(native), "label", None)
 
     def coroutine_of(self, native: Any) -> Any:
         # CPython 3.12.1 crashes when a finished eager task is asked for its coroutine.

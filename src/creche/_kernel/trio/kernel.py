@@ -79,6 +79,12 @@ class TrioKernel:
             return "detached"
         return "main" if introspection.is_main(native, self._find_root()) else "native"
 
+    def waiter_of(self, native: Any) -> Any:
+        return None
+
+    def is_owned(self, record: TaskRecord) -> bool:
+        return True  # Each task of Trio is in a nursery.
+
     def label_of(self, native: Any) -> Any:
         return self.labels.get(native.coro)
 

@@ -1,0 +1,213 @@
+"""Insight: what it costs to be recorded, to be looked at, and to look.
+
+Peers are Creche's own without it: the two sides take turns in one run. What is off costs nothing that could be
+measured here: the points at which steps are seen are functions that nothing was added to. Compare two checkouts
+with `benchmarks/instructions.py` to see that.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from time import perf_counter, thread_time
+from typing import Any, TypeAlias
+
+from .model import CRECHE, Backend, Settings, SpecialRow, Target, clock
+
+NUMBER = 1_000
+TASKS = 10_000
+STEPS = 20
+PLAIN = "not watched"
+SECOND = 1.0
+"""Seconds that a sample beside a viewer takes: the viewer looks once in each."""
+VIEWER = """
+import sys, time
+from creche._insight.ask import connect
+with connect(int(sys.argv[1])) as target:
+    while True:
+        target.snapshot()
+        print(flush=True)
+        time.sleep(1)
+"""
+Main: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
+def run(main: Main, backend: Backend) -> None:
+    import creche
+
+    options = {"use_uvloop": True} if backend == "uvloop" else {}
+    kernel = "trio" if backend == "trio" else "asyncio"
+    creche.run(main, backend=kernel, backend_options=options)
+
+
+async def nothing() -> None:
+    pass
+
+
+async def spawn_and_join() -> float:
+    """Return the seconds that 1,000 tasks take which do nothing."""
+    from creche import create_task_group
+
+    begin = clock()
+    async with create_task_group() as group:
+        for _ in range(NUMBER):
+            group.start_soon(nothing)
+    return clock() - begin
+
+
+async def steps() -> float:
+    """Return the seconds that 100 tasks take for `STEPS` steps each."""
+    from creche import create_task_group, sleep
+
+    async def work() -> None:
+        for _ in range(STEPS - 1):
+            await sleep(0)
+
+    begin = clock()
+    async with create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(work)
+    return clock() - begin
+
+
+def recorded(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """Return microseconds for each task, recorded and not, in turns."""
+    from creche import insight
+
+    found: dict[str, list[float]] = {CRECHE: [], PLAIN: []}
+
+    async def main() -> None:
+        for _ in range(1 + (3 if settings.quick else settings.rounds)):
+            with insight.flight_recorder():
+                await spawn_and_join()
+                found[CRECHE].append(await spawn_and_join() / NUMBER * 1e6)
+            await spawn_and_join()
+            found[PLAIN].append(await spawn_and_join() / NUMBER * 1e6)
+
+    run(main, backend)
+    return {name: figures[1:] for name, figures in found.items()}
+
+
+def event(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """Return what recording adds for each begin and end of a step, in nanoseconds."""
+    from creche import insight
+
+    added: list[float] = []
+
+    async def main() -> None:
+        for _ in range(1 + (3 if settings.quick else settings.rounds)):
+            await steps()
+            plain = await steps()
+            with insight.flight_recorder():
+                await steps()
+                added.append((await steps() - plain) / (100 * STEPS * 2) * 1e9)
+
+    run(main, backend)
+    return {CRECHE: added[1:]}
+
+
+def start_viewer() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", VIEWER, str(os.getpid())]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+def viewed(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """Return microseconds for each task beside 1,000 that wait, with a viewer that looks once a second."""
+    from creche import create_task_group, insight, sleep_forever
+
+    found: dict[str, list[float]] = {CRECHE: [], PLAIN: []}
+
+    async def sample() -> float:
+        end, count, spent = perf_counter() + SECOND, 0, 0.0
+        while perf_counter() < end:
+            spent += await spawn_and_join()
+            count += NUMBER
+        return spent / count * 1e6
+
+    async def main() -> None:
+        async with create_task_group() as group:
+            for _ in range(NUMBER):
+                group.start_soon(sleep_forever)
+            for _ in range(3 if settings.quick else settings.rounds):
+                with start_viewer() as viewer:
+                    assert viewer.stdout is not None, "asked for"
+                    reader = threading.Thread(target=viewer.stdout.readline)
+                    reader.start()
+                    while reader.is_alive():  # Its start is not what this is about.
+                        await spawn_and_join()
+                    found[CRECHE].append(await sample())
+                    viewer.kill()
+                found[PLAIN].append(await sample())
+            group.cancel_scope.cancel()
+
+    insight.serve()
+    try:
+        run(main, backend)
+    finally:
+        insight.stop_serving()
+    return found
+
+
+def snapshots(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """Return the milliseconds of CPU of a snapshot of 10,000 tasks, made in another thread."""
+    from creche import Lock, create_task_group, insight, sleep, sleep_forever
+
+    taken: list[float] = []
+
+    async def request(lock: Lock) -> None:
+        async with lock:
+            await sleep_forever()
+
+    def look() -> None:
+        for _ in range(1 + (3 if settings.quick else settings.rounds)):
+            begin = thread_time()
+            insight.snapshot()
+            taken.append((thread_time() - begin) * 1e3)
+
+    async def main() -> None:
+        lock = Lock()
+        async with create_task_group() as group:
+            for _ in range(TASKS):
+                group.start_soon(request, lock)
+            await sleep(0.1)
+            thread = threading.Thread(target=look)
+            thread.start()
+            while thread.is_alive():
+                await sleep(0.001)
+            group.cancel_scope.cancel()
+
+    run(main, backend)
+    return {CRECHE: taken[1:]}
+
+
+ROWS = (
+    SpecialRow(
+        key="recorded",
+        title="spawn and join of 1,000 tasks, recorded",
+        measure=recorded,
+        targets=(Target(PLAIN, 1.15),),
+    ),
+    SpecialRow(
+        key="recorded-event",
+        title="a begin or end of a step, recorded",
+        unit="ns",
+        measure=event,
+        targets=(Target(None, 150),),
+    ),
+    SpecialRow(
+        key="viewed",
+        title="spawn and join, with a viewer that looks once a second at 1,000 tasks more",
+        measure=viewed,
+        targets=(Target(PLAIN, 1.03),),
+    ),
+    SpecialRow(
+        key="snapshot",
+        title="snapshot of 10,000 tasks, CPU",
+        unit="ms",
+        measure=snapshots,
+        targets=(Target(None, 200),),
+    ),
+)

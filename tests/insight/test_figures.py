@@ -1,0 +1,107 @@
+"""How long tasks have waited and how busy they are, in snapshots; and what workers run."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+import creche
+from creche import insight
+from creche._insight.figures import figures
+from creche._remote import processes
+
+
+def task_named(name: str) -> insight.Task:
+    return next(task for task in insight.snapshot().tasks if task.name == name)
+
+
+async def test_a_wait_is_as_old_as_the_first_snapshot_that_has_seen_it() -> None:
+    event = creche.Event()
+
+    async def waits_twice() -> None:
+        await event.wait()
+        await creche.sleep_forever()
+
+    async with creche.create_task_group() as group:
+        group.start_soon(waits_twice, name="waits")
+        await creche.wait_all_tasks_blocked()
+        assert task_named("waits").since is None
+        await creche.sleep(0.02)
+        since = task_named("waits").since
+        assert since is not None and since >= 0.02
+        event.set()
+        await creche.wait_all_tasks_blocked()
+        assert task_named("waits").since is None  # It is in another wait now.
+        group.cancel_scope.cancel()
+
+
+async def test_the_same_wait_in_a_loop_is_another_wait_each_time() -> None:
+    events = [creche.Event() for _ in range(3)]
+
+    async def waits() -> None:
+        for event in events:
+            await event.wait()
+
+    async with creche.create_task_group() as group:
+        group.start_soon(waits, name="waits")
+        for event in events:
+            await creche.wait_all_tasks_blocked()
+            assert task_named("waits").since is None
+            event.set()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="steps are seen through sys.monitoring")
+async def test_who_looks_sees_how_busy_tasks_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_next", 0.0)
+
+    async def digs() -> None:
+        while True:
+            end = time.perf_counter() + 0.002
+            while time.perf_counter() < end:
+                pass
+            await creche.sleep(0.001)
+
+    async with creche.create_task_group() as group:
+        group.start_soon(digs, name="digs")
+        group.start_soon(creche.sleep_forever, name="idle")
+        figures.look()
+        before = figures.watched
+        while figures.watched == before:
+            await creche.sleep(0.01)
+        digging, idle = task_named("digs"), task_named("idle")
+        assert digging.steps and digging.busy is not None and digging.busy >= 0.002
+        assert idle.busy is None or idle.busy < digging.busy
+        watched = next(loop.watched for loop in insight.snapshot().loops if loop.tasks)
+        assert watched is not None and watched >= 0.05
+        group.cancel_scope.cancel()
+    assert "creche insight steps" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.skipif(not processes.SUPPORTED, reason="there are no worker processes on Windows")
+async def test_a_worker_process_has_its_call_and_the_task_that_waits() -> None:
+    async with creche.create_task_group() as group:
+        group.start_soon(creche.to_process.run_sync, time.sleep, 0.5, name="asks")
+        found: list[insight.Worker] = []
+        while not found:
+            await creche.sleep(0.01)
+            found = [worker for worker in insight.snapshot().workers if worker.kind == "process"]
+        (worker,) = found
+        assert worker.call == "sleep" and worker.name.startswith("process ")
+        assert worker.task == task_named("asks").id
+    assert not [worker for worker in insight.snapshot().workers if worker.kind == "process"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="subinterpreters need Python 3.13")
+async def test_an_interpreter_has_its_call_and_is_no_thread_besides() -> None:
+    async with creche.create_task_group() as group:
+        group.start_soon(creche.to_interpreter.run_sync, time.sleep, 0.2, name="asks")
+        found: tuple[insight.Worker, ...] = ()
+        while "interpreter" not in [worker.kind for worker in found]:
+            await creche.sleep(0.005)
+            found = insight.snapshot().workers
+        (worker,) = [worker for worker in found if worker.task == task_named("asks").id]
+        assert (worker.kind, worker.call) == ("interpreter", "sleep")
+    assert "interpreter" not in [worker.kind for worker in insight.snapshot().workers]
