@@ -27,7 +27,7 @@ from .._kernel import current_task, finder_of, running_kernel
 from .._kernel.inspection import loops
 from . import layout, points
 from .lanes import Lane
-from .words import Words
+from .words import MANY, Words
 
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel
@@ -150,6 +150,9 @@ class Watch:
                 if not over.is_set():
                     self._drop_ended()
                     self.hand_on()
+                    if len(self._words.texts) > MANY:
+                        self._words.clear()
+                        self._renew_lanes()
 
     def hand_on(self) -> None:
         """Give what was written to those who want it."""
@@ -259,10 +262,13 @@ class Watch:
         with self._lock:
             if kind is not self._kind:
                 self._kind = kind
-                for thread, lane in list(self._lanes.items()):
-                    self._lanes[thread] = self._new_lane(lane.number, lane.kernel, lane.current)
-                self._stranger = self._new_lane(0, None, _nobody)
-                self._set_points()
+                self._renew_lanes()
+
+    def _renew_lanes(self) -> None:
+        for thread, lane in list(self._lanes.items()):
+            self._lanes[thread] = self._new_lane(lane.number, lane.kernel, lane.current)
+        self._stranger = self._new_lane(0, None, _nobody)
+        self._set_points()
 
     def _drop_ended(self) -> None:
         """Forget the loops that have ended, now and then: nothing of them is to live on here."""

@@ -2,7 +2,8 @@
 
 Owns the bytes and how many of them are kept. Knows neither loops nor what is recorded.
 
-A ring keeps the newest blocks of records, `size` bytes of them, all texts, and the newest snapshots.
+A ring keeps the newest blocks of records, `size` bytes of them, and of the newest snapshots as many bytes at most;
+and the texts of them.
 """
 
 from __future__ import annotations
@@ -103,6 +104,11 @@ class RingTape:
 
     def snapshot(self, payload: bytes) -> None:
         self._snapshots.append((self._count, payload))
+        while len(self._snapshots) > 1 and self._snapshot_bytes() > self._size:
+            self._snapshots.popleft()
+
+    def _snapshot_bytes(self) -> int:
+        return sum(len(payload) for _, payload in self._snapshots)
 
     def write(self, path: str | os.PathLike[str], end: dict[str, Any]) -> None:
         """Write what the ring holds to a file, all or nothing."""

@@ -24,8 +24,8 @@ from . import layout
 if TYPE_CHECKING:
     from .lanes import Lane
 
-_MANY = 50_000
-"""Texts that are kept to be found again: of more, some are written twice."""
+MANY = 50_000
+"""Texts that are kept. With more, all are forgotten, and get new numbers where they come again."""
 
 
 class Words:
@@ -54,10 +54,13 @@ class Words:
             self.texts[number] = self.new[number] = (
                 text  # First: whoever has the number finds the text.
             )
-            if len(self._numbers) > _MANY:
-                self._numbers.clear()
             self._numbers[text] = number
         return number
+
+    def clear(self) -> None:
+        """Forget all texts. The lanes have some of the numbers: they have to be made anew."""
+        for table in (self.texts, self._numbers, self._names, self._things, self._entries):
+            table.clear()
 
     # Tasks and groups
 
@@ -70,9 +73,11 @@ class Words:
             name = "" if kernel is None or task is None else kernel.record(task).name
             return lane.tag(layout.TASK, self.of(name)), id(task), time, 0
         origin = label._origin
-        number = self._names.get(origin)
+        # Not the function: what it refers to is not to live longer.
+        key = origin if type(origin) is str else getattr(origin, "__code__", None)
+        number = self._names.get(key)
         if number is None:
-            number = self._new_name(origin)
+            number = self._new_name(key, origin)
         scope = nursery.scope
         group = id(scope)
         if group not in self._groups:
@@ -84,11 +89,10 @@ class Words:
             group,
         )
 
-    def _new_name(self, origin: object) -> int:
+    def _new_name(self, key: object, origin: object) -> int:
         number = self.of(name_of(origin) if not isinstance(origin, str) else origin)
-        if len(self._names) > _MANY:
-            self._names.clear()
-        self._names[origin] = number
+        if key is not None:
+            self._names[key] = number
         return number
 
     def note_group(self, lane: Lane, nursery: Any) -> None:
