@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from . import layout
 from .steps import SUPPORTED, watch
 
-WINDOW = 0.05
+WINDOW = 0.02
 EVERY = 1.0
 
 
