@@ -354,3 +354,44 @@ def test_a_forked_child_records_nothing(tmp_path: Path) -> None:
         assert os.waitstatus_to_exitcode(status) == 0
         assert path.stat().st_size >= before
     assert insight.read_recording(path).pid == os.getpid()
+
+
+async def test_a_cancel_reaches_the_tasks_of_inner_groups_and_a_shield_keeps_it_out(
+    tmp_path: Path,
+) -> None:
+    released = creche.Event()
+
+    async def tidies_up() -> None:
+        with creche.CancelScope(shield=True):
+            await released.wait()
+
+    async def inner() -> None:
+        async with creche.create_task_group() as group:
+            group.start_soon(creche.sleep_forever, name="grandchild")
+            group.start_soon(tidies_up, name="tidy")
+
+    async def work() -> None:
+        async with creche.create_task_group() as group:
+            group.start_soon(inner, name="inner")
+            group.start_soon(creche.sleep, 0.01, name="bystander")
+            await creche.sleep(0.001)
+            with creche.CancelScope() as scope:
+                async with creche.create_task_group() as cancelled:
+                    cancelled.start_soon(inner, name="cancelled")
+                    await creche.sleep(0.001)
+                    scope.cancel("enough")
+                    released.set()
+            group.cancel_scope.cancel()
+
+    recording = await recorded(tmp_path / "run.creche", work)
+    (cancel,) = [event for event in of(recording, "cancel") if event.text == "enough"]
+    states: dict[str, set[str]] = {}
+    for number, spans in recording.spans().items():
+        for span in spans:
+            if span.begin == cancel.time:
+                states.setdefault(recording.tasks[number].name, set()).add(span.state)
+    assert states == {
+        "cancelled": {"cancelling"},
+        "grandchild": {"cancelling"},
+        "tidy": {"shielded"},
+    }

@@ -201,6 +201,7 @@ class Decoder:
             event.task = self._task(third) if third else None
         else:
             event.subject = self._new_thing(first) if kind == layout.ENTER else self._thing(first)
+            event.shield = kind == layout.ENTER and third == 1
         self._note(event)
         if kind != layout.DEADLINE:
             self._pending.setdefault(lane, []).append(event)

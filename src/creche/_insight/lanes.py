@@ -240,7 +240,7 @@ class Lane:
         scope = frame.f_locals["scope"]
         text = self.words.entered(scope)
         self._entered = id(scope)
-        self.extend((self.tag(layout.ENTER, text), id(scope), now(), 0))
+        self.extend((self.tag(layout.ENTER, text), id(scope), now(), int(scope._shield)))
 
     def _leave(self, frame: Any, _value: Any) -> None:
         scope, kernel = frame.f_locals["scope"], self.kernel
@@ -256,7 +256,7 @@ class Lane:
         scope = nursery.scope
         if self._entered != id(scope):  # Where opening it does not go through `enter_scope`.
             text = self.words.entered(scope)
-            self.extend((self.tag(layout.ENTER, text), id(scope), now(), 0))
+            self.extend((self.tag(layout.ENTER, text), id(scope), now(), int(scope._shield)))
         self._entered = 0
         self.words.note_group(self, nursery)
         code = points.code_of(type(nursery).close)

@@ -59,7 +59,7 @@ CANCEL = 7
 DEADLINE = 8
 """A deadline has passed: scope, time, 0. Text: whose."""
 ENTER = 9
-"""A scope is entered: scope, time, 0. Text: where."""
+"""A scope is entered: scope, time, 1 if it is shielded. Text: where."""
 LEAVE = 10
 """A scope was left: scope, time, 0."""
 CALL = 11

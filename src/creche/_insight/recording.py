@@ -52,6 +52,8 @@ class Event:
     until: float | None = None
     lane: int = 0
     """Which thread it was in."""
+    shield: bool = False
+    """Of a scope that is entered: whether it is shielded."""
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class Span:
     begin: float
     end: float
     state: str
-    """`running`, `ready`, `waiting` or `cancelling`."""
+    """`running`, `ready`, `waiting`, `cancelling` or `shielded`."""
     text: str = ""
     """What it waited for."""
     by: int | None = None

@@ -6,6 +6,7 @@ Owns the rule by which one follows the other:
     waiting   from there to the wake, or to the next step where nobody has seen the wake
     ready     from the wake, or from the end of a step that gave way, to the next step
     cancelling  in the place of waiting, from a cancel of the task or of a scope that it is in
+    shielded    the same, where a shield keeps the cancel from it
 """
 
 from __future__ import annotations
@@ -25,18 +26,21 @@ def spans_of(recording: Recording) -> dict[int, list[Span]]:
 
 
 class _Spans:
-    """The spans so far, and which tasks are in which scope."""
+    """The spans so far, and which tasks are in which scopes."""
 
     def __init__(self, recording: Recording) -> None:
         self.found: dict[int, list[Span]] = {number: [] for number in recording.tasks}
-        self._inside: dict[int | None, set[int]] = {}
+        self._scopes: dict[int, list[tuple[int, bool]]] = {}
+        """By task, the scopes that it is in, outermost first: that of its group, and those it has entered.
+        And whether they are shielded."""
+        self._inside: dict[int, set[int]] = {}
+        """By scope, the tasks that are in it directly."""
 
     def take(self, event: Event) -> None:
         """Take the next event."""
         kind, number = event.kind, event.task
         if kind in ("cancel", "deadline") and event.subject is not None:
-            for inside in self._inside.get(event.subject, ()):
-                _turn(self.found[inside], event, "cancelling")
+            self._cancel(event, event.subject, shielded=False)
         if number is None or number not in self.found:
             return
         spans = self.found[number]
@@ -47,10 +51,42 @@ class _Spans:
         elif kind == "end":
             if spans and spans[-1].state != "running":
                 spans.pop()
-        elif kind == "leave":
-            self._inside.get(event.subject, set[int]()).discard(number)
-        elif kind in ("enter", "start"):
+            for scope, _ in self._scopes.pop(number, ()):
+                self._inside[scope].discard(number)
+        elif event.subject is not None and kind in ("enter", "start"):
+            self._scopes.setdefault(number, []).append((event.subject, event.shield))
             self._inside.setdefault(event.subject, set()).add(number)
+        elif event.subject is not None and kind == "leave":
+            self._leave(number, event.subject)
+
+    def _leave(self, number: int, scope: int) -> None:
+        """A task has left a scope, and with it those inside whose end was not seen."""
+        scopes = self._scopes.get(number, [])
+        while any(each == scope for each, _ in scopes):
+            left, _ = scopes.pop()
+            self._inside[left].discard(number)
+
+    def _cancel(self, event: Event, scope: int, *, shielded: bool) -> None:
+        """Turn the tasks in a scope, and in the groups that were opened in it."""
+        for number in tuple(self._inside.get(scope, ())):
+            kept_out, reached = shielded, False
+            for each, shield in self._scopes.get(number, ()):
+                if each == scope:
+                    reached = True
+                elif reached:
+                    kept_out = kept_out or shield
+                    if event.subject != each:
+                        self._cancel_children(event, each, number, shielded=kept_out)
+            _turn(self.found[number], event, "shielded" if kept_out else "cancelling")
+
+    def _cancel_children(self, event: Event, group: int, host: int, *, shielded: bool) -> None:
+        for child in tuple(self._inside.get(group, ())):
+            if child != host and self._scopes.get(child, [(0, False)])[0][0] == group:
+                kept_out = shielded
+                for each, shield in self._scopes[child][1:]:
+                    kept_out = kept_out or shield
+                    self._cancel_children(event, each, child, shielded=kept_out)
+                _turn(self.found[child], event, "shielded" if kept_out else "cancelling")
 
 
 def _step(spans: list[Span], event: Event) -> None:
