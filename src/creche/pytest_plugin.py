@@ -8,6 +8,7 @@ PYTEST_DONT_REWRITE: there is nothing to rewrite here, and it may be imported be
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -24,7 +25,6 @@ from ._pytest.ports import free_udp_port_factory as free_udp_port_factory
 
 _hooks = Hooks("creche")
 pytest_pycollect_makeitem = _hooks.pytest_pycollect_makeitem
-pytest_collection_modifyitems = _hooks.pytest_collection_modifyitems
 pytest_fixture_setup = _hooks.pytest_fixture_setup
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
 
@@ -48,6 +48,26 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Take back what was set for the session."""
     explored.unconfigure(config)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, Any, Any]:
+    """Take marks that a project adds late; leave out what a token is not of."""
+    result: Any = yield from _hooks.pytest_collection_modifyitems(items)
+    explored.select(config, items)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Tell an explored test what it is called here."""
+    explored.name(item)
+    try:
+        return (yield)
+    finally:
+        explored.unname(item)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

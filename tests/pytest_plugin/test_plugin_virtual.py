@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from _inner import Inner
 
@@ -211,9 +213,17 @@ EXPLORED = """
         expected = pytestconfig.getoption("creche_runs") or 3
         assert len(counted) == expected
 
+    @testing.explore
+    async def test_without_parentheses():
+        await creche.sleep(0)
+
     def test_plain():
         pass
     """
+
+
+def test_explore_needs_no_parentheses(inner: Inner) -> None:
+    assert inner.run("-k", "without", test=EXPLORED).counts() == {"passed": 1}
 
 
 def test_the_number_of_runs_can_be_given(inner: Inner) -> None:
@@ -226,8 +236,13 @@ def test_the_number_of_runs_can_be_given(inner: Inner) -> None:
 def test_a_token_gives_the_failing_run_again(inner: Inner) -> None:
     told = inner.run("-k", "lost", test=EXPLORED)
     assert told.of("test_lost_update") == "failed in call"
-    token = told.text("test_lost_update").partition("replay(test, '")[2].partition("'")[0]
-    told = inner.run("-k", "lost", f"--creche-replay={token}")
+    command = told.text("test_lost_update").partition("replay with: ")[2].splitlines()[0]
+    pytest_word, node, option = shlex.split(command)
+    assert pytest_word == "pytest"
+    assert node.endswith("::test_lost_update")
+    token = option.removeprefix("--creche-replay=")
+    told = inner.run("-k", "lost or without_parentheses", option)
+    assert told.counts() == {"failed in call": 1}
     assert told.of("test_lost_update") == "failed in call"
     assert "replayed on asyncio" in told.text("test_lost_update")
     apart = inner.run_apart("-k", "lost", f"--creche-replay={token}")
@@ -238,6 +253,10 @@ def test_a_token_gives_the_failing_run_again(inner: Inner) -> None:
     ("options", "words"),
     [
         ([f"--creche-replay={TOKEN}", "-k", "plain"], "none of the selected tests is under"),
+        (
+            [f"--creche-replay={TOKEN}-0000", "-k", "right or lost"],
+            "the token is of another test than those selected; name the test that printed it",
+        ),
         (["--creche-replay=nonsense"], "'nonsense' is not a token of a run"),
         (["--creche-runs=0"], "--creche-runs must be 1 or more, not 0"),
     ],

@@ -160,7 +160,9 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
     if host is not task:
         scope._lost = True
         mine = repr(host.info().name)
-        rest = f". It is cancelled already, and stays so for task {mine}" if scope._cancelled else ""
+        rest = (
+            f". It is cancelled already, and stays so for task {mine}" if scope._cancelled else ""
+        )
         return RuntimeError(
             f"Attempted to exit cancel scope in a different task than it was entered in: "
             f"task {mine} entered it at {place(scope)}, "

@@ -63,18 +63,57 @@ def unconfigure(config: pytest.Config) -> None:
         settings.runs = settings.replay = settings.recording = None
 
 
+def select(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the explored tests that the token is not of.
+
+    :raises pytest.UsageError: it is of none of those selected
+    """
+    token = _token(config)
+    if token is None:
+        return
+    explored = [item for item in items if _explored(item)]
+    others = [item for item in explored if not token.is_of_test(item.nodeid)]
+    if others and others == explored:
+        raise pytest.UsageError(
+            "--creche-replay: the token is of another test than those selected; "
+            "name the test that printed it"
+        )
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def name(item: pytest.Item) -> None:
+    """Tell an explored test what pytest calls it, for the command that replays it."""
+    if _explored(item):
+        _settings().node = item.nodeid
+
+
+def unname(item: pytest.Item) -> None:
+    """Take that back."""
+    if _explored(item):
+        _settings().node = None
+
+
 def check(session: pytest.Session) -> None:
     """See that there is a test to replay.
 
     :raises pytest.UsageError: a token was given, and none of the tests selected is explored
     """
-    if session.config.getoption("creche_replay", None) and not any(
-        _explored(item) for item in session.items
-    ):
+    if _token(session.config) is not None and not any(map(_explored, session.items)):
         raise pytest.UsageError(
             "--creche-replay: none of the selected tests is under @creche.testing.explore; "
             "name the test that printed the token"
         )
+
+
+def _token(config: pytest.Config) -> Any:
+    text: str | None = config.getoption("creche_replay", None)
+    if text is None:
+        return None
+    from ..testing._tokens import Token
+
+    return Token.parse(text)
 
 
 def _explored(item: pytest.Item) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, overload
 
 from ._replay import annotate, record, replayed
 from ._run import EXPLORED_LIMIT, Outcome, check_async, installed, simulate
@@ -33,22 +33,42 @@ class Settings:
     """A token: only that run."""
     recording: str | None = None
     """A file to write that run to."""
+    node: str | None = None
+    """What the runner calls the test that runs now."""
 
 
 settings = Settings()
 
 
+@overload
+def explore(test: Callable[P, Coroutine[Any, Any, object]], /) -> Callable[P, None]: ...
+
+
+@overload
 def explore(
     *,
     runs: int = 200,
     strategy: str = "auto",
     backends: Sequence[str] | None = None,
     seed: int = 0,
-) -> Callable[[Callable[P, Coroutine[Any, Any, object]]], Callable[P, None]]:
+) -> Callable[[Callable[P, Coroutine[Any, Any, object]]], Callable[P, None]]: ...
+
+
+def explore(
+    test: Callable[P, Coroutine[Any, Any, object]] | None = None,
+    /,
+    *,
+    runs: int = 200,
+    strategy: str = "auto",
+    backends: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Callable[P, None] | Callable[[Callable[P, Coroutine[Any, Any, object]]], Callable[P, None]]:
     """Make an async test a plain one that runs it under many schedules, in virtual time.
 
     What a failing run raises gets two notes: a token for `replay`, and which task stepped when. The schedule
     is the plainest that could be found on which the test still fails.
+
+    A decorator, with or without arguments: `@explore` and `@explore(runs=1000)`.
 
     :param runs: how often to run it, on each backend
     :param strategy: `"auto"`, `"fifo"`, `"random"`, `"pct:d"`, `"dfs"` or `"dfs:d"`. `dfs` ends
@@ -83,7 +103,7 @@ def explore(
         vars(run_test)["creche_explored"] = True
         return run_test
 
-    return decorate
+    return decorate if test is None else decorate(test)
 
 
 _strategy = strategy
@@ -97,7 +117,7 @@ def replayed_run(main: Main, text: str) -> None:
     if settings.recording is not None:
         record(outcome, settings.recording)
     if outcome.error is not None:
-        annotate(outcome, f"replayed on {token.backend}")
+        annotate(outcome, f"replayed on {token.backend}", settings.node)
         outcome.unwrap()
 
 
@@ -124,7 +144,7 @@ def raise_shrunk(main: Main, outcome: Outcome, found: str) -> None:
     if not _same(final, outcome):
         final = outcome  # It does not fail the same way twice: nothing that a schedule decides.
         found += "; it did not fail again on the same schedule, so it depends on something else"
-    annotate(final, found)
+    annotate(final, found, settings.node)
     final.unwrap()
 
 

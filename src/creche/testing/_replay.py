@@ -6,6 +6,7 @@ Knows a run by `simulate`, and a token by what it says (`_tokens.py`).
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -54,12 +55,17 @@ def record(outcome: Outcome, path: str | os.PathLike[str]) -> None:
     write(outcome.trace, path, why)
 
 
-def annotate(outcome: Outcome, found: str) -> None:
-    """Add notes to what a run has raised: how it was found and is had again, and its interleaving."""
+def annotate(outcome: Outcome, found: str, node: str | None = None) -> None:
+    """Add notes to what a run has raised: how it was found and is had again, and its interleaving.
+
+    `node` is what pytest calls the test, where pytest runs it.
+    """
     assert outcome.error is not None, "only of a run that failed"
-    outcome.error.add_note(
-        f"{found}\nreplay with: creche.testing.replay(test, {str(outcome.token)!r})"
-    )
+    if node is None:
+        again = f"creche.testing.replay(test, {str(outcome.token)!r})"
+    else:
+        again = f"pytest {shlex.quote(node)} --creche-replay={outcome.token.of_test(node)}"
+    outcome.error.add_note(f"{found}\nreplay with: {again}")
     if outcome.trace is not None:
         outcome.error.add_note(str(outcome.trace))
 

@@ -1,11 +1,12 @@
 """Tokens: one run, written down so that it can be had again. Pure.
 
-    <letter>-<choices>-<check>
+    <letter>-<choices>-<check>[-<test>]
 
 `letter` is the kernel's, by its record: `a` on asyncio, `t` on Trio.
 `choices` are the indexes that the schedule chose, packed: pairs of (zeros skipped, choice), then the
 zeros at the end, as variable-length integers in base64. `check` is a sum over all that there was to
-choose from; a run that does not come to the same sum is another one.
+choose from; a run that does not come to the same sum is another one. `test` is a sum over the name of the
+test, where a test runner gave one: with it a token that is given to another test is noticed at once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,10 +27,20 @@ class Token(NamedTuple):
     backend: str
     choices: tuple[int, ...]
     check: int
+    test: str = ""
+
+    def of_test(self, name: str) -> Token:
+        """Return the token with the sum of a test's name."""
+        return self._replace(test=sum_of(name))
+
+    def is_of_test(self, name: str) -> bool:
+        """Tell whether the token may be that of a test: it is, or it says nothing of tests."""
+        return self.test in ("", sum_of(name))
 
     def __str__(self) -> str:
         packed = base64.urlsafe_b64encode(_pack(self.choices)).decode().rstrip("=")
-        return f"{_letter(self.backend)}-{packed}-{self.check:08x}"
+        text = f"{_letter(self.backend)}-{packed}-{self.check:08x}"
+        return f"{text}-{self.test}" if self.test else text
 
     @classmethod
     def parse(cls, text: str) -> Token:
@@ -36,18 +48,24 @@ class Token(NamedTuple):
 
         :raises ValueError: it is none
         """
-        match = re.fullmatch(r"(\w+?)-([\w-]*)-([0-9a-f]{8})", text.strip())
+        match = re.fullmatch(r"(\w+?)-([\w-]*)-([0-9a-f]{8})(?:-([0-9a-f]{4}))?", text.strip())
         try:
             if match is None:
                 raise ValueError(text)
-            letter, packed, check = match.groups()
+            letter, packed, check, test = match.groups(default="")
             backend = _backend(letter)
             choices = _unpack(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
         except (ValueError, IndexError, binascii.Error) as exc:
             raise ValueError(
                 f"{text!r} is not a token of a run: copy it whole, as the failure printed it"
             ) from exc
-        return cls(backend, choices, int(check, 16))
+        return cls(backend, choices, int(check, 16), test)
+
+
+def sum_of(name: str) -> str:
+    """Return a sum over the name of a test, in four digits. Its folder is left out: that may be moved."""
+    inner = name.partition("::")[2] or name
+    return f"{zlib.crc32(inner.encode()) & 0xFFFF:04x}"
 
 
 def _letter(backend: str) -> str:
