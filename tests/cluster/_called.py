@@ -46,6 +46,12 @@ def beat(path: str, number: int, seconds: float) -> int:
     return number
 
 
+def beat_and_give(path: str, seconds: float, size: int) -> bytes:
+    """As `beat`, and then return so many bytes."""
+    beat(path, 1, seconds)
+    return bytes(size)
+
+
 def heed(path: str) -> NoReturn:
     """Run until the caller is cancelled, and note that it was told."""
     from creche.from_thread import check_cancelled

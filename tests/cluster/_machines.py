@@ -122,9 +122,10 @@ class Machines:
 
 
 @asynccontextmanager
-async def opened(machines: Machines, workers: int = 1) -> AsyncGenerator[Cluster, None]:
-    """Open a cluster that is there, and wait for its workers."""
-    async with open_cluster(machines.address) as cluster:
+async def opened(machines: Machines | None, workers: int = 1) -> AsyncGenerator[Cluster, None]:
+    """Open a cluster that is there, and wait for its workers; for None, one in this process, with one slot."""
+    address, slots = (machines.address, None) if machines is not None else (None, 1)
+    async with open_cluster(address, slots=slots) as cluster:
         await until(lambda: len(cluster.workers) == workers, 40)
         yield cluster
 

@@ -34,8 +34,17 @@ def machines() -> Iterator[Machines]:
 
 
 @pytest.fixture(scope="session")
-def one_slot() -> Iterator[Machines]:
+def one_slot_elsewhere() -> Iterator[Machines]:
     """A scheduler and a worker with one slot, for tests that break no more than their child."""
     with Machines() as made:
         made.worker(slots=1)
         yield made
+
+
+@pytest.fixture(params=["embedded", pytest.param("elsewhere", marks=pytest.mark.soak)])
+def one_slot(request: pytest.FixtureRequest) -> Machines | None:
+    """One slot: in this process, which is None, and on a worker of its own."""
+    if request.param == "embedded":
+        return None
+    made: Machines = request.getfixturevalue("one_slot_elsewhere")
+    return made

@@ -1,6 +1,7 @@
 """An embedded cluster: opening and closing, what its children are, what they print, and its fork server's death.
 
-What calls do is in `test_calls`, on a worker that is started once; each of these starts a cluster of its own.
+What calls do is in `test_calls`, on a worker that is started once; each of these starts a cluster of its own, in
+this process, which takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from creche.cluster import (
     open_cluster,
 )
 
-pytestmark = pytest.mark.soak  # starts processes of Dask: minutes on a small machine
+# The engine has a loop of its own, so the two kernels say it all.
+pytestmark = pytest.mark.backends("asyncio", "trio")
 
 THREADS = Placement(threads=True)
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
-import sys
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar, TypeVarTuple, Unpack, overload
 
@@ -33,6 +31,15 @@ from .._tasks.info import get_current_task
 from .._threads.threadsafe import wait_out
 from .call import Verdict
 from .calls import Calls, Pending, RemoteCall
+from .checks import (
+    check_function,
+    check_grace,
+    checked_placement,
+    checked_retries,
+    current_minor,
+    exit_words,
+    name_of,
+)
 from .contract import Answer, Engine, Options, Placement, WorkerInfo
 from .errors import (
     ClusterError,
@@ -122,7 +129,7 @@ class Cluster:
         :raises ClusterLost: the connection to the cluster is gone
         """
         call = self._prepare(func, args, "", grace, placement, reuse)
-        result: T_Retval = await self._make(call, _count(retries))
+        result: T_Retval = await self._make(call, checked_retries(retries))
         return result
 
     async def run(
@@ -149,7 +156,7 @@ class Cluster:
             raise ValueError(
                 "an async function runs in a child process: leave out Placement(threads=True)"
             )
-        result: T_Retval = await self._make(call, _count(retries))
+        result: T_Retval = await self._make(call, checked_retries(retries))
         return result
 
     @overload
@@ -244,8 +251,8 @@ class Cluster:
                 func, item, grace=grace, placement=placement, retries=retries, reuse=reuse
             )
 
-        if not callable(func):
-            raise TypeError(f"func must be a function of one argument, not {func!r}")
+        check_function(func, name_of(func), runs_async=False)
+        check_grace(grace)
         call.__qualname__ = name_of(func)
         most = 2 * max(1, self.slots) if at_most is None else at_most
         return make_map(
@@ -264,10 +271,9 @@ class Cluster:
         reuse: bool,
     ) -> Call:
         name = name_of(func)
-        if not callable(func):
-            raise TypeError(f"the function to call must be callable, not {func!r}")
-        _check_grace(grace)
-        placement = Placement() if placement is None else placement
+        check_function(func, name, runs_async=bool(backend))
+        check_grace(grace)
+        placement = checked_placement(placement)
         self._check_workers(name, placement)
         payload = pack(func, args, name)
         if payload.by_value:
@@ -286,14 +292,15 @@ class Cluster:
 
     def _where_it_can_run(self, name: str, placement: Placement) -> Placement:
         """Keep a call that travels by value to workers with this minor version of Python."""
-        here = current_minor()
-        workers = list(self._calls.workers.values())
+        here, chosen = current_minor(), set(placement.workers)
+        workers = [
+            worker
+            for worker in self._calls.workers.values()
+            if not chosen or {worker.address, worker.name} & chosen
+        ]
         fit = [worker.address for worker in workers if worker.python[:2] == here]
         if len(fit) == len(workers):
             return placement
-        if placement.workers:
-            chosen = set(placement.workers)
-            fit = [each for each in fit if {each, self._calls.workers[each].name} & chosen]
         if not fit:
             found = sorted({".".join(map(str, worker.python[:2])) for worker in workers})
             raise IncompatibleWorker(
@@ -384,7 +391,7 @@ class Cluster:
         if answer.kind == GIVEN_UP:
             how = f"was ended, for this process was not heard of for {self._ttl:g} seconds"
         else:
-            how = _exit(answer.exit_code) + " before it answered"
+            how = exit_words(answer.exit_code) + " before it answered"
         return RemoteWorkerLost(
             f"the process that ran {call.name}() on {where} {how}",
             pending.attempt.worker,
@@ -403,43 +410,3 @@ class Cluster:
     def __repr__(self) -> str:
         count = len(self._calls.workers)
         return f"<{type(self).__name__}: {count} workers, {self.slots} slots, {len(self.calls())} calls>"
-
-
-def name_of(func: object) -> str:
-    """Return what to call a function in messages."""
-    inner = getattr(func, "func", func)  # functools.partial
-    return getattr(inner, "__qualname__", None) or type(inner).__qualname__
-
-
-def current_minor() -> tuple[int, ...]:
-    return sys.version_info[:2]
-
-
-def _check_grace(grace: tuple[float, float]) -> None:
-    try:
-        cooperative, terminated = grace
-        good = cooperative >= 0 and terminated >= 0
-    except (TypeError, ValueError):
-        good = False
-    if not good:
-        raise ValueError(
-            f"grace must be two numbers of seconds, before SIGTERM and before SIGKILL, such as (0.5, 0.5), "
-            f"not {grace!r}"
-        )
-
-
-def _count(retries: int) -> int:
-    if type(retries) is not int or retries < 0:
-        raise ValueError(f"retries must be a number of times, 0 or more, not {retries!r}")
-    return retries
-
-
-def _exit(code: int | None) -> str:
-    if code is None:
-        return "ended"
-    if code < 0:
-        try:
-            return f"was killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"was killed by signal {-code}"
-    return f"ended with exit code {code}"

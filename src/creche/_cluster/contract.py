@@ -42,6 +42,12 @@ class Placement:
     priority: int = 0
     threads: bool = False
 
+    def __post_init__(self) -> None:
+        if isinstance(self.workers, str):
+            raise TypeError(
+                f"workers must be a list of addresses or names: write [{self.workers!r}]"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,6 +63,7 @@ async def open_cluster(
     :param slots: how many calls an embedded cluster makes at a time; None for the number of processors
     :param log: where to log what calls print; what they log goes to the loggers of the same names. None for
         neither
+    :raises TypeError: an argument is of the wrong type
     :raises ValueError: an argument is not as said above, or the address needs TLS
     :raises ModuleNotFoundError: the extra `creche[cluster]` is not installed
     :raises ClusterError: there is no cluster at the address, or it cannot be used
@@ -101,8 +103,12 @@ def check(
     address: str | None, security: Any, ttl: float, allow_plaintext: bool, slots: int | None
 ) -> None:
     """Refuse what cannot work, or would not be safe."""
-    if not ttl >= 1:
-        raise ValueError(f"ttl must be 1 second or more, not {ttl!r}")
+    if not isinstance(ttl, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]  # not all check
+        raise TypeError(f"ttl must be a number of seconds, not {ttl!r}")
+    if not 1 <= ttl < inf:
+        raise ValueError(f"ttl must be 1 second or more, and an end to wait for, not {ttl!r}")
+    if slots is not None and not isinstance(slots, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"slots must be an int, not {slots!r}")
     if slots is not None and slots < 1:
         raise ValueError(f"slots must be 1 or more, not {slots!r}")
     if address is None:

@@ -121,6 +121,8 @@ class Children:
         self._idle: deque[Child] = deque()
         self._known: dict[int, Child] = {}
         self._count = 0
+        self._promise = 0
+        """Milliseconds that the worker may be silent, 0 if it has not said."""
         self._closed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
@@ -156,7 +158,7 @@ class Children:
         finally:
             theirs.close()
         data = marshal.dumps((self._package, sys.path, self._loading, self._sources))
-        ours.sendall(len(data).to_bytes(8, "big") + data)
+        ours.sendall(len(data).to_bytes(8, "big") + data + RECORD.pack(b"A", 0, self._promise))
         self._sock = ours
         self._reader = threading.Thread(
             target=self._read, args=(ours, self._process), name="creche fork server", daemon=True
@@ -216,7 +218,8 @@ class Children:
 
     def renew(self, seconds: float) -> None:
         """Tell the fork server that the worker is alive; 0 if no promise is needed any more."""
-        self._order(b"A", 0, int(seconds * 1000))
+        self._promise = int(seconds * 1000)
+        self._order(b"A", 0, self._promise)
 
     # Children
 

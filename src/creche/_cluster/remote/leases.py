@@ -80,6 +80,7 @@ class Leases:
         self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._promise = self._renewed = 0.0
         self._watch = threading.Thread(target=self._watch_over, name="creche leases", daemon=True)
         self._watch.start()
 
@@ -107,6 +108,7 @@ class Leases:
         known.heard = time.monotonic()
         if message[0] == "alive":
             known.ttl = message[1]
+            self._renew()  # Before any grant: this process may be stopped at any moment.
             self.send(caller, ["alive"])
             return
         lease = self._leases.get(message[2])
@@ -137,7 +139,7 @@ class Leases:
 
     def _watch_over(self) -> None:
         """Look for callers that are silent, and tell the fork server that this process is not."""
-        looked, renewed, promise = time.monotonic(), 0.0, 0.0
+        looked = time.monotonic()
         while not self._closing.wait(TICK):
             now = time.monotonic()
             late, looked = now - looked - TICK, now
@@ -146,11 +148,16 @@ class Leases:
                     caller.heard += late
                 elif now - caller.heard > caller.ttl:
                     self.caller_lost(name)
-            ttl = min((each.ttl for each in list(self._callers.values())), default=0.0)
-            if ttl != promise or (ttl and now - renewed > ttl / 4):
-                renewed, promise = now, ttl
-                self.children.renew(ttl)
+            self._renew()
             self.children.end_idle()
+
+    def _renew(self) -> None:
+        """Tell the fork server, now and then, for how long this process may be silent: what its callers expect."""
+        now = time.monotonic()
+        ttl = min((each.ttl for each in list(self._callers.values())), default=0.0)
+        if ttl != self._promise or (ttl and now - self._renewed > ttl / 4):
+            self._renewed, self._promise = now, ttl
+            self.children.renew(ttl)
 
 
 _offers = iter(range(1, 1 << 62))
