@@ -11,7 +11,7 @@ BIN = .venv/bin
 TYPED = src tests benchmarks examples scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients test-browser check bench docs soak clean
+.PHONY: help demo test test-clients test-browser check bench docs soak dist clean
 
 help: ## show this
 	@grep -E '^[a-z-]+: ## ' $(MAKEFILE_LIST) | sed 's/: ## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -50,6 +50,10 @@ bench: ## measure against asyncio, AnyIO and Trio
 docs: ## build the documentation into site/
 	@$(ENVIRONMENTS) main --group docs
 	@$(BIN)/zensical build --clean --strict $(ARGS)
+
+dist: ## build the wheel and the sdist, and try them in empty environments
+	@$(ENVIRONMENTS) main --group dist
+	@$(BIN)/python scripts/dist.py $(ARGS)
 
 soak: ## run the tests that take minutes
 	@$(ENVIRONMENTS) main --group test

@@ -33,6 +33,8 @@ def _modules(private: bool) -> tuple[str, ...]:
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if parts[:1] == ("_examples",):
+            continue  # the programs that an installed Creche shows
         if private or not any(part.startswith("_") for part in parts):
             found.append(".".join(("creche", *parts)))
     return tuple(found)
