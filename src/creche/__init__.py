@@ -180,13 +180,13 @@ if TYPE_CHECKING:
     # Errors, cancellation and timeouts
     from ._tasks.root_cause import root_cause as root_cause
     from ._tasks.scope import CancelScope as CancelScope
-    from ._tasks.scope import fail_after as fail_after
-    from ._tasks.scope import fail_at as fail_at
-    from ._tasks.scope import move_on_after as move_on_after
-    from ._tasks.scope import move_on_at as move_on_at
 
     # Task groups
     from ._tasks.start import TASK_STATUS_IGNORED as TASK_STATUS_IGNORED
+    from ._tasks.timeouts import fail_after as fail_after
+    from ._tasks.timeouts import fail_at as fail_at
+    from ._tasks.timeouts import move_on_after as move_on_after
+    from ._tasks.timeouts import move_on_at as move_on_at
 
     # Memory streams
     from .streams._memory_pair import create_memory_object_stream as create_memory_object_stream
@@ -235,7 +235,8 @@ else:
         "_tasks.handle": "TaskHandle",
         "_tasks.info": "TaskInfo get_current_task get_running_tasks wait_all_tasks_blocked",
         "_tasks.root_cause": "root_cause",
-        "_tasks.scope": "CancelScope fail_after fail_at move_on_after move_on_at",
+        "_tasks.scope": "CancelScope",
+        "_tasks.timeouts": "fail_after fail_at move_on_after move_on_at",
         "_tasks.start": "TASK_STATUS_IGNORED",
         "streams._memory_pair": "create_memory_object_stream",
     }

@@ -167,6 +167,12 @@ class Run:
         """Return a time that no other statement has."""
         return whole + crc32(repr((what, place.path)).encode()) / 2**32
 
+    def cleanup(self, whole: int | None, place: Place) -> dict[str, float]:
+        """Return what gives a scope time for clean-ups, if the program says so."""
+        if not whole:
+            return {} if whole is None else {"cleanup": 0}
+        return {"cleanup": self.seconds(whole, place, "cleanup")}
+
     async def pause(self, place: Place, whole: int = 0, what: str = "before") -> None:
         if place.at_once:
             return
@@ -246,7 +252,8 @@ class Run:
     async def do_Scope(self, the: Scope, place: Place) -> None:
         now = self.names.now()
         deadline = inf if the.after is None else now + self.seconds(the.after, place, "deadline")
-        scope = self.names.scope(deadline=deadline, shield=the.shield)
+        given = self.cleanup(the.cleanup, place)
+        scope = self.names.scope(deadline=deadline, shield=the.shield, **given)
         try:
             with scope:
                 await self.block(the.body, place.inside(scope))
@@ -257,7 +264,10 @@ class Run:
     async def do_FailAfter(self, the: FailAfter, place: Place) -> None:
         scope = None
         try:
-            with self.names.fail_after(self.seconds(the.after, place, "deadline")) as scope:
+            given = self.cleanup(the.cleanup, place)
+            with self.names.fail_after(
+                self.seconds(the.after, place, "deadline"), **given
+            ) as scope:
                 await self.block(the.body, place.inside(scope))
         finally:
             if scope is not None:
@@ -301,7 +311,7 @@ class Run:
     async def do_Group(self, the: Group, place: Place) -> None:
         scope = None
         try:
-            async with self.names.group() as group:
+            async with self.names.group(**self.cleanup(the.cleanup, place)) as group:
                 scope = group.cancel_scope
                 within = replace(place.inside(scope), groups=(*place.groups, group))
                 for number, child in enumerate(the.children):

@@ -94,12 +94,14 @@ class Scope(Statement):
     after: int | None
     shield: bool
     body: Block
+    cleanup: int | None = None
 
 
 @dataclass(frozen=True)
 class FailAfter(Statement):
     after: int
     body: Block
+    cleanup: int | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class Group(Statement):
 
     children: list[Block]
     body: Block
+    cleanup: int | None = None
 
 
 @dataclass(frozen=True)
@@ -247,6 +250,7 @@ seconds = st.integers(0, 8)
 patience = st.integers(2, 12)
 errors = st.sampled_from(ERRORS)
 ends = st.integers(0, 1)
+NONE: st.SearchStrategy[int | None] = st.none()
 Statements: TypeAlias = st.SearchStrategy[Statement]
 
 
@@ -297,13 +301,13 @@ news: list[Statements] = [st.builds(WaitNews, patience), st.builds(Notify, st.in
 totals: list[Statements] = [st.builds(SetTotal, st.integers(1, 3))]
 
 
-def compound(inner: Statements) -> list[Statements]:
+def compound(inner: Statements, cleanups: st.SearchStrategy[int | None]) -> list[Statements]:
     """The statements that hold others."""
     block = st.lists(inner, max_size=4)
     children = st.lists(block, max_size=3)
     return [
-        st.builds(Group, children, block),
-        st.builds(Scope, st.none() | st.integers(-1, 8), st.booleans(), block),
+        st.builds(Group, children, block, cleanups),
+        st.builds(Scope, st.none() | st.integers(-1, 8), st.booleans(), block, cleanups),
         st.builds(
             Start,
             numbers,
@@ -313,24 +317,28 @@ def compound(inner: Statements) -> list[Statements]:
             by_helper=st.sampled_from((False, False, True)),
             twice=st.sampled_from((False, False, True)),
         ),
-        st.builds(Group, children, block),
+        st.builds(Group, children, block, cleanups),
         st.builds(Spawn, numbers, block),
         st.builds(Try, block, errors),
         st.builds(Finally, block, block),
-        st.builds(FailAfter, seconds, block),
+        st.builds(FailAfter, seconds, block, cleanups),
         st.builds(Swallow, block),
         st.builds(Convert, block, errors),
     ]
 
 
 def blocks(
-    leaves: list[Statements], *, locks: Sequence[str] = (), depth: int
+    leaves: list[Statements],
+    *,
+    locks: Sequence[str] = (),
+    depth: int,
+    cleanups: st.SearchStrategy[int | None] = NONE,
 ) -> st.SearchStrategy[Block]:
     """Blocks whose statements hold blocks, `depth` levels deep at most."""
     leaves = [*leaves, *holds(st.builds(Sleep, seconds), locks)]
     statement = st.one_of(leaves)
     for _ in range(depth):
-        inner = [*compound(statement), *holds(statement, locks)]
+        inner = [*compound(statement, cleanups), *holds(statement, locks)]
         statement = st.one_of(st.one_of(leaves), st.one_of(inner))
     return st.lists(statement, min_size=1, max_size=4)
 
@@ -359,6 +367,29 @@ def programs() -> st.SearchStrategy[Block]:
     ]
     everything = [*events, *news, *totals, *exchanges("handover"), *exchanges("buffered")]
     return st.one_of(*alone, *of_one, crowd(everything + simple(), *LOCKS, depth=3))
+
+
+def cleanups() -> st.SearchStrategy[Block]:
+    """Programs about time, errors and scopes that are interrupted, and may have time for their clean-ups."""
+    times = st.none() | st.integers(0, 6)
+    last = blocks(simple(), depth=2, cleanups=times)
+
+    def tidy(body: Block, last: Block) -> Block:
+        return [Finally([*body, Sleep(20)], [Sleep(1), *last, Sleep(1)])]
+
+    def within(body: Block, after: int, time: int | None) -> Block:
+        return [Scope(after, False, body, time)]
+
+    def together(children: list[Block], after: int, time: int | None) -> Block:
+        return [Group(children, [Sleep(after), Cancel(0)], time)]
+
+    block = blocks(simple(), depth=1, cleanups=times)
+    for depth in (1, 2):
+        tidied = st.builds(tidy, block, last)
+        scoped = st.builds(within, tidied, st.integers(1, 5), times)
+        grouped = st.builds(together, st.lists(tidied, min_size=1, max_size=3), seconds, times)
+        block = st.one_of(scoped, grouped, *([tidied] if depth == 1 else []))
+    return block
 
 
 def size(program: Any) -> int:

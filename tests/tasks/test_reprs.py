@@ -58,6 +58,7 @@ def test_what_is_public_is_public_on_purpose(make: type) -> None:
             "cancel",
             "cancel_called",
             "cancelled_caught",
+            "cleanup",
             "deadline",
             "is_relative",
             "relative_deadline",

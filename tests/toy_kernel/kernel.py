@@ -15,6 +15,7 @@ from math import inf
 from typing import Any
 
 from creche import RunFinishedError
+from creche._kernel.cleanup import Cleanups
 from creche._kernel.contract import BUDGET
 from creche._kernel.exits import Exits
 from creche._kernel.inspection import TaskRecord, note_loop
@@ -47,6 +48,7 @@ class ToyKernel:
     cancelled_class = Cancelled
     simulation: Simulation | None = None
     budget = BUDGET
+    cleanups = Cleanups()
 
     def __init__(self) -> None:
         self.loop = Loop()

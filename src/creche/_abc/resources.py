@@ -41,6 +41,6 @@ async def aclose_forcefully(resource: AsyncResource) -> None:
 
     Not a checkpoint of its own; the resource is closed when this returns.
     """
-    with CancelScope() as scope:
+    with CancelScope(cleanup=0) as scope:
         scope.cancel()
         await resource.aclose()

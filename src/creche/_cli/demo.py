@@ -29,7 +29,7 @@ from typing import NamedTuple
 from .._loop.run import run
 from .._loop.time import sleep
 from .._registry import Variant, variants
-from .._tasks.scope import fail_after
+from .._tasks.timeouts import fail_after
 from .screen import Mistake, Screen
 from .suggest import did_you_mean
 from .version import version

@@ -23,8 +23,11 @@ from .asyncio.state import native_tasks as _native_tasks
 from .asyncio.state import running_loop as _running_loop
 from .asyncio.tasks import Task as _AsyncioTask
 from .asyncio.tasks import foreign_tasks as _foreign
+from .cleanup import checked as checked_cleanup
+from .cleanup import give
 from .contract import checked_budget
 from .main import module_and_name, start
+from .scope import Scope, link, unlink
 
 if TYPE_CHECKING:
     from .contract import Kernel, Task
@@ -187,10 +190,16 @@ def check_outside_loops() -> None:
 
 
 def run(
-    func: Callable[..., Any], args: tuple[Any, ...], backend: str, options: dict[str, Any]
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    backend: str,
+    options: dict[str, Any],
+    cleanup: float | None = None,
 ) -> Any:
     """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
     check_outside_loops()
+    if cleanup is not None:
+        func = _with_cleanup(func, checked_cleanup(cleanup))
     kernel, options = _registry.chosen(backend, options)
     func, options = _with_budget(func, options)
     return _starter(kernel).run(func, args, options)
@@ -223,6 +232,25 @@ def _with_budget(
 
     main.__module__, main.__qualname__ = module_and_name(func)
     return main, options
+
+
+def _with_cleanup(func: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    """Carry out the argument `cleanup`: all of the run is in a scope that is never cancelled."""
+
+    async def main(*args: Any) -> Any:
+        task = current_task()
+        scope = Scope()
+        give(scope, seconds)
+        link(scope, task, sys._getframe())  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
+        task.kernel.enter_scope(scope, task)
+        try:
+            return await start(func, args)
+        finally:
+            unlink(scope, task)
+            task.kernel.leave_scope(scope, task, None)
+
+    main.__module__, main.__qualname__ = module_and_name(func)
+    return main
 
 
 def _starter(backend: str) -> Starter:

@@ -43,6 +43,7 @@ from .inspection import Inspection
 from .inspection import TaskRecord as TaskRecord
 
 if TYPE_CHECKING:
+    from .cleanup import Cleanups
     from .probing import TestProbe
     from .scope import Scope
     from .simulation import Simulation
@@ -206,7 +207,10 @@ class Task(Protocol):
         ...
 
     def in_cancelled_scope(self) -> bool:
-        """Tell whether the task, the running one, is cancelled: its innermost scope, or one around."""
+        """Tell whether the task, the running one, is cancelled: its innermost scope, or one around.
+
+        Also while it has time for its clean-up.
+        """
         ...
 
     def effective_deadline(self) -> float:
@@ -358,6 +362,8 @@ class Kernel(Descriptors, Inspection, Protocol):
     """What `RunVar` stores for this loop."""
     simulation: Simulation | None
     """The simulated run that this is, None in the world outside."""
+    cleanups: Cleanups
+    """The clean-ups that have time and go on: see `cleanup.py`."""
     budget: int
     """What a task has when it begins, and again when it has waited or let others run. `BUDGET`, unless
     whoever started the loop has asked for another."""

@@ -49,6 +49,7 @@ class Scope:
         "_reason",
         "_shield",
         "_stopping",
+        "_terms",
     )
 
     _deadline: float
@@ -69,6 +70,10 @@ class Scope:
     _reached: str | None
     """What the cancellation says that reaches into this scope, None if none does. Kept by a kernel
     whose loop does not know."""
+    _terms: Any
+    """What `cleanup.py` knows of its clean-up time. Unset unless that was asked."""
+    _floats = False
+    """Whether it moves outwards when a scope around it is left before it: see `cleanup.py`."""
     _code: CodeType
     """The code that entered the scope; `_instruction` is the place in it."""
     _instruction: int
@@ -95,8 +100,19 @@ class Scope:
         entered = place_in(self._code, self._instruction)
         return "a scope" if entered is None else f"the scope entered at {entered}"
 
+    def _moved(self) -> None:
+        """Hear that a scope around this one was left, if it floats."""
+
     def _entered_late(self) -> None:
         """Hear from the kernel that the deadline had passed when the scope was entered."""
+
+
+def around(scope: Scope) -> Scope | None:
+    """Return the next scope outwards."""
+    parent = scope._parent
+    if parent is None and scope._host is not None:
+        return scope._host.enclosing_scope()
+    return parent
 
 
 def line_of(scope: Scope) -> int:
@@ -145,9 +161,16 @@ def unlink(scope: Scope, task: Task) -> None:
     """Take `scope` out of the chain of `task`, the one that leaves it."""
     if not is_innermost(scope, task):
         raise misplaced(scope, task)
+    inner = task.scope
     task.scope = scope._parent
     scope._host = None
     scope._left = True
+    while inner is not scope and inner is not None:
+        link, inner = inner, inner._parent
+        if link._floats:
+            link._parent = scope._parent
+            task.scope = link
+            link._moved()
 
 
 def misplaced(scope: Scope, task: Task) -> RuntimeError:

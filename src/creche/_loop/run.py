@@ -21,6 +21,7 @@ def run(
     *args: *PosArgsT,
     backend: str = "asyncio",
     backend_options: dict[str, Any] | None = None,
+    cleanup: float | None = None,
 ) -> T_Retval:
     """Run a coroutine function in a new event loop, and return or raise what it does.
 
@@ -44,12 +45,15 @@ def run(
         keyword arguments of `trio.run`; for both `budget`, a whole number: every so many operations in
         a row that need not wait let other tasks run. 129 if it is left out, and `CRECHE_BUDGET` does not
         say otherwise
+    :param cleanup: seconds that a task of the run has for its clean-up once it is cancelled, if no scope
+        around it says otherwise: see `CancelScope`
     :raises RuntimeError: an event loop already runs in this thread
     :raises LookupError: there is no such backend, or it is not installed
-    :raises ValueError: `budget` is not a whole number of at least 1
+    :raises ValueError: `budget` is not a whole number of at least 1, or `cleanup` is negative or NaN
+    :raises TypeError: `cleanup` is not a number
     """
     try:
-        result: T_Retval = _kernel.run(func, args, backend, backend_options or {})
+        result: T_Retval = _kernel.run(func, args, backend, backend_options or {}, cleanup)
     except BaseException as exc:
         exc.__traceback__ = from_the_program(exc.__traceback__)
         raise

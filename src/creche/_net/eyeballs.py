@@ -22,7 +22,7 @@ from typing import Generic, Protocol, TypeVar
 from .._exceptions import ConnectionFailed
 from .._sync import Event
 from .._tasks.group import TaskGroup, create_task_group
-from .._tasks.scope import move_on_after
+from .._tasks.timeouts import move_on_after
 
 
 class Closable(Protocol):

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._exceptions import RunFinishedError
 from .._kernel import current_task
+from .._kernel.scope import around
 from .._registry import LIBRARIES, variants
 from .._signals import SignalReceiver, checked
 from .._tasks.checkpoint import checkpoint
 from .._tasks.scope import CancelScope
 from .._tasks.start import TASK_STATUS_IGNORED, TaskStatus
-from .._tasks.stop import around, innermost, state_of
+from .._tasks.stop import innermost, state_of
 
 if TYPE_CHECKING:
     from .._kernel.contract import Task

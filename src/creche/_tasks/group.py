@@ -26,6 +26,7 @@ from types import CoroutineType, FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, Unpack, overload
 
 from .._kernel import current_task
+from .._kernel.cleanup import give
 from .._kernel.scope import is_innermost, link
 from .._misuse import NeedsAsyncWith, called
 from .._tracebacks import innermost_place, place_in, without_machinery
@@ -424,21 +425,26 @@ class TaskGroup(NeedsAsyncWith):
 
 
 def create_task_group(
-    *, collapse: bool = False, stop_order: Literal["reverse"] | None = None
+    *,
+    collapse: bool = False,
+    stop_order: Literal["reverse"] | None = None,
+    cleanup: float | None = None,
 ) -> TaskGroup:
     """Make a task group, to be entered with `async with`.
 
-    :param collapse: whether an error that is the only one, besides cancellations, leaves the group bare;
-        several leave in an exception group all the same
+    :param collapse: whether an error that is the only one, besides cancellations, leaves the group bare
     :param stop_order: `"reverse"` to have a stop first reach the body and the tasks of `start_soon`, then
-        what was started with `start()`, one after the other, the last one first; None to have it reach
-        all at once
-    :raises ValueError: there is no such order
+        what was started with `start()`, the last one first; None to have it reach all at once
+    :param cleanup: seconds that each task has for its clean-up once it is cancelled: see `CancelScope`
+    :raises ValueError: there is no such order, or `cleanup` is negative or NaN
+    :raises TypeError: `cleanup` is not a number
     """
-    if stop_order is None:
-        return TaskGroup(collapse)
-    if stop_order != "reverse":
+    if stop_order not in (None, "reverse"):
         raise ValueError(f"stop_order must be 'reverse' or None, not {stop_order!r}")
-    from .ordered import OrderedTaskGroup  # few need it
-
-    return OrderedTaskGroup(collapse)
+    kind: type[TaskGroup] = TaskGroup
+    if stop_order is not None:
+        from .ordered import OrderedTaskGroup as kind  # noqa: N813  # few need it
+    group = kind(collapse)
+    if cleanup is not None:
+        give(group.cancel_scope, cleanup)
+    return group

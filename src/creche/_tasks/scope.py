@@ -12,7 +12,6 @@ and act at once.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from math import inf
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]  # nothing public gives frames
 from types import TracebackType
@@ -20,13 +19,11 @@ from typing import TYPE_CHECKING, Self
 from warnings import warn_explicit
 
 from .._kernel import current_kernel, current_task
+from .._kernel.cleanup import give, given
 from .._kernel.scope import Scope, line_of, link, reentered, unlink
 from .._misuse import refuse_async_with
 from .._tracebacks import place_in
 from . import stop as _stop
-
-_NOTABLE = 0.01
-"""Seconds from which on a timeout that is over when it is entered was not meant to be."""
 
 
 class CancelScope(Scope):
@@ -35,15 +32,27 @@ class CancelScope(Scope):
     :param deadline: the time, by `current_time()` in seconds, at which the scope is cancelled
     :param shield: whether cancellation from outside is kept out of the block
     :param relative_deadline: in the place of `deadline`, seconds from when the scope is entered
-    :raises ValueError: if a deadline is not a number, if the relative one is negative, or if there
-        are two
+    :param cleanup: seconds that a task has for its clean-up, from when a cancellation is first raised
+        in it: so long it is shielded from the scopes that it is in, then each of its awaits raises again.
+        None for as many as the scope around it has, or none. A scope that is cancelled and has fewer
+        ends the clean-ups in it sooner, also those that a scope inside it gave more time
+    :raises ValueError: if a deadline is not a number, if the relative one is negative, if there are
+        two, or if `cleanup` is negative or NaN
+    :raises TypeError: if `cleanup` is not a number
     """
 
     __slots__ = ()
 
     def __init__(
-        self, *, deadline: float = inf, shield: bool = False, relative_deadline: float = inf
+        self,
+        *,
+        deadline: float = inf,
+        shield: bool = False,
+        relative_deadline: float = inf,
+        cleanup: float | None = None,
     ) -> None:
+        if cleanup is not None:
+            give(self, cleanup)
         if relative_deadline != inf:
             deadline = _checked_delay(relative_deadline, deadline)
             self.__class__ = _RelativeScope  # pyright: ignore[reportAttributeAccessIssue]  # no more slots
@@ -183,6 +192,11 @@ class CancelScope(Scope):
                     _stop.tell(self._host.kernel)
 
     @property
+    def cleanup(self) -> float | None:
+        """The seconds that were given to this scope for clean-ups, None if none were."""
+        return given(self)
+
+    @property
     def cancel_called(self) -> bool:
         """Whether the scope was cancelled, or its deadline has passed while it was active."""
         host = self._host
@@ -217,6 +231,9 @@ class CancelScope(Scope):
                 text += f" ({deadline - host.kernel.now():.3g} s from now)"
         if self._shield:
             text += ", shielded"
+        cleanup = given(self)
+        if cleanup is not None:
+            text += f", cleanup={cleanup:g}"
         if self._cancelled:
             text += ", cancelled" if self._reason is None else f", cancelled: {self._reason}"
         return text
@@ -294,7 +311,7 @@ class _RelativeScope(CancelScope):
         return super()._conditions().replace("deadline=", "relative_deadline=", 1)
 
 
-class _RunningScope(CancelScope):
+class RunningScope(CancelScope):
     """A scope whose clock runs from when it was made: it says so if its time was over at its entry."""
 
     __slots__ = ()
@@ -311,7 +328,7 @@ class _RunningScope(CancelScope):
         )
 
 
-class _FailScope(CancelScope):
+class FailScope(CancelScope):
     """A scope that turns its own deadline into a TimeoutError."""
 
     __slots__ = ("_called", "_delay", "_message")
@@ -366,55 +383,3 @@ class _FailScope(CancelScope):
     def cancel(self, reason: str | None = None) -> None:
         self._called = self._called or not self._cancelled
         super().cancel(reason)
-
-
-def move_on_after(delay: float | None, shield: bool = False) -> CancelScope:
-    """Make a scope that is cancelled `delay` seconds from now, and then goes on after its block.
-
-    :param delay: seconds, or None for no deadline
-    :param shield: whether cancellation from outside is kept out of the block
-    :return: the scope, to be used in a with-statement
-    :raises NoEventLoopError: if no event loop runs in this thread
-    """
-    if delay is None:
-        return CancelScope(shield=shield)
-    kind = CancelScope if delay < _NOTABLE else _RunningScope
-    return kind(deadline=current_kernel().now() + delay, shield=shield)
-
-
-def move_on_at(deadline: float | None, shield: bool = False) -> CancelScope:
-    """Make a scope that is cancelled at `deadline`, and then goes on after its block.
-
-    :param deadline: a time by `current_time()`, in seconds, or None for no deadline
-    :param shield: whether cancellation from outside is kept out of the block
-    :return: the scope, to be used in a with-statement
-    """
-    return CancelScope(deadline=inf if deadline is None else deadline, shield=shield)
-
-
-def fail_after(
-    delay: float | None, shield: bool = False, reason: str | None = None
-) -> AbstractContextManager[CancelScope, bool | None]:
-    """Make a scope whose block raises TimeoutError if it takes longer than `delay` seconds.
-
-    The time runs from when the block is entered.
-
-    :param delay: seconds, or None for no deadline
-    :param shield: whether cancellation from outside is kept out of the block
-    :param reason: the message of the TimeoutError
-    :return: a context manager that gives the scope
-    """
-    return _FailScope(delay, inf, shield, reason)
-
-
-def fail_at(
-    deadline: float | None, shield: bool = False, reason: str | None = None
-) -> AbstractContextManager[CancelScope, bool | None]:
-    """Make a scope whose block raises TimeoutError if it is not left by `deadline`.
-
-    :param deadline: a time by `current_time()`, in seconds, or None for no deadline
-    :param shield: whether cancellation from outside is kept out of the block
-    :param reason: the message of the TimeoutError
-    :return: a context manager that gives the scope
-    """
-    return _FailScope(None, inf if deadline is None else deadline, shield, reason)

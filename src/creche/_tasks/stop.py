@@ -28,6 +28,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .._kernel import current_kernel
+from .._kernel.scope import around
 from .._tracebacks import innermost_place
 
 if TYPE_CHECKING:
@@ -125,14 +126,6 @@ def innermost(task: Task) -> Scope | None:
     return task.enclosing_scope() if scope is None else scope
 
 
-def around(scope: Scope) -> Scope | None:
-    """Return the next scope outwards."""
-    parent = scope._parent
-    if parent is None and scope._host is not None:
-        return scope._host.enclosing_scope()
-    return parent
-
-
 def asked(scope: Scope | None) -> Stop | None:
     """Return the stop that reaches the code in `scope`, None if there is none."""
     while scope is not None:
@@ -142,7 +135,7 @@ def asked(scope: Scope | None) -> Stop | None:
                 return state
             if state.barrier:
                 return None
-        if scope._shield:
+        if scope._shield and not scope._floats:
             return None
         scope = around(scope)
     return None
@@ -178,7 +171,7 @@ def note_overrun(scope: Scope | None, name: str, place: str) -> None:
         if state is not None and state.over():
             state.overran.append((name, place))
             return
-        if scope._shield:
+        if scope._shield and not scope._floats:
             return
         scope = around(scope)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._exceptions import EndOfStream, WouldBlock
 from .._kernel import current_task
-from .._kernel.scope import link
+from .._kernel.scope import around, link
 from . import stop as _stop
 from .checkpoint import ready_checkpoint
 from .scope import CancelScope
@@ -183,5 +183,5 @@ def block_around(task: Task) -> UntilStop | None:
             return scope
         if scope._shield:
             return None
-        scope = _stop.around(scope)
+        scope = around(scope)
     return None

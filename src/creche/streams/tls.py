@@ -20,7 +20,7 @@ from .._abc.streams import (
 )
 from .._kernel import current_kernel
 from .._tasks.group import TaskGroup
-from .._tasks.scope import fail_after
+from .._tasks.timeouts import fail_after
 from ._tls.attributes import TLSAttribute as TLSAttribute
 from ._tls.context import default_context
 from ._tls.stream import TLSStream as TLSStream

@@ -35,6 +35,8 @@ from pathlib import PurePath
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from .. import cleanup
+from . import cleaning
 from .probe import note
 from .reach import reached
 from .state import TaskState, grant, lower_bases, requests
@@ -57,7 +59,7 @@ class Delivery:
 
     __slots__ = (
         "_before", "_timer", "deferred", "delivered", "loop", "own", "pending", "raising", "refusals",
-        "struck", "task",
+        "struck", "task", "unsure",
     )  # fmt: skip
 
     def __init__(self, task: TaskState) -> None:
@@ -77,6 +79,8 @@ class Delivery:
         """A native cancel to raise at the next checkpoint; how many `cancelling()` does not count."""
         self.own: Scope | None = None
         """The scope that `cancel_child` put around the whole task."""
+        self.unsure: Any = None
+        """A clean-up that begins if the future that was cancelled ends so; and that future."""
         self._timer: asyncio.TimerHandle | None = None
         self._before: list[Any] | None = None
         """The coroutines of the task before the last strike that we were patient with."""
@@ -137,6 +141,9 @@ class Delivery:
         self.pending = False
         task = self.task
         native = task.native
+        if self.unsure is not None:
+            unsure, self.unsure = self.unsure, None
+            cleaning.make_sure(task, *unsure)
         if native is None or native.done() or task.shield_depth:
             return
         text = reached(task)
@@ -187,7 +194,7 @@ class Delivery:
         if not self.stubborn:
             if self.refusals == _PATIENCE:
                 self._before = chain(self.task.native)
-            self._strike_now(text)
+            self._strike_now(text, waiter)
             self.look_after(waiter, sweep)
             return
         self.look_after(waiter)
@@ -195,10 +202,12 @@ class Delivery:
             self._warn()
             self._timer = self.loop.call_later(self._delay(), self._strike_late)
 
-    def _strike_now(self, text: str) -> None:
+    def _strike_now(self, text: str, waiter: Any) -> None:
         self.delivered += 1
         self.struck = True
         self.task.strike(text)
+        if cleanup.used:
+            self.unsure = cleaning.begin(self.task, waiter)
 
     def _strike_late(self) -> None:
         """Strike a task that refuses, wherever it waits now. From there on, `look` goes on."""
@@ -210,7 +219,9 @@ class Delivery:
             return
         waiter = getattr(native, "_fut_waiter", None)
         if waiter is not None and not waiter.done():
-            self._strike_now(text)
+            self._strike_now(text, waiter)
+            if self.unsure is not None:
+                self.look_after(waiter)
         elif not self.pending:
             self.look_after(None)
 
@@ -245,7 +256,7 @@ def _shared_delivery() -> Delivery:
     shared = Delivery.__new__(Delivery)
     shared.delivered = shared.refusals = 1
     shared.struck = True
-    shared.deferred = shared.own = None
+    shared.deferred = shared.own = shared.unsure = None
     return shared
 
 
@@ -299,6 +310,8 @@ def _raise_here(delivery: Delivery, text: str) -> Generator[Any, Any, None]:
     delivery.struck = True
     if delivery.stubborn:
         yield from delivery.linger()
+    if cleanup.used:
+        cleaning.begin(delivery.task, None)
     if not delivery.delivered:
         delivery.delivered = 1
         delivery.raising = True

@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..._exceptions import RunFinishedError
+from ..cleanup import Cleanups
 from ..contract import BUDGET
 from ..exits import Exits
 from ..inspection import TaskRecord, note_loop
@@ -40,6 +41,7 @@ class AsyncioKernel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.budget = BUDGET
+        self.cleanups = Cleanups()
         # As they are: a call in between would cost each scope (`empty-scope` in benchmarks).
         self.enter_scope = scopes.enter
         self.leave_scope = scopes.leave

@@ -17,9 +17,10 @@ from contextvars import Context
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .. import cleanup
 from ..contract import ChildLabel, Starting
 from ..scope import Scope, cut, unlink
-from . import scopes
+from . import cleaning, scopes
 from .delivery import Delivery, interrupt, settle
 from .factory import EAGER, make_child, maker_of_children
 from .reach import reached
@@ -101,7 +102,11 @@ class Nursery(ScopeState):
         # Nothing of the task leads to its handle now, so the frames of its exception can die.
         task.label._key = None
         task.origin = task.label._origin
-        task.label = task.delivery = None
+        task.label = None
+        if task.delivery is not None:
+            task.delivery = None
+            if cleanup.used:
+                cleaning.forget(task)
         idle = self._idle
         if idle is not None and not self.tasks and not self.starting and not idle.done():
             idle.set_result(None)
@@ -190,7 +195,9 @@ class Nursery(ScopeState):
                 self.kernel.timers.drop(self.timer)
             scope._native = None
             if scope._cancelled or scope._shield:
-                return scopes.settle_counts(scope, host, cancelled, self.base, native=native)
+                cancelled = scopes.settle_counts(scope, host, cancelled, self.base, native=native)
+            if cleanup.used and cancelled is not None and reached(host) is not None:
+                cleaning.begin(host, None)  # The end of the group raises it.
             return cancelled
         finally:
             self._cancelled = self._stopped = None

@@ -27,6 +27,8 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from .. import cleanup
+from . import cleaning
 from .delivery import STRUCK, Delivery, settle, take_back
 from .probe import refill
 from .reach import carry, message
@@ -108,6 +110,8 @@ def settle_counts(
     """
     parent = scope._parent
     enclosed = parent is not None and parent._reached is not None
+    if cleanup.used:
+        cleaning.leave(scope, task, goes_on=enclosed and not scope._shield)
     if enclosed:
         if not scope._shield:
             return exc
@@ -162,7 +166,10 @@ def cancel(scope: Scope) -> None:
 def expire(scope: Scope) -> None:
     """The deadline of a scope has come, and its entry is out of the timers."""
     _forget_timer(scope)
-    if scope._host is not None:
+    if scope._floats:
+        scope._shield, scope._deadline = False, inf
+        spread(scope)
+    elif scope._host is not None:
         scope._reason = scope._reason or scope._expiry()
         cancel(scope)
 
@@ -197,6 +204,8 @@ def _forget_timer(scope: Scope) -> list[Any] | None:
 
 def spread(scope: Scope) -> None:
     """Carry inwards what has changed about a scope, and act on each task for which that is news."""
+    if cleanup.used:
+        cleanup.changed(scope)
     tasks = carry(scope)
     if not tasks:
         return
@@ -209,7 +218,7 @@ def spread(scope: Scope) -> None:
     text = scope._reached
     for task in tasks:
         task.credit = 0
-        if task.delivery is None and not task.shield_depth:
+        if task.delivery is None and not task.shield_depth and not cleanup.used:
             native: Any = task.native
             waiter = getattr(native, "_fut_waiter", None)
             if waiter is not None and not waiter.done():

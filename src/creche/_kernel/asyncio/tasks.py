@@ -183,6 +183,8 @@ class Verbs(TaskState):
 
     def in_cancelled_scope(self) -> bool:
         scope = self.scope
+        while scope is not None and scope._floats and scope._host is self:
+            scope = scope._parent
         return scope is not None and scope._reached is not None
 
     def ended(self) -> bool:
@@ -197,7 +199,7 @@ class Verbs(TaskState):
             native.add_done_callback(lambda _: callback())
 
     def effective_deadline(self) -> float:
-        if self.in_cancelled_scope():
+        if reached(self) is not None:
             return float("-inf")
         deadline = float("inf")
         scope = self.scope

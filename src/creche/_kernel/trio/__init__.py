@@ -8,6 +8,7 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     kernel.py           the run: puts the parts together
     nursery.py          where the children of a task group live: a nursery of Trio's
     scopes.py           entering, leaving and changing a scope through `trio.CancelScope`
+    cleaning.py         clean-ups that have time: when one begins, and what holds it
     readiness.py        descriptors
     tasks.py            the running task: waiting, checkpoints, and its stack of scopes
     introspection.py    listing tasks

@@ -19,6 +19,8 @@ class RunKernel(Kernel, Protocol):
 
     labels: dict[Coroutine[Any, Any, None], Label]
     """The labels of the children of groups, by what each of them runs."""
+    watches_steps: bool
+    """Whether each step of the run is looked at: see `cleaning.py`."""
 
 
 def record(task: trio.lowlevel.Task, labels: Labels) -> TaskRecord:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..._exceptions import RunFinishedError
+from ..cleanup import Cleanups
 from ..contract import BUDGET, Label
 from ..exits import Exits
 from ..inspection import TaskRecord, note_loop
@@ -36,6 +37,8 @@ class TrioKernel:
         self._token = trio.lowlevel.current_trio_token()
         self.token: Any = self._token
         self.budget = BUDGET
+        self.cleanups = Cleanups()
+        self.watches_steps = False
         self.run_vars: dict[Any, Any] = {}
         self.test_probe = TestProbe()
         self._exits = Exits()

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from .. import cleanup
 from ..contract import ChildLabel, Starting
 from ..scope import Scope, cut, unlink
-from . import private
+from . import cleaning, private
 from .scopes import record_outcome, unwind
 from .tasks import FirmWaiter, group_scopes, known_task
 
@@ -52,6 +53,8 @@ class Nursery:
         if scope._cancelled:
             native.cancel(scope._reason)
         host.stack.append(scope)
+        if cleanup.used:
+            cleaning.watch(scope, kernel)
         group_scopes[self._nursery] = scope
 
     def spawn(self, coro: Run, label: ChildLabel, context: Context | None) -> None:
@@ -71,12 +74,16 @@ class Nursery:
         me = known_task()
         if me is not None and me.stack:
             unwind(me, None, ends=True)
+        if cleanup.used and me is not None:
+            cleaning.forget(me)
         try:
             if self._left is not None:
                 # What it raised would cancel the task that opened the nursery.
                 if not self._left.done():
                     self._left.set_result(None)
             elif cancelled is not None:
+                if trio.lowlevel.current_task().parent_nursery is self._nursery:
+                    self._note_cancelled()
                 raise cancelled  # Trio's nursery knows what to do with it.
         finally:
             del cancelled
@@ -94,12 +101,29 @@ class Nursery:
         except RuntimeError:
             # "child exited without calling task_status.started()": the group says it better.
             pass
+        except trio.Cancelled as exc:
+            if cleanup.used:
+                self._raises_here(exc)
+            raise
         finally:
             move._move = None
             body: Any = coro
             if body.cr_frame is not None and not body.cr_suspended:
                 coro.close()
                 self.kernel.labels.pop(coro, None)
+
+    def _note_cancelled(self) -> None:
+        """The scope is about to be cancelled by what has ended in it: clean-ups may end sooner."""
+        if not self.kernel.watches_steps:
+            return
+        if not self.scope._cancelled and self.scope._host is not None:
+            self.scope._cancelled = True
+            cleanup.changed(self.scope)
+
+    def _raises_here(self, rest: BaseException) -> None:
+        """Begin a clean-up that Trio's own wait for tasks has interrupted: no step began with it."""
+        if self.kernel.watches_steps and _holds_cancellation(rest):
+            cleaning.begin(trio.lowlevel.current_task(), self.kernel)
 
     def cancel_child(self, key: Run, reason: str | None) -> None:
         task = self._find(key)
@@ -110,6 +134,8 @@ class Nursery:
         scope = self._scopes.get(key)
         if scope is None:
             scope = self._scopes[key] = private.put_scope_around(task, self._nursery)
+            if cleanup.used:
+                cleaning.hang_around(task, scope, self.kernel)
         scope.cancel(reason)
 
     def cancelled(self) -> bool:
@@ -127,7 +153,9 @@ class Nursery:
         scope = self.scope
         rest: BaseException | None = None
         if cancelled is not None:
+            self._note_cancelled()
             self._nursery.cancel_scope.cancel()
+        shield = cleaning.take(self.host) if cleanup.used else None
         unwind(self.host, scope)
         try:
             await _leave(self._manager, cancelled)
@@ -138,6 +166,10 @@ class Nursery:
         unlink(scope, self.host)
         record_outcome(scope)
         unwind(self.host, None)
+        if shield is not None:
+            cleaning.put_back(shield, self.host, goes_on=not scope._shield)
+        elif cleanup.used and rest is not None:
+            self._raises_here(rest)
         try:
             return None if rest is None else _cancellation(rest)
         finally:
@@ -193,6 +225,12 @@ async def _leave(manager: Any, exc: BaseException | None) -> None:
         await manager.__aexit__(None, None, None)
     elif not await manager.__aexit__(type(exc), exc, exc.__traceback__):
         raise exc
+
+
+def _holds_cancellation(exc: BaseException) -> bool:
+    if isinstance(exc, BaseExceptionGroup):
+        return exc.split(trio.Cancelled)[0] is not None
+    return isinstance(exc, trio.Cancelled)
 
 
 def _cancellation(exc: BaseException) -> BaseException:

@@ -2,6 +2,8 @@
 
 * To cancel one child of a nursery, without having paid for a scope around each child, a scope is
   put around the task afterwards: between the nursery's cancel status and the task's first own.
+* To give a task time for its clean-up, a shield is put inside the scopes that it is in when a
+  cancellation is about to be raised in it, and taken out again.
 * To raise a cancellation at what a task waits on, once, when its scopes must not feel it; or, where it
   waits for children, to put a scope around all that it has opened lately, and take it off again.
 * A nursery that was not left by its own task, or not when it was its turn, is taken out.
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from math import inf
 from operator import attrgetter
 from typing import Any
 
@@ -27,29 +30,77 @@ import trio
 
 def put_scope_around(task: Any, nursery: Any) -> trio.CancelScope:
     """Return a new scope, entered around all that `task`, a child of `nursery`, does."""
+    scope = trio.CancelScope()
+    put_scope_inside(task, nursery, scope)
+    return scope
+
+
+def put_scope_inside(task: Any, around: Any, scope: trio.CancelScope) -> None:
+    """Enter `scope` around all that `task` does inside `around`, a nursery or an entered scope."""
     try:
-        return _put_scope_inside(nursery._cancel_status, task)
+        _put_scope_inside(around._cancel_status, task, scope)
     except (AttributeError, TypeError) as exc:
         raise _unsupported() from exc
 
 
-def _put_scope_inside(outside: Any, task: Any) -> trio.CancelScope:
-    """Return a new scope, entered around all that a task has inside the status `outside`."""
-    scope = trio.CancelScope()
+def _put_scope_inside(outside: Any, task: Any, scope: Any) -> None:
+    """Enter a scope around all that a task has inside the status `outside`."""
     activate = task._activate_cancel_status
     first = None
     link = task._cancel_status
     while link is not outside:
         first, link = link, link.parent
-    status = type(outside)(
-        scope=scope, effectively_cancelled=outside.effectively_cancelled, parent=outside
-    )
+    cancelled = outside.effectively_cancelled and not scope.shield
+    status = type(outside)(scope=scope, effectively_cancelled=cancelled, parent=outside)
     scope._cancel_status = status
     if first is None:
         activate(status)
     else:
         first.parent = status
-    return scope
+
+
+def raised_in(task: Any) -> BaseException | None:
+    """Return the exception that the next step of a task begins with."""
+    try:
+        sent = task._next_send
+    except AttributeError as exc:
+        raise _unsupported() from exc
+    return getattr(sent, "error", None)
+
+
+def cancelled_natives(task: Any) -> list[trio.CancelScope]:
+    """Return the cancelled scopes that reach a task, from the inside out."""
+    found: list[trio.CancelScope] = []
+    try:
+        link = task._cancel_status
+        while link is not None:
+            scope = link._scope
+            if scope.cancel_called:
+                found.append(scope)
+            if scope.shield:
+                break
+            link = link.parent
+    except AttributeError as exc:
+        raise _unsupported() from exc
+    return found
+
+
+def let_out(scope: Any) -> None:
+    """Have a cancelled scope leave the cancellation that comes out of it to those around it."""
+    try:
+        scope.deadline = inf  # Or it would look at the clock again.
+        scope._cancel_called = False
+        scope._cancel_status.recalculate()
+    except AttributeError as exc:
+        raise _unsupported() from exc
+
+
+def is_reached(scope: Any) -> bool:
+    """Tell whether a cancellation comes from outside to a scope that is entered, or would unshielded."""
+    try:
+        return bool(scope._cancel_status.parent.effectively_cancelled)
+    except AttributeError as exc:
+        raise _unsupported() from exc
 
 
 def cancel_wait(task: Any) -> bool:
@@ -106,7 +157,8 @@ def cancel_since(task: Any, outside: Any) -> trio.CancelScope | None:
             if link is None:
                 return None
             link = link.parent
-        scope = _put_scope_inside(outside, task)
+        scope = trio.CancelScope()
+        _put_scope_inside(outside, task, scope)
     except (AttributeError, TypeError) as exc:
         raise _unsupported() from exc
     scope.cancel()

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .. import cleanup
+from . import cleaning
 from .tasks import group_scopes
 
 if TYPE_CHECKING:
@@ -29,12 +31,15 @@ def enter(scope: Scope, task: Task) -> None:
     if scope._cancelled:
         native.cancel(scope._reason)
     scope._native = native
+    if cleanup.used:
+        cleaning.watch(scope, task.kernel)
     native.__enter__()
     task.stack.append(scope)
 
 
 def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException | None:
     """Leave a scope that is off the chain already; return what is left of `exc`."""
+    shield = cleaning.take(task, scope) if cleanup.used else None
     unwind(task, scope)
     if (
         not task.stack or task.stack[-1] is not scope
@@ -44,6 +49,8 @@ def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException 
     rest = exit_native(scope._native, exc)
     record_outcome(scope)
     unwind(task, None)
+    if shield is not None:
+        cleaning.put_back(shield, task, goes_on=not scope._shield)
     return rest
 
 
@@ -87,6 +94,8 @@ def record_outcome(scope: Scope) -> None:
 
 def update(scope: Scope) -> None:
     """Tell Trio what has changed in a scope. Its setters are slow, also when nothing has."""
+    if cleanup.used:
+        cleanup.changed(scope)
     native = scope._native
     if native.deadline != scope._deadline:
         native.deadline = scope._deadline
@@ -94,5 +103,8 @@ def update(scope: Scope) -> None:
         native.shield = scope._shield
     if scope._cancelled:
         native.cancel(scope._reason)
+    elif scope._floats:
+        if scope._deadline <= trio.current_time():
+            native.cancel()
     elif native.cancel_called:  # Trio has looked at the clock.
         scope._cancelled = True

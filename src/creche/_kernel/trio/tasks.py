@@ -5,6 +5,8 @@ first uses Creche. Trio gives no notice when a task is cancelled, so `credit` st
 operation goes through `ready_checkpoint`, which asks Trio and keeps the budget itself.
 """
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import weakref
@@ -17,7 +19,7 @@ import trio
 from ..inspection import TaskRecord
 from ..waking import from_another_thread
 from .introspection import RunKernel, record
-from .private import is_cancelled
+from .private import is_cancelled, is_reached
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -191,6 +193,9 @@ class Task:
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def in_cancelled_scope(self) -> bool:
+        scope = self.scope
+        if scope is not None and scope._floats:
+            return is_reached(scope._native)
         native = self._native()
         return native is not None and is_cancelled(native)
 

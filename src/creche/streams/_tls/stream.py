@@ -34,7 +34,8 @@ from ..._abc.streams import AnyByteStream, ByteStream
 from ..._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
 from ..._kernel import current_task
 from ..._loop.time import current_time
-from ..._tasks.scope import CancelScope, move_on_after
+from ..._tasks.scope import CancelScope
+from ..._tasks.timeouts import move_on_after
 from ..._threads.calls import run_sync as in_thread
 from .attributes import TLSAttribute, attributes_of
 from .context import default_context, server_name

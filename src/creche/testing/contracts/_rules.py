@@ -35,7 +35,8 @@ from ..._kernel.probing import CheckpointsSeen
 from ..._sync import Event
 from ..._tasks.group import TaskGroup, create_task_group
 from ..._tasks.info import wait_all_tasks_blocked
-from ..._tasks.scope import CancelScope, fail_after
+from ..._tasks.scope import CancelScope
+from ..._tasks.timeouts import fail_after
 
 T = TypeVar("T")
 B = TypeVar("B")
