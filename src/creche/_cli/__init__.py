@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from .parser import BACKEND, check_command, make_parser, options_by_flag
 from .screen import Mistake
@@ -36,19 +36,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def dispatch(arguments: list[str]) -> int:
     check_command(arguments)
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
     if options.command == "run":
         return show_run(options, arguments)
     if options.command == "repl":
         from .repl import run_repl
 
         return run_repl(options.backend)
-    try:
+    with allowed_to_be_cut_off():
         return show(options, parser)
-    except BrokenPipeError:  # `creche demo | head`
+    return 1
+
+
+def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Read the arguments; help and version are printed, and end it."""
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        with allowed_to_be_cut_off():
+            sys.stdout.flush()
+        raise
+
+
+@contextmanager
+def allowed_to_be_cut_off() -> Generator[None]:
+    """Print in the block; what reads it may stop reading (`| head`)."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
         # Python flushes stdout once more as it exits: into nowhere, so that it does not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def show(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -81,7 +99,7 @@ def show(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         return show_completion(options.shell, parser)
     if options.command == "help" and options.topic is not None:
         check_command([options.topic])
-        parser.parse_args([options.topic, "--help"])
+        parse(parser, [options.topic, "--help"])
     parser.print_help()
     return 0
 

@@ -176,7 +176,10 @@ class TrioKernel:
         if not self._exits.over and not self._exits.armed:
             try:
                 self._token.run_sync_soon(_nothing, idempotent=True)
-            except trio.RunFinishedError:
+            except (
+                trio.RunFinishedError,
+                OSError,
+            ):  # OSError: a run that was abandoned, and collected
                 return True
         return self._exits.over
 
