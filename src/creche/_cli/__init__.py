@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 from .parser import BACKEND, check_command, make_parser, options_by_flag
 from .screen import Mistake
@@ -43,9 +44,7 @@ def dispatch(arguments: list[str]) -> int:
         from .repl import run_repl
 
         return run_repl(options.backend)
-    with allowed_to_be_cut_off():
-        return show(options, parser)
-    return 1
+    return print_what_is_read(partial(show, options, parser))
 
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
@@ -53,20 +52,20 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
     try:
         return parser.parse_args(arguments)
     except SystemExit:
-        with allowed_to_be_cut_off():
-            sys.stdout.flush()
+        print_what_is_read(lambda: 0)
         raise
 
 
-@contextmanager
-def allowed_to_be_cut_off() -> Generator[None]:
-    """Print in the block; what reads it may stop reading (`| head`)."""
+def print_what_is_read(show: Callable[[], int]) -> int:
+    """Call what prints; who reads it may stop reading (`| head`), and the exit status is 1."""
     try:
-        yield
+        status = show()
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more as it exits: into nowhere, so that it does not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
 
 
 def show(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
