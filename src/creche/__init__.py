@@ -183,6 +183,7 @@ if TYPE_CHECKING:
 
     # Task groups
     from ._tasks.start import TASK_STATUS_IGNORED as TASK_STATUS_IGNORED
+    from ._tasks.shielded import shielded as shielded
     from ._tasks.timeouts import fail_after as fail_after
     from ._tasks.timeouts import fail_at as fail_at
     from ._tasks.timeouts import move_on_after as move_on_after
@@ -236,6 +237,7 @@ else:
         "_tasks.info": "TaskInfo get_current_task get_running_tasks wait_all_tasks_blocked",
         "_tasks.root_cause": "root_cause",
         "_tasks.scope": "CancelScope",
+        "_tasks.shielded": "shielded",
         "_tasks.timeouts": "fail_after fail_at move_on_after move_on_at",
         "_tasks.start": "TASK_STATUS_IGNORED",
         "streams._memory_pair": "create_memory_object_stream",
