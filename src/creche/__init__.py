@@ -180,10 +180,10 @@ if TYPE_CHECKING:
     # Errors, cancellation and timeouts
     from ._tasks.root_cause import root_cause as root_cause
     from ._tasks.scope import CancelScope as CancelScope
+    from ._tasks.shielded import shielded as shielded
 
     # Task groups
     from ._tasks.start import TASK_STATUS_IGNORED as TASK_STATUS_IGNORED
-    from ._tasks.shielded import shielded as shielded
     from ._tasks.timeouts import fail_after as fail_after
     from ._tasks.timeouts import fail_at as fail_at
     from ._tasks.timeouts import move_on_after as move_on_after

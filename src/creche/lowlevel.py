@@ -12,3 +12,4 @@ from ._loop.token import current_token as current_token
 from ._tasks.checkpoint import cancel_shielded_checkpoint as cancel_shielded_checkpoint
 from ._tasks.checkpoint import checkpoint as checkpoint
 from ._tasks.checkpoint import checkpoint_if_cancelled as checkpoint_if_cancelled
+from ._tasks.native import run_native as run_native

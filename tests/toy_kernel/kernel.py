@@ -211,6 +211,11 @@ class ToyKernel:
             if found not in (-1, self.loop.waker.fileno()):  # Somebody has set another meanwhile.
                 signal.set_wakeup_fd(found, warn_on_full_buffer=False)
 
+    async def run_native(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], grace: float
+    ) -> Any:
+        raise RuntimeError("run_native() runs asyncio code, and this is the toy's loop")
+
     def at_exit(self, callback: Callable[[], object], /) -> None:
         self._exits.add(callback)
 

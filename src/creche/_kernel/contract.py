@@ -432,6 +432,12 @@ class Kernel(Descriptors, Inspection, Protocol):
         """
         ...
 
+    def run_native(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], grace: float
+    ) -> Awaitable[Any]:
+        """Carry out `lowlevel.run_native`; raise RuntimeError where the loop is not asyncio's."""
+        ...
+
     def at_exit(self, callback: Callable[[], object], /) -> None:
         """Have `callback()` called once when the loop ends, in its thread; see `exits.py`.
 

@@ -15,6 +15,7 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     tasks.py             the running task: waiting, checkpoints, foreign tasks
     scopes.py            scopes that are entered, left, cancelled and changed
     delivery.py          bringing a cancellation home to one task, without polling
+    native_call.py       calls that run as a native task, and are cancelled once
     cleaning.py          clean-ups that have time: when one begins, and what holds it
     swallowing.py        which frame of a task swallows cancellations
     probe.py             watching a task for checkpoints, for tests

@@ -15,7 +15,7 @@ from ..contract import BUDGET
 from ..exits import Exits
 from ..inspection import TaskRecord, note_loop
 from ..scope import Scope
-from . import introspection, scopes
+from . import introspection, native_call, scopes
 from .checked import waiters_of
 from .factory import factories_of
 from .nursery import Nursery
@@ -181,6 +181,11 @@ class AsyncioKernel:
         detached.set_name(name)
         self._detached.add(detached)  # The loop knows its tasks by weak references only.
         detached.add_done_callback(self._detached.discard)
+
+    async def run_native(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], grace: float
+    ) -> Any:
+        return await native_call.run_native(self, func, args, grace)
 
     def at_exit(self, callback: Callable[[], object]) -> None:
         self.exits.add(callback)

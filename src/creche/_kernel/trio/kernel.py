@@ -169,6 +169,13 @@ class TrioKernel:
         task = trio.lowlevel.spawn_system_task(detached, name=name, context=copy_context())
         self._detached.add(task)
 
+    async def run_native(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], grace: float
+    ) -> Any:
+        raise RuntimeError(
+            "run_native() runs asyncio code, and this is Trio's loop: run the program on asyncio"
+        )
+
     def at_exit(self, callback: Callable[[], object]) -> None:
         self._exits.add(callback)
 
