@@ -5,9 +5,13 @@ taken and released costs nothing; whoever comes to one whose holder has ended se
 
 Rules
 -----
-* A lock is noted when a task begins to wait for it, and when it changes hands while others wait.
-* A lock that was released since stays noted until its holder ends, or has very many noted.
+* A holder is noted when a task begins to wait for its lock, and when it takes over one that others wait for.
+* A lock that was released since stays noted until its holder ends, or has very many noted. Both sides
+  know of it: the lock (`_noted`) looks there first, for it changes hands often, among the same tasks.
 """
+
+# A lock and what is known here of its holders are one thing.
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
@@ -26,6 +30,8 @@ _MANY = 64
 class Held(Protocol):
     """A lock, as it is seen here."""
 
+    _noted: set[Task]
+
     def _held_by(self, task: Task) -> bool: ...
     def _break(self) -> None: ...
 
@@ -36,15 +42,23 @@ class _Locks(dict[Held, None]):
     def __init__(self, holder: Task) -> None:
         self.holder = holder
 
-    def held(self) -> list[Held]:
-        holder = self.holder
-        return [lock for lock in self if lock._held_by(holder)]  # pyright: ignore[reportPrivateUsage]  # a friend
+    def forget(self) -> list[Held]:
+        """Forget those that the task does not hold any more; return the others."""
+        held: list[Held] = []
+        for lock in list(self):
+            if lock._held_by(self.holder):
+                held.append(lock)
+            else:
+                lock._noted.discard(self.holder)
+                del self[lock]
+        return held
 
     def end(self) -> None:
         """The holder has ended."""
         self.holder.kernel.run_vars.get(_KEY, {}).pop(self.holder, None)
-        for lock in self.held():
-            lock._break()  # pyright: ignore[reportPrivateUsage]  # as above
+        for lock in self.forget():
+            lock._noted.discard(self.holder)
+            lock._break()
 
 
 def note(lock: Held, holder: Task) -> None:
@@ -54,11 +68,10 @@ def note(lock: Held, holder: Task) -> None:
     if locks is None:
         locks = known[holder] = _Locks(holder)
         holder.at_end(locks.end)
-    if len(locks) >= _MANY and lock not in locks:
-        held = locks.held()
-        locks.clear()
-        locks.update(dict.fromkeys(held))
+    if len(locks) >= _MANY:
+        locks.forget()
     locks[lock] = None
+    lock._noted.add(holder)
 
 
 def broken(lock: object, holder: Task) -> BrokenResourceError:

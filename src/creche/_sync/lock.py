@@ -12,10 +12,10 @@ that uses `_owner`, through `_held_by`, `_queue_up` and `_reacquire`.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _labels
-from .._exceptions import WouldBlock
+from .._exceptions import BrokenResourceError, WouldBlock
 from .._kernel import current_task
 from .._kernel.wait_queue import WaitQueue
 from .._tasks.info import TaskInfo
@@ -44,15 +44,18 @@ class Lock:
     :param name: what `repr` and reports of deadlocks call it
     """
 
-    __slots__ = ("__weakref__", "_fast", "_name", "_owner", "_queue")
+    __slots__ = ("__weakref__", "_fast", "_name", "_noted", "_owner", "_queue")
 
     _name: str | _labels.Place
     """Only set if there is something to keep."""
+    _noted: set[Any]
+    """The tasks whose end this lock would hear of: see `holders.py`. Set with `_queue`."""
 
     def __init__(self, *, fast_acquire: bool = False, name: str | None = None) -> None:
         self._fast = fast_acquire
         self._owner: Task | None = None
-        self._queue: WaitQueue[Task] = WaitQueue()
+        self._queue: WaitQueue[Task] | None = None
+        """Made when a task first waits: `release` has nothing to ask before (`lock` in benchmarks)."""
         if name is not None or _labels.noting:
             self._name = _labels.label(name)
 
@@ -73,17 +76,15 @@ class Lock:
             return
         if self._owner is task:
             raise _held_already(task)
-        if self._owner.ended():
-            raise broken(self, self._owner)
-        note(self, self._owner)
+        queue = self._queue_behind(self._owner)
         # As `WaitQueue.wait`. Inlined: `lock-hand-over` in benchmarks.
         waiter = task.make_waiter()
-        self._queue.add(waiter, task)
+        queue.add(waiter, task)
         try:
             await task.park(waiter)
         except BaseException as exc:
             if not task.granted(waiter, exc):
-                self._queue.discard(waiter)
+                queue.discard(waiter)
                 raise
 
     def acquire_nowait(self) -> None:
@@ -111,13 +112,14 @@ class Lock:
         """
         if self._owner is not current_task():
             raise self._not_held()
-        following = self._queue.pop()
-        if following is None:
+        queue = self._queue
+        following = None if queue is None else queue.pop()
+        if following is None or queue is None:
             self._owner = None
         else:
             waiter, self._owner = following
             waiter.set_result(None)
-            if self._queue:
+            if self._owner not in self._noted and queue:
                 note(self, self._owner)
 
     # The same coroutine under both names: one call less in `async with`.
@@ -140,7 +142,7 @@ class Lock:
         from .._tasks.info import info_of
 
         owner = None if self._owner is None else info_of(self._owner.info())
-        return LockStatistics(owner is not None, owner, len(self._queue))
+        return LockStatistics(owner is not None, owner, len(self._queue or ()))
 
     async def _reacquire(self, task: Task, turn: FirmWaiter | None) -> None:
         """Take the lock whatever is cancelled, at a place in the queue if `turn`. For Condition."""
@@ -156,16 +158,31 @@ class Lock:
         if self._owner is None:
             self._owner = task
             waiter.set_result(None)
-        elif self._owner.ended():
-            waiter.set_exception(broken(self, self._owner))
         else:
-            note(self, self._owner)
-            self._queue.add(waiter, task)
+            try:
+                self._queue_behind(self._owner).add(waiter, task)
+            except BrokenResourceError as exc:
+                waiter.set_exception(exc)
         return waiter
+
+    def _queue_behind(self, owner: Task) -> WaitQueue[Task]:
+        """Return the queue to wait in while `owner` holds the lock.
+
+        :raises BrokenResourceError: the owner has ended
+        """
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = WaitQueue()
+            self._noted = set()
+        if owner not in self._noted:
+            if owner.ended():
+                raise broken(self, owner)
+            note(self, owner)
+        return queue
 
     def _break(self) -> None:
         """Fail all who wait: the holder has ended, and will not release the lock."""
-        assert self._owner is not None, "it has ended as the holder"
+        assert self._owner is not None and self._queue is not None, "it has ended as the holder"
         while (following := self._queue.pop()) is not None:
             following[0].set_exception(broken(self, self._owner))
 
@@ -185,7 +202,7 @@ class Lock:
     def __repr__(self) -> str:
         if self._owner is None:
             return f"<{_labels.shown(self)} free>"
-        holder, waiting = self._owner.info().name, len(self._queue)
+        holder, waiting = self._owner.info().name, len(self._queue or ())
         return f"<{_labels.shown(self)} held by {holder!r}, {waiting} waiting>"
 
 

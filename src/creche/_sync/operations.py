@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._kernel import current_task
-from .holders import broken, note
+from .holders import broken
 from .operation import Operation, Waiter
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class AcquiringLock(_Of, Operation[None]):
     def join(self, waiter: Waiter, /) -> None:
         lock = self._subject
         assert lock._owner is not None, "not ready"
-        note(lock, lock._owner)
-        lock._queue.add(waiter, current_task())
+        lock._queue_behind(lock._owner).add(waiter, current_task())
 
     def leave(self, waiter: Waiter, /) -> None:
-        self._subject._queue.discard(waiter)
+        if self._subject._queue is not None:
+            self._subject._queue.discard(waiter)
 
 
 class AcquiringSemaphore(_Of, Operation[None]):

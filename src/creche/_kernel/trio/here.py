@@ -44,4 +44,5 @@ def task_here() -> Task | None:
         native = native_task()
     except RuntimeError:
         return None
-    return states.get(id(native)) or new_state(kernel_of_run())
+    state = states.get(id(native))
+    return state if state is not None else new_state(kernel_of_run())
