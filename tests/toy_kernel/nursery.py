@@ -10,10 +10,10 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
-from creche._kernel.contract import ChildLabel, Starting
+from creche._kernel.contract import ChildLabel, OtherLoop, Starting
 from creche._kernel.scope import Scope, cut, unlink
 
-from .here import task_here
+from .here import kernel_here, task_here
 from .scopes import Cancelled, canceller, hang
 from .tasks import FirmWaiter, Task, Waiter
 
@@ -44,6 +44,9 @@ class Nursery:
         self._cancelled: BaseException | None = None
 
     def spawn(self, coro: Run, label: ChildLabel, context: Context | None) -> None:
+        if kernel_here() is not self.kernel:
+            coro.close()
+            raise OtherLoop
         task = label._key = Task(
             self.kernel, coro, label, scope=self.scope, home=self, context=context
         )

@@ -80,6 +80,10 @@ As many as Tokio allows: at some 0.3 µs each a task has the loop for 40 µs at 
 the loop that ends it is spread so thin that it does not show (`event`, `lock` in benchmarks)."""
 
 
+class OtherLoop(Exception):
+    """Another loop than the nursery's runs in this thread, or none."""
+
+
 class Waiter(Protocol):
     """The wake-up of one parked task: `waiting -> granted | failed | cancelled`, once."""
 
@@ -242,7 +246,7 @@ class Nursery(Protocol):
         """Run `coro` as a new task inside the nursery, and note its key in `label`.
 
         Its first step comes after the running task has next let others run. `context=None` means
-        a copy of the current context.
+        a copy of the current context. Closes `coro` and raises OtherLoop where the nursery's loop does not run.
         """
         ...
 

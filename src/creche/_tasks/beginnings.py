@@ -9,10 +9,14 @@ Knows no event loop and no group.
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .handle import CANCELLED, FAILED, TaskHandle, name_of
 from .scope import raise_as_is
+
+if TYPE_CHECKING:
+    from .elsewhere import ElsewhereChild
+    from .group import TaskGroup
 
 
 def checked_coroutine(func: Any, coro: Any) -> Any:
@@ -22,6 +26,20 @@ def checked_coroutine(func: Any, coro: Any) -> Any:
     raise TypeError(
         f"Expected {name_of(func)}() to return a coroutine, but the return value ({coro!r}) is "
         f"not a coroutine object"
+    )
+
+
+def child_elsewhere(group: TaskGroup, handle: TaskHandle[Any]) -> ElsewhereChild:
+    """Return what becomes a child of a group whose loop is not this thread's."""
+    from .elsewhere import ElsewhereChild  # few need it
+
+    return ElsewhereChild(group, handle)
+
+
+def inactive() -> RuntimeError:
+    return RuntimeError(
+        "This task group is not active; no new tasks can be started: start them inside its "
+        "'async with' block"
     )
 
 

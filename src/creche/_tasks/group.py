@@ -27,12 +27,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, Unp
 
 from .._kernel import current_task
 from .._kernel.cleanup import give
+from .._kernel.contract import OtherLoop
 from .._kernel.scope import is_innermost, link
 from .._misuse import NeedsAsyncWith, called
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
 from . import stop as _stop
-from .beginnings import checked_coroutine, raise_unstarted
+from .beginnings import checked_coroutine, child_elsewhere, inactive, raise_unstarted
 from .errors import (
     MESSAGE,
     group_of,
@@ -204,7 +205,7 @@ class TaskGroup(NeedsAsyncWith):
         """
         nursery = self._nursery
         if not self._open or nursery is None:
-            raise self._inactive()
+            raise inactive()
         coro: Any = func(*args) if callable(func) else called("start_soon", func, args)  # type: ignore[redundant-expr]  # anything may be given
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
@@ -216,7 +217,10 @@ class TaskGroup(NeedsAsyncWith):
         frame = _getframe(1)
         handle._code = frame.f_code
         handle._at = frame.f_lasti
-        nursery.spawn(self._run(handle), handle, None)
+        try:
+            nursery.spawn(self._run(handle), handle, None)
+        except OtherLoop:
+            child_elsewhere(self, handle).begin()
         return handle
 
     def create_task(
@@ -243,14 +247,18 @@ class TaskGroup(NeedsAsyncWith):
         nursery = self._nursery
         if not self._open or nursery is None:
             coro.close()
-            raise self._inactive()
+            raise inactive()
         handle = TaskHandle(coro, origin_of(None, coro, name))
         handle._group = self
         self._started += 1
         frame = _getframe(1)
         handle._code = frame.f_code
         handle._at = frame.f_lasti
-        nursery.spawn(self._run(handle), handle, context)
+        try:
+            nursery.spawn(self._run(handle), handle, context)
+        except OtherLoop:
+            child = child_elsewhere(self, handle)
+            child.begin() if context is None else context.run(child.begin)
         return handle
 
     @overload
@@ -293,7 +301,7 @@ class TaskGroup(NeedsAsyncWith):
         """
         nursery = self._nursery
         if not self._open or nursery is None:
-            raise self._inactive()
+            raise inactive()
         status = Starting()
         coro: Any = func(*args, task_status=status)
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
@@ -305,6 +313,9 @@ class TaskGroup(NeedsAsyncWith):
         self._started += 1
         handle._starting = status
         caller = current_task()
+        if caller.kernel is not self._host.kernel:  # type: ignore[union-attr]  # it is active
+            await child_elsewhere(self, handle).start(caller, status)
+            return handle if return_handle else status._value
         if self._starts is None:
             self._starts = {}
         self._starts[caller] = handle
@@ -416,12 +427,6 @@ class TaskGroup(NeedsAsyncWith):
         children = self._nursery.children()
         what = "the end of" if children else "the end of its task group"
         return WaitDescription(what, "the end of all", tasks=children, needs_all=True)
-
-    def _inactive(self) -> RuntimeError:
-        return RuntimeError(
-            "This task group is not active; no new tasks can be started: start them inside its "
-            "'async with' block"
-        )
 
 
 def create_task_group(

@@ -225,6 +225,10 @@ class TaskHandle(Generic[T_co]):
         finally:
             del exc
 
+    def _unfinished(self) -> bool:
+        """Tell whether the task has not ended."""
+        return self._state is PENDING or self._state is CANCELLING
+
     def _failure(self) -> BaseException:
         """Return what the task raised; only of one that failed or was cancelled."""
         exc: BaseException = self._outcome

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._kernel.scope import misplaced
+from .._kernel.scope import misplaced, place
 from . import stop as _stop
 from .errors import MESSAGE
 
@@ -26,6 +26,13 @@ async def leave_misplaced(group: TaskGroup, task: Task) -> bool:
     assert nursery is not None, "entered before it is left"
     if not group._open:
         return False
+    home = scope._host.kernel if scope._host is not None else task.kernel
+    if home is not task.kernel:
+        raise RuntimeError(
+            f"this task group was entered in another event loop ({home.token!r}) than the one that tries to "
+            f"leave it ({task.kernel.token!r}), entered at {place(scope)}: leave it in the task that "
+            f"entered it. Nothing has changed"
+        )
     error: BaseException = misplaced(scope, task)
     group._open = False
     try:

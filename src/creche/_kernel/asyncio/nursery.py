@@ -18,13 +18,13 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import cleanup
-from ..contract import ChildLabel, Starting
+from ..contract import ChildLabel, OtherLoop, Starting
 from ..scope import Scope, cut, unlink
 from . import cleaning, scopes
 from .delivery import Delivery, interrupt, settle
 from .factory import EAGER, make_child, maker_of_children
 from .reach import reached
-from .state import LoopKernel, ScopeState, base_of, requests, state_of
+from .state import LoopKernel, ScopeState, base_of, requests, running_loop, state_of
 from .tasks import Task, running_task
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class Nursery(ScopeState):
         self, coro: Coroutine[Any, Any, None], label: ChildLabel, context: Context | None
     ) -> None:
         scope, kernel = self.scope, self.kernel
+        if running_loop() is not kernel.loop:
+            coro.close()
+            raise OtherLoop
         factory = kernel.factories._task_factory
         if factory is not None and factory is not EAGER:
             self._spawn_by_factory(coro, label, context)

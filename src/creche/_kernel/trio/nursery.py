@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from .. import cleanup
-from ..contract import ChildLabel, Starting
+from ..contract import ChildLabel, OtherLoop, Starting
 from ..scope import Scope, cut, unlink
 from . import cleaning, private
 from .scopes import record_outcome, unwind
@@ -58,6 +58,10 @@ class Nursery:
         group_scopes[self._nursery] = scope
 
     def spawn(self, coro: Run, label: ChildLabel, context: Context | None) -> None:
+        lowlevel = trio.lowlevel
+        if not lowlevel.in_trio_run() or lowlevel.current_trio_token() is not self.kernel.token:
+            coro.close()
+            raise OtherLoop
         label._key = coro
         if context is None:
             self._nursery.start_soon(_itself, coro, name=label.name)
