@@ -20,6 +20,7 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     swallowing.py        which frame of a task swallows cancellations
     probe.py             watching a task for checkpoints, for tests
     reach.py             what the cancellation of a scope reaches
+    call_graph.py        what the loop's own tools are told of the tasks of groups
     timers.py            one heap of deadlines for each loop
     checked.py           waiters that notice a wake-up from the wrong thread, in debug mode
     threadsafe_calls.py  the way in from other threads

@@ -21,6 +21,7 @@ from .. import cleanup
 from ..contract import ChildLabel, OtherLoop, Starting
 from ..scope import Scope, cut, unlink
 from . import cleaning, scopes
+from .call_graph import TOLD, add, discard, native_name
 from .delivery import Delivery, interrupt, settle
 from .factory import EAGER, make_child, maker_of_children
 from .reach import reached
@@ -37,7 +38,16 @@ if TYPE_CHECKING:
 class Nursery(ScopeState):
     """The children of one group: what the kernel keeps of the group's scope, and more."""
 
-    __slots__ = ("_cancelled", "_idle", "_stopped", "host", "kernel", "scope", "starting")
+    __slots__ = (
+        "_cancelled",
+        "_idle",
+        "_stopped",
+        "host",
+        "kernel",
+        "native_host",
+        "scope",
+        "starting",
+    )
 
     def __init__(self, kernel: LoopKernel, scope: Scope, host: Task | ForeignTask) -> None:
         kept = scope._native
@@ -53,6 +63,7 @@ class Nursery(ScopeState):
         self.kernel = kernel
         self.scope = scope
         self.host = host
+        self.native_host = host.native if TOLD else None
         self.starting = 0
         """Children that `start()` waits for."""
         self._idle: asyncio.Future[Any] | None = None
@@ -71,7 +82,13 @@ class Nursery(ScopeState):
             self._spawn_by_factory(coro, label, context)
             return
         # `new_task`, without the call (`spawn-100` in benchmarks).
-        task = label._key = Task(coro, loop=kernel.loop, context=context)
+        if TOLD:
+            name = native_name(label)
+            task = Task(coro, loop=kernel.loop, name=name, context=context)
+            add(task, self.native_host)
+        else:
+            task = Task(coro, loop=kernel.loop, context=context)
+        label._key = task
         task.kernel = kernel
         task.label = label
         task.nursery = self
@@ -87,11 +104,15 @@ class Nursery(ScopeState):
         self, coro: Coroutine[Any, Any, None], label: ChildLabel, context: Context | None
     ) -> None:
         task = make_child(self.kernel, coro, label, self, self.scope, context)
+        if TOLD:
+            add(task.native, self.native_host)
         self.tasks[task] = None
         if self.scope._reached is not None:
             Delivery.of(task).deliver()
 
     def retire(self, task: Child, cancelled: BaseException | None) -> None:
+        if TOLD:
+            discard(task.native, task.nursery.native_host)
         if task.nursery is self:
             if cancelled is not None and (self.scope._reached is not None or _by_scopes(task)):
                 # A scope did it, no native cancel. As in Trio, the group is then cancelled as well.
@@ -203,7 +224,7 @@ class Nursery(ScopeState):
                 cleaning.begin(host, None)  # The end of the group raises it.
             return cancelled
         finally:
-            self._cancelled = self._stopped = None
+            self._cancelled = self._stopped = self.native_host = None
             del cancelled
 
     def _hear_deferred(self, delivery: Delivery) -> None:
@@ -225,6 +246,11 @@ class Nursery(ScopeState):
             settle(host)
         # From here on it is a group of `task`, and its innermost one.
         self.host = scope._host = task
+        if TOLD:
+            for child in self.tasks:
+                discard(child.native, self.native_host)
+                add(child.native, task.native)
+            self.native_host = task.native
         self.base = max(requests(task), 0)
         scope._lost = scope._left = False
         scope._parent = task.scope
@@ -263,7 +289,9 @@ class PendingStart:
     pending -> moved (by `started()`) | ended | given up (the caller was cancelled) -> ended
     """
 
-    __slots__ = ("_nursery", "_scope", "given_up", "host", "over", "task", "waiter")
+    __slots__ = (
+        "_nursery", "_scope", "given_up", "host", "native_host", "over", "task", "waiter",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -274,12 +302,15 @@ class PendingStart:
     ) -> None:
         self._nursery = nursery
         self.host = caller
+        self.native_host = caller.native if TOLD else None
         scope = self._scope = caller.scope
         self.over = self.given_up = False
         self.waiter: asyncio.Future[Any] = asyncio.Future(loop=nursery.kernel.loop)
         make = maker_of_children(nursery.kernel)
         task = self.task = make(nursery.kernel, coro, label, self, scope, None)
         label._key = task
+        if TOLD:
+            add(task.native, self.native_host)
         if scope is not None:
             home = nursery if scope is nursery.scope else state_of(scope)
             home.tasks[task] = None
@@ -299,6 +330,9 @@ class PendingStart:
             nursery.adopt(task, scope)
         nursery.starting -= 1
         task.nursery = nursery
+        if TOLD:
+            discard(task.native, self.native_host)
+            add(task.native, nursery.native_host)
         if not self.waiter.done():
             self.waiter.set_result(None)
         return True

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..inspection import TaskRecord
 from ..names import name_from
+from .call_graph import TOLD, native_name
 from .delivery import Delivery, interrupt
 from .probe import note, refill, watched
 from .reach import reached
@@ -331,7 +332,10 @@ def new_task(
     context: Context | None = None,
 ) -> Task:
     """Make a task of ours: a child of `nursery` that begins in `scope`, or one outside of all."""
-    task = Task(coro, loop=kernel.loop, context=context)
+    if TOLD and label is not None:
+        task = Task(coro, loop=kernel.loop, name=native_name(label), context=context)
+    else:
+        task = Task(coro, loop=kernel.loop, context=context)
     task.kernel = kernel
     task.label = label
     task.nursery = nursery
