@@ -83,7 +83,86 @@ def sending() -> Meeting:
     return Meeting(lambda: send.send(1), take, lambda came: got == ([1] if came else []), put_away)
 
 
-PRIMITIVES = [event, semaphore, limiter, receiving, sending]
+def lock() -> Meeting:
+    it = creche.Lock()
+    it.acquire_nowait()
+
+    async def wait() -> None:
+        async with it:
+            pass
+
+    return Meeting(wait, it.release, lambda came: not it.locked())
+
+
+def condition() -> Meeting:
+    it = creche.Condition()
+
+    async def wait() -> None:
+        async with it:
+            await it.wait()
+
+    def notify() -> None:
+        it.acquire_nowait()
+        it.notify()
+        it.release()
+
+    def untouched(came: bool) -> bool:
+        return not it.locked() and it.statistics().tasks_waiting == 0
+
+    return Meeting(wait, notify, untouched)
+
+
+def future() -> Meeting:
+    it = creche.Future[int]()
+
+    async def wait() -> None:
+        assert await it == 1
+
+    def finish() -> None:
+        it.return_value = 1
+
+    return Meeting(wait, finish, lambda came: it.return_value == 1)
+
+
+def handle() -> Meeting:
+    """Of a task that ends at this very moment."""
+    coro = checkpoint()
+    it = creche.TaskHandle(coro, "a task")
+
+    def end() -> None:
+        coro.close()
+        it._end(it.Status.FINISHED, 1)  # pyright: ignore[reportPrivateUsage]  # as its group does
+
+    async def wait() -> None:
+        await it.wait()
+
+    return Meeting(wait, end, lambda came: it.return_value == 1, coro.close)  # type: ignore[comparison-overlap]
+
+
+def end_of_stream() -> Meeting:
+    send, receive = creche.create_memory_object_stream[int](1)
+
+    async def wait() -> None:
+        with pytest.raises(creche.EndOfStream):
+            await receive.receive()
+
+    return Meeting(wait, send.close, lambda came: True, lambda: (send.close(), receive.close()))
+
+
+def broken_stream() -> Meeting:
+    send, receive = creche.create_memory_object_stream[int](0)
+
+    async def wait() -> None:
+        with pytest.raises(creche.BrokenResourceError):
+            await send.send(1)
+
+    return Meeting(wait, receive.close, lambda came: True, lambda: (send.close(), receive.close()))
+
+
+PRIMITIVES = [
+    event, semaphore, limiter, receiving, sending, lock, condition, future, handle, end_of_stream,
+    broken_stream,
+]  # fmt: skip
 OURS = ("grant", "scope", "deadline", "outer")
 
 
