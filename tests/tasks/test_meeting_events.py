@@ -126,7 +126,11 @@ def future() -> Meeting:
 
 def handle() -> Meeting:
     """Of a task that ends at this very moment."""
-    coro = checkpoint()
+
+    async def returns() -> int:
+        return 1
+
+    coro = returns()
     it = creche.TaskHandle(coro, "a task")
 
     def end() -> None:
@@ -136,7 +140,7 @@ def handle() -> Meeting:
     async def wait() -> None:
         await it.wait()
 
-    return Meeting(wait, end, lambda came: it.return_value == 1, coro.close)  # type: ignore[comparison-overlap]
+    return Meeting(wait, end, lambda came: it.return_value == 1, coro.close)
 
 
 def end_of_stream() -> Meeting:
@@ -146,7 +150,11 @@ def end_of_stream() -> Meeting:
         with pytest.raises(creche.EndOfStream):
             await receive.receive()
 
-    return Meeting(wait, send.close, lambda came: True, lambda: (send.close(), receive.close()))
+    def put_away() -> None:
+        send.close()
+        receive.close()
+
+    return Meeting(wait, send.close, lambda came: True, put_away)
 
 
 def broken_stream() -> Meeting:
@@ -156,7 +164,11 @@ def broken_stream() -> Meeting:
         with pytest.raises(creche.BrokenResourceError):
             await send.send(1)
 
-    return Meeting(wait, receive.close, lambda came: True, lambda: (send.close(), receive.close()))
+    def put_away() -> None:
+        send.close()
+        receive.close()
+
+    return Meeting(wait, receive.close, lambda came: True, put_away)
 
 
 PRIMITIVES = [

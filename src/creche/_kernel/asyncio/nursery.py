@@ -21,7 +21,7 @@ from .. import cleanup
 from ..contract import ChildLabel, OtherLoop, Starting
 from ..scope import Scope, cut, unlink
 from . import cleaning, scopes
-from .call_graph import TOLD, add, discard, native_name
+from .call_graph import TOLD, add, discard
 from .delivery import Delivery, interrupt, settle
 from .factory import EAGER, make_child, maker_of_children
 from .reach import reached
@@ -41,6 +41,8 @@ class Nursery(ScopeState):
     __slots__ = (
         "_cancelled",
         "_idle",
+        "_name",
+        "_named_for",
         "_stopped",
         "host",
         "kernel",
@@ -64,6 +66,8 @@ class Nursery(ScopeState):
         self.scope = scope
         self.host = host
         self.native_host = host.native if TOLD else None
+        self._named_for: object = None
+        self._name: str | None = None
         self.starting = 0
         """Children that `start()` waits for."""
         self._idle: asyncio.Future[Any] | None = None
@@ -83,8 +87,12 @@ class Nursery(ScopeState):
             return
         # `new_task`, without the call (`spawn-100` in benchmarks).
         if TOLD:
-            name = native_name(label)
-            task = Task(coro, loop=kernel.loop, name=name, context=context)
+            origin = label._origin
+            if (
+                origin is not self._named_for
+            ):  # As a rule a group starts one function again and again.
+                self._named_for, self._name = origin, label.name
+            task = Task(coro, loop=kernel.loop, name=self._name, context=context)
             add(task, self.native_host)
         else:
             task = Task(coro, loop=kernel.loop, context=context)
@@ -111,8 +119,6 @@ class Nursery(ScopeState):
             Delivery.of(task).deliver()
 
     def retire(self, task: Child, cancelled: BaseException | None) -> None:
-        if TOLD:
-            discard(task.native, task.nursery.native_host)
         if task.nursery is self:
             if cancelled is not None and (self.scope._reached is not None or _by_scopes(task)):
                 # A scope did it, no native cancel. As in Trio, the group is then cancelled as well.
@@ -224,7 +230,7 @@ class Nursery(ScopeState):
                 cleaning.begin(host, None)  # The end of the group raises it.
             return cancelled
         finally:
-            self._cancelled = self._stopped = self.native_host = None
+            self._cancelled = self._stopped = self.native_host = self._named_for = None
             del cancelled
 
     def _hear_deferred(self, delivery: Delivery) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..inspection import TaskRecord
 from ..names import name_from
-from .call_graph import TOLD, native_name
+from .call_graph import TOLD
 from .delivery import Delivery, interrupt
 from .probe import note, refill, watched
 from .reach import reached
@@ -333,7 +333,7 @@ def new_task(
 ) -> Task:
     """Make a task of ours: a child of `nursery` that begins in `scope`, or one outside of all."""
     if TOLD and label is not None:
-        task = Task(coro, loop=kernel.loop, name=native_name(label), context=context)
+        task = Task(coro, loop=kernel.loop, name=label.name, context=context)
     else:
         task = Task(coro, loop=kernel.loop, context=context)
     task.kernel = kernel
