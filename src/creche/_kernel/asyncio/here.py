@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from .kernel import AsyncioKernel
-from .state import native_task, running_loop
+from .state import native_task, python_task, running_loop
 from .tasks import ForeignTask, Task, foreign_task, foreign_tasks
 
 cancelled_class = asyncio.CancelledError
@@ -46,6 +46,10 @@ def task_here() -> Task | ForeignTask | None:
     if loop is None:
         return None
     native = native_task(loop)
-    if native is None or type(native) is Task:
+    if type(native) is Task:
         return native
+    if native is None:
+        native = python_task(loop)
+        if native is None:
+            return None
     return foreign_tasks.get(id(native)) or foreign_task(native, kernel_of(loop))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..inspection import TaskRecord
 from .reach import reached
+from .state import current_native
 from .tasks import task_of
 
 _QUIET_PASSES = 3
@@ -77,7 +78,7 @@ async def wait_all_tasks_blocked(loop: asyncio.AbstractEventLoop, watchers: set[
     Gives way once for each pass in which some task can still run, so it costs what they cost.
     `watchers` are the tasks of the loop that are in this very call: they count as blocked.
     """
-    me = asyncio.current_task(loop)
+    me = current_native(loop)
     watchers.add(me)
     quiet = 0
     try:

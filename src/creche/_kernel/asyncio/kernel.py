@@ -22,6 +22,7 @@ from .nursery import Nursery
 from .probe import TestProbe
 from .readiness import Readiness, Watch
 from .signal_wakeup import SignalWakeup
+from .state import current_native
 from .tasks import Task, new_task, running_task, task_of
 from .threadsafe_calls import ThreadsafeCalls
 from .timers import Timers
@@ -86,7 +87,7 @@ class AsyncioKernel:
         return module if module in ("uvloop", "winloop") else self.name
 
     def running(self) -> Any:
-        return asyncio.current_task(self.loop)
+        return current_native(self.loop)
 
     def kind_of(self, native: Any) -> str:
         if native in self._detached:

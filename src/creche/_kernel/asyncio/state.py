@@ -33,6 +33,20 @@ else:
     native_task = native_tasks.get
 
 
+def _no_task(_loop: asyncio.AbstractEventLoop, /) -> asyncio.Task[Any] | None:
+    return None
+
+
+python_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]
+python_task = getattr(asyncio.tasks, "_py_current_task", _no_task)
+"""Returns the running task if it is of the pure-Python class: from CPython 3.14 on, C does not know those."""
+
+
+def current_native(loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any] | None:
+    """Return the task of any class that runs in the loop of this thread."""
+    return native_task(loop) or python_task(loop)
+
+
 def grant(waiter: asyncio.Future[Any], value: Any = None) -> None:
     """Grant a waiter, unless it is done: what a callback of the loop does."""
     if not waiter.done():

@@ -33,6 +33,7 @@ from .state import (
     native_cancel,
     native_task,
     native_uncancel,
+    python_task,
     requests,
 )
 
@@ -407,6 +408,7 @@ def running_task(kernel: LoopKernel) -> Task | ForeignTask:
     native = native_task(kernel.loop)
     if type(native) is Task:
         return native
+    native = native or python_task(kernel.loop)
     assert native is not None, "called in a task"
     return foreign_tasks.get(id(native)) or foreign_task(native, kernel)
 
