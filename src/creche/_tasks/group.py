@@ -34,6 +34,7 @@ from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
 from . import stop as _stop
 from .beginnings import checked_coroutine, child_elsewhere, inactive, raise_unstarted
+from .describing import describe_wait, state_of
 from .errors import (
     MESSAGE,
     group_of,
@@ -404,29 +405,12 @@ class TaskGroup(NeedsAsyncWith):
         return None
 
     def __repr__(self) -> str:
-        nursery = self._nursery
-        if nursery is None:
-            state = "not entered"
-        elif self._open:
-            count = len(nursery.children())
-            state = f"active, {count} task{'s' * (count != 1)}"
-        else:
-            state = "closed"
-        return f"<{type(self).__name__} {state}{self.cancel_scope._conditions()}>"
+        return f"<{type(self).__name__} {state_of(self)}{self.cancel_scope._conditions()}>"
 
     def _describe_wait(
         self, task: TaskInfo, inner: WaitDescription | None
     ) -> WaitDescription | None:
-        if inner is not None or self._nursery is None:
-            return inner
-        starts, kernel = self._starts, task._kernel
-        caller = None if kernel is None else kernel.task_of(task._native)
-        child = None if caller is None or starts is None else starts.get(caller)
-        if child is not None:
-            return WaitDescription("started() from", "started()", tasks=(child,))
-        children = self._nursery.children()
-        what = "the end of" if children else "the end of its task group"
-        return WaitDescription(what, "the end of all", tasks=children, needs_all=True)
+        return inner or describe_wait(self, task)
 
 
 def create_task_group(
