@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -140,24 +141,34 @@ async def test_a_swallowed_cancellation_is_shown() -> None:
 
 @pytest.mark.backends("asyncio")
 async def test_a_native_task_that_nothing_refers_to_is_shown() -> None:
-    async def work() -> None:
-        await asyncio.sleep(30)
+    async def waits_for_nobody() -> None:
+        await asyncio.get_running_loop().create_future()
 
-    def start(name: str) -> asyncio.Task[None]:
-        return asyncio.create_task(work(), name=name)
+    async def sleeps() -> None:
+        await asyncio.sleep(30)  # The loop has a timer for it.
 
-    start("lost")
-    kept = start("kept")
-    told = start("told")
+    async def listens(queue: asyncio.Queue[int]) -> None:
+        await queue.get()
+
+    def start(name: str, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.create_task(coro, name=name)
+
+    queue = asyncio.Queue[int]()
+    start("lost", waits_for_nobody())
+    start("sleeps", sleeps())
+    start("listens", listens(queue))
+    kept = start("kept", waits_for_nobody())
+    told = start("told", waits_for_nobody())
     told.add_done_callback(lambda _: None)
     del told
     await creche.wait_all_tasks_blocked()
     (lint,) = shown("unowned")
     assert "nothing refers to the native task lost" in lint.text
-    for task in asyncio.all_tasks():
-        if task.get_name() in ("lost", "kept", "told"):
-            task.cancel()
-    del kept, task
+    mine = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in mine:
+        task.cancel()
+    await asyncio.wait(mine)
+    del kept
 
 
 async def test_a_scope_of_an_abandoned_generator_is_shown() -> None:

@@ -100,7 +100,8 @@ class _Loop:
         if not self.names.complete:
             self.gaps.append("the search for the names of objects took too long")
         self.task_names = self._name_tasks()
-        tasks = tuple(self._task(found, native) for found in self._in_batches(founds))
+        pairs = list(self._tasks(founds, native))
+        tasks = tuple(task for _, task in pairs)
         for key, resource in self.resources.items():
             resource.waiters = tuple(self.waiters[key])
         loop = Loop(
@@ -115,7 +116,6 @@ class _Loop:
             tuple(self.resources.values()),
             figures.watched or None,
         )
-        pairs = list(zip(founds, tasks, strict=True))
         loop.lints = tuple(self._lints(loop, pairs, workers))
         figures.keep_only({task.id for task in tasks})
         frames.clear()  # In the loop's own thread, the frames of this very call are among them.
@@ -144,6 +144,13 @@ class _Loop:
             except Exception as exc:  # It has ended, or stepped, while its frames were read.
                 self.gaps.append(f"task {record.name!r} could not be read ({exc!r})")
         return founds
+
+    def _tasks(self, founds: list[Found], running: Any) -> Iterator[tuple[Found, Task]]:
+        for found in self._in_batches(founds):
+            try:
+                yield found, self._task(found, running)
+            except Exception as exc:  # As above: it has ended.
+                self.gaps.append(f"task {found.record.name!r} could not be described ({exc!r})")
 
     def _in_batches(self, items: Iterable[Any]) -> Iterable[Any]:
         for number, item in enumerate(items):

@@ -259,7 +259,8 @@ class Lane:
             self.extend((self.tag(layout.ENTER, text), id(scope), now(), int(scope._shield)))
         self._entered = 0
         self.words.note_group(self, nursery)
-        code = points.code_of(type(nursery).close)
+        close: Any = type(nursery).close
+        code = points.code_of(close)
         if code not in self.returns:
             self.returns[code] = self._close_nursery
             self.words.add_return_point(code)

@@ -63,7 +63,7 @@ def swallowed(loop: Loop, workers: tuple[Worker, ...], turns: dict[int, float]) 
         since = turns.get(task.id, 0.0)
         if task.state != "cancelling" or since < SWALLOWED or task.id in in_workers:
             continue
-        if task.wait is not None and task.wait.tasks:
+        if task.wait is not None and (task.wait.tasks or task.wait.needs_all):
             continue  # It waits for its children, which is right: they are cancelled as well.
         text = f"{task.name} goes on {duration(since)} after it was cancelled: it catches the cancellation"
         yield _lint("swallowed", text, task, since)

@@ -224,7 +224,7 @@ class Snapshot:
 
 
 def _by_name(thing: Any) -> dict[str, Any]:
-    kind = type(thing)
+    kind: Any = type(thing)
     known = _FIELDS.get(kind)
     if known is None:
         if not is_dataclass(kind):

@@ -15,6 +15,7 @@ from time import monotonic
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
+from .._labels import in_library
 from ..streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from .lints import FULL
 from .model import Lint, Place, Task
@@ -70,16 +71,13 @@ def _holds(value: Any, state: Any, depth: int) -> bool:
         return value._state is state
     if depth == 0:
         return False
-    parts: Iterator[Any]
-    if isinstance(value, dict):
-        parts = iter(list(value.values()))
-    elif isinstance(value, list | tuple | set | frozenset):
-        parts = iter(list(value))
-    else:
-        attributes = getattr(value, "__dict__", None)
-        if not isinstance(attributes, dict):
-            return False
-        parts = iter(list(attributes.values()))
+    held: Any = value
+    if not isinstance(value, dict | list | tuple | set | frozenset):
+        held = getattr(value, "__dict__", None)
+    if not held or not isinstance(held, dict | list | tuple | set | frozenset):
+        return False
+    whole: Any = held
+    parts: list[Any] = list(whole.values() if isinstance(whole, dict) else whole)
     return any(_holds(part, state, depth - 1) for part in islice(parts, _PARTS))
 
 
@@ -108,7 +106,9 @@ def _is_abandoned(code: Any, coro: Any) -> bool:
         frame = getattr(coro, "cr_frame", None)
         if frame is None:
             return False
-        for value in list(frame.f_locals.values()):
+        # What a library keeps it also goes on with, such as the task of a safe stream.
+        variables: list[Any] = [] if in_library(frame) else list(frame.f_locals.values())
+        for value in variables:
             if isinstance(value, AsyncGeneratorType) and value.ag_code is code:
                 alive = value.ag_frame is not None and not value.ag_running
                 uses = sum(thing is value for thing in gc.get_referents(coro))
@@ -122,7 +122,7 @@ _ASYNC_GENERATOR = 0x200
 
 
 def unowned(kernel: Kernel, pairs: Sequence[tuple[Found, Task]]) -> Iterator[Lint]:
-    """`unowned`: a task that other code has made, and that nothing refers to: it may vanish at any time."""
+    """`unowned`: a task that other code has made, and that nothing refers to but what it waits for itself."""
     for found, task in pairs:
         old = task.kind == "native" and task.age is not None and task.age >= OLD
         if old and not kernel.is_owned(found.record):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Generator, Iterator
 from types import coroutine
@@ -55,16 +56,42 @@ def is_blocked(native: Any) -> bool:
 
 
 def is_owned(record: TaskRecord) -> bool:
-    """Tell whether anything but the loop refers to a task that it alone has a record of."""
-    if getattr(record.native, "_callbacks", None):
-        return True  # Somebody is told of its end.
+    """Tell whether anything but itself and what it waits for keeps a task, or is told of its end.
+
+    Nobody else has a record of it. Python may collect a task that only a future refers to, to which in turn
+    nothing but the task refers.
+    """
+    native = record.native
+    waiter = getattr(native, "_fut_waiter", None)
+    if waiter is None or getattr(native, "_callbacks", None):
+        return True  # The loop is about to step it, or somebody is told of its end.
+    del native
     nobodys = TaskRecord(0, None, "", None, object())
-    # One more: the loop will wake it, or step it.
-    return _references(record) > _references(nobodys) + 1
+    if _references(record) > _references(nobodys) + 1:  # One more: what it waits for will wake it.
+        return True
+    # Its own: the task has it, and what awaits it; and variables, or what else is in its coroutines.
+    own = 1 + _uses(record.coro, waiter)
+    nothing = (
+        object()
+    )  # What this function itself refers to does not count, however Python counts it.
+    return sys.getrefcount(waiter) - sys.getrefcount(nothing) > own
 
 
 def _references(record: TaskRecord) -> int:
     return sys.getrefcount(record.native)
+
+
+def _uses(coro: Any, waiter: Any) -> int:
+    """Count how often the coroutines of a task refer to what it waits for, the last one by an iterator."""
+    uses = 0
+    for _ in range(1000):
+        inside = gc.get_referents(coro)
+        uses += sum(thing is waiter for thing in inside)
+        inner = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
+        if inner is None or (not hasattr(inner, "cr_await") and not hasattr(inner, "gi_yieldfrom")):
+            return uses + sum(thing is waiter for thing in gc.get_referents(inner))
+        coro = inner
+    return uses
 
 
 @coroutine
