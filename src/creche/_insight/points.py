@@ -33,7 +33,7 @@ START = start.__code__
 """What the main task runs on most loops."""
 ENDED_BADLY = TaskGroup._ended_badly.__code__
 CANCEL = CancelScope.cancel.__code__
-CANCEL_TASK = TaskHandle.cancel.__code__
+CANCEL_TASK = TaskHandle[Any].cancel.__code__
 POP = WaitQueue[Any].pop.__code__
 EACH = WaitQueue[Any].__iter__.__code__
 QUEUE_WAIT = WaitQueue[Any].wait.__code__
