@@ -38,9 +38,7 @@ _RUN, _MAIN = points.RUN, points.START
 class Lane:
     """The callbacks of one lane, and what they know of it."""
 
-    __slots__ = ("_told_end", "_begin", "_end_text", "_entered", "_last", "_outer", "_step", "_task", "_unknown",
-                 "_wait_words", "_waits_tag", "current", "depth", "extend", "here", "kernel", "number",
-                 "returns", "starts", "waits", "words", "yields")  # fmt: skip
+    __slots__ = ("_begin", "_end_text", "_entered", "_last", "_outer", "_returns", "_starts", "_step", "_task", "_told_end", "_unknown", "_wait_words", "_waits_tag", "_yields", "current", "depth", "extend", "here", "kernel", "number", "returns", "starts", "waits", "words", "yields")  # fmt: skip
 
     FRAMES = 1
     """How many frames a point is below a callback that nothing stands between."""
@@ -100,6 +98,10 @@ class Lane:
             self.starts[verbs.enter] = self._enter
             self.returns[verbs.leave] = self._leave
             self.returns[verbs.open_nursery] = self._open_nursery
+        # By their identity: the hash of code looks at all that is in it.
+        self._starts = {id(code): call for code, call in self.starts.items()}
+        self._yields = {id(code): call for code, call in self.yields.items()}
+        self._returns = {id(code): call for code, call in self.returns.items()}
 
     def tag(self, kind: int, text: int = 0) -> int:
         """Return word 0 of a record of this lane."""
@@ -120,8 +122,8 @@ class Lane:
                 self._begin = time
                 self._task = task = self.current()
                 self.extend(self.words.task_record(self, task, time))
-            elif code in self.starts:
-                self.starts[code](_getframe(self.depth))
+            elif (call := self._starts.get(id(code))) is not None:
+                call(_getframe(self.depth))
         except Exception:
             _tell_failure()
 
@@ -153,11 +155,11 @@ class Lane:
                 self._task = None
                 if self._outer:
                     self._task, self._begin = self._outer.pop()
-            elif code in self._wait_words:
+            elif (said := self._wait_words.get(id(code))) is not None:
                 if value is not None and type(value) is not type:
-                    self._wait(code)
-            elif code in self.yields:
-                self.yields[code](_getframe(self.depth), value)
+                    self._wait(said)
+            elif (call := self._yields.get(id(code))) is not None:
+                call(_getframe(self.depth), value)
         except Exception:
             _tell_failure()
 
@@ -173,8 +175,8 @@ class Lane:
                 self._task = None
                 if self._outer:
                     self._task, self._begin = self._outer.pop()
-            elif code in self.returns:
-                self.returns[code](_getframe(self.depth), value)
+            elif (call := self._returns.get(id(code))) is not None:
+                call(_getframe(self.depth), value)
         except Exception:
             _tell_failure()
 
@@ -188,8 +190,7 @@ class Lane:
 
     # Waits and wakes
 
-    def _wait(self, code: CodeType) -> None:
-        said = self._wait_words[code]
+    def _wait(self, said: int) -> None:
         waits = self.waits
         if said:
             self.waits = (0, waits[1], said, *waits[3:]) if waits else (0, 0, said, *self._now())
@@ -262,7 +263,7 @@ class Lane:
         close: Any = type(nursery).close
         code = points.code_of(close)
         if code not in self.returns:
-            self.returns[code] = self._close_nursery
+            self.returns[code] = self._returns[id(code)] = self._close_nursery
             self.words.add_return_point(code)
 
     def _close_nursery(self, frame: Any, _value: Any) -> None:

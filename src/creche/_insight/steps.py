@@ -190,12 +190,12 @@ class Watch:
         }
         wanted[points.START] = wanted[points.RUN]
         waits = points.waits() if any(self._sinks.values()) else {}
-        of = self._words.of
-        self._words.wait_points.update((code, of(text)) for code, text in waits.items())
-        for code in self._words.wait_points.keys() - waits.keys():
-            del self._words.wait_points[code]
+        numbers = {id(code): self._words.of(text) for code, text in waits.items()}
+        self._words.wait_points.update(numbers)
+        for key in self._words.wait_points.keys() - numbers.keys():
+            del self._words.wait_points[key]
         if waits:
-            for code in self._words.wait_points:
+            for code in waits:
                 wanted[code] = wanted.get(code, 0) | yielded
             for lane in self._lanes.values():
                 for kind, codes in (

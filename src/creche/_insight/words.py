@@ -33,8 +33,9 @@ class Words:
 
     def __init__(self, add_return_point: Callable[[CodeType], None]) -> None:
         self.add_return_point = add_return_point
-        self.wait_points: dict[CodeType, int] = {}
-        """The functions in which tasks wait, each with the number of what for; 0 where `self` is that."""
+        self.wait_points: dict[int, int] = {}
+        """The functions in which tasks wait, by the `id` of their code, each with the number of what for; 0 where
+        `self` is that."""
         self.new: dict[int, str] = {}
         """The texts that were not written yet."""
         self.texts: dict[int, str] = {}
@@ -42,9 +43,12 @@ class Words:
         self._numbers: dict[str, int] = {}
         self._next = 1
         self._names: dict[object, int] = {}
+        """Of tasks, by the name that was given, or the `id` of the code of their function."""
+        self._codes: list[CodeType] = []
+        """These codes, for no other is to get their `id`."""
         self._groups: dict[int, weakref.ref[Any]] = {}
         self._things: dict[int, tuple[weakref.ref[Any], int]] = {}
-        self._entries: dict[tuple[CodeType, int], int] = {}
+        self._entries: dict[tuple[int, int], int] = {}
 
     def of(self, text: str) -> int:
         """Return the number of a text."""
@@ -61,6 +65,7 @@ class Words:
         """Forget all texts. The lanes have some of the numbers: they have to be made anew."""
         for table in (self.texts, self._numbers, self._names, self._things, self._entries):
             table.clear()
+        self._codes.clear()
 
     # Tasks and groups
 
@@ -74,7 +79,7 @@ class Words:
             return lane.tag(layout.TASK, self.of(name)), id(task), time, 0
         origin = label._origin
         # Not the function: what it refers to is not to live longer.
-        key = origin if type(origin) is str else getattr(origin, "__code__", None)
+        key = origin if type(origin) is str else id(getattr(origin, "__code__", None))
         number = self._names.get(key)
         if number is None:
             number = self._new_name(key, origin)
@@ -91,7 +96,10 @@ class Words:
 
     def _new_name(self, key: object, origin: object) -> int:
         number = self.of(name_of(origin) if not isinstance(origin, str) else origin)
-        if key is not None:
+        code = getattr(origin, "__code__", None)
+        if code is not None:
+            self._codes.append(code)
+        if code is not None or isinstance(origin, str):
             self._names[key] = number
         return number
 
@@ -109,7 +117,7 @@ class Words:
         code = getattr(scope, "_code", None)
         if code is None:
             return 0
-        at = code, scope._instruction
+        at = id(code), scope._instruction
         number = self._entries.get(at)
         if number is None:
             line = code.co_firstlineno
@@ -118,6 +126,7 @@ class Words:
                     line = each
             number = self.of(f"{short_path(code.co_filename)}:{line}")
             self._entries[at] = number
+            self._codes.append(code)
         return number
 
     # Waits
