@@ -38,7 +38,7 @@ _RUN, _MAIN = points.RUN, points.START
 class Lane:
     """The callbacks of one lane, and what they know of it."""
 
-    __slots__ = ("_begin", "_end_text", "_entered", "_last", "_outer", "_returns", "_starts", "_step", "_task", "_told_end", "_unknown", "_wait_words", "_waits_tag", "_yields", "current", "depth", "extend", "here", "kernel", "number", "returns", "starts", "waits", "words", "yields")  # fmt: skip
+    __slots__ = ("_begin", "_end_text", "_entered", "_last", "_outer", "_returns", "_starts", "_step", "_task", "_told_end", "_unknown", "_wait_words", "_waits_tag", "_yields", "current", "depth", "extend", "here", "kernel", "label_of", "number", "returns", "starts", "waits", "words", "yields")  # fmt: skip
 
     FRAMES = 1
     """How many frames a point is below a callback that nothing stands between."""
@@ -59,6 +59,7 @@ class Lane:
         self.extend = extend
         self.current = current
         self.here = here
+        self.label_of: Callable[[Any], Any] = _no_label if kernel is None else kernel.label_of
         self.depth = 1
         """How many frames the point is below a callback."""
         self.waits: tuple[int, int, int, int, int] | None = None
@@ -287,6 +288,10 @@ def _tell_failure() -> None:
     if text not in _told:
         _told.add(text)
         log.error("an event was not recorded:\n%s", text)
+
+
+def _no_label(_native: Any) -> None:
+    """In no loop there are no tasks."""
 
 
 def _how(names: Any) -> str:

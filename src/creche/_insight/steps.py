@@ -157,6 +157,7 @@ class Watch:
     def hand_on(self) -> None:
         """Give what was written to those who want it."""
         with self._lock:
+            self._words.let_go()
             buffer = self._buffer
             size = len(buffer)
             taken = buffer[:size]

@@ -101,6 +101,8 @@ class AsyncioKernel:
         return introspection.is_owned(record)
 
     def label_of(self, native: Any) -> Any:
+        if type(native) is Task:
+            return native.label
         return getattr(task_of(native), "label", None)
 
     def coroutine_of(self, native: Any) -> Any:
