@@ -21,7 +21,7 @@ from collections.abc import Callable
 from sys import _getframe
 from time import perf_counter_ns as now
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import layout, points
 from .layout import LANE, TEXT
@@ -261,8 +261,7 @@ class Lane:
             self.extend((self.tag(layout.ENTER, text), id(scope), now(), int(scope._shield)))
         self._entered = 0
         self.words.note_group(self, nursery)
-        close: Any = type(nursery).close
-        code = points.code_of(close)
+        code = points.code_of(cast("Any", type(nursery)).close)
         if code not in self.returns:
             self.returns[code] = self._returns[id(code)] = self._close_nursery
             self.words.add_return_point(code)

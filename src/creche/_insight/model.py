@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 VERSION = 1
 
@@ -224,7 +224,7 @@ class Snapshot:
 
 
 def _by_name(thing: Any) -> dict[str, Any]:
-    kind: Any = type(thing)
+    kind = cast("Any", type(thing))
     known = _FIELDS.get(kind)
     if known is None:
         if not is_dataclass(kind):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from time import monotonic
 from types import AsyncGeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._labels import in_library
 from ..streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -71,13 +71,14 @@ def _holds(value: Any, state: Any, depth: int) -> bool:
         return value._state is state
     if depth == 0:
         return False
-    held: Any = value
-    if not isinstance(value, dict | list | tuple | set | frozenset):
-        held = getattr(value, "__dict__", None)
-    if not held or not isinstance(held, dict | list | tuple | set | frozenset):
-        return False
-    whole: Any = held
-    parts: list[Any] = list(whole.values() if isinstance(whole, dict) else whole)
+    parts: list[Any] = []
+    for held in (value, getattr(value, "__dict__", None)):
+        if isinstance(held, dict):
+            parts = list(cast("dict[Any, Any]", held).values())
+            break
+        if isinstance(held, list | tuple | set | frozenset):
+            parts = list(cast("list[Any]", held))
+            break
     return any(_holds(part, state, depth - 1) for part in islice(parts, _PARTS))
 
 
