@@ -77,10 +77,9 @@ class Words:
     def task_record(self, lane: Lane, task: Any, time: int) -> tuple[int, ...]:
         """Return the record that says that a task is there."""
         label = lane.label_of(task)
-        try:
-            nursery, origin = label._nursery, label._origin
-        except AttributeError:
-            nursery = None
+        nursery = origin = None
+        if label is not None:
+            nursery, origin = getattr(label, "_nursery", None), label._origin
         if nursery is None:
             kernel = lane.kernel
             name = "" if kernel is None or task is None else kernel.record(task).name
