@@ -7,8 +7,11 @@ Groups below scopes are in ``test_cancellation_groups.py``, native asyncio cance
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -128,6 +131,34 @@ async def test_a_task_cancelled_before_its_first_step_runs_to_its_first_checkpoi
 
 
 # Shields
+
+
+@pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")  # Trio steps in no order
+@pytest.mark.parametrize("wait", [checkpoint, partial(sleep, 0), partial(asyncio.sleep, 0)])
+async def test_a_task_that_gave_way_hears_of_a_cancel_before_later_tasks_step(
+    wait: Callable[[], Awaitable[None]],
+) -> None:
+    log = []
+
+    async def cleans_up() -> None:
+        with scope:
+            ready.set()
+            try:
+                await wait()
+            finally:
+                log.append("cleaned up")
+
+    async def comes_later() -> None:
+        log.append("came later")
+
+    scope, ready = CancelScope(), Event()
+    async with create_task_group() as group:
+        group.start_soon(cleans_up)
+        await ready.wait()
+        scope.cancel()
+        group.start_soon(comes_later)
+    assert log == ["cleaned up", "came later"]
+    assert scope.cancelled_caught
 
 
 async def test_a_childs_shield_does_not_shield_its_siblings() -> None:

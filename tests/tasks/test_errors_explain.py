@@ -18,6 +18,7 @@ import creche
 from creche import (
     CancelScope,
     TaskFailed,
+    _labels,
     create_task_group,
     fail_after,
     fail_at,
@@ -229,6 +230,15 @@ async def test_an_error_that_leaves_a_task_is_noted_once() -> None:
     [note] = error.__notes__
     assert note == f"in task 'fetch-3', started at tests/tasks/{HERE}:{line_of('# here')}"
     assert caught.value.exceptions == (error,)
+
+
+async def test_no_error_is_noted_while_the_drop_in_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_labels, "library", "anyio")
+    error = ValueError("no")
+    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="^no$")):
+        async with create_task_group() as group:
+            group.start_soon(fail, error)
+    assert not hasattr(error, "__notes__")
 
 
 async def test_each_way_to_start_a_task_is_noted() -> None:

@@ -7,8 +7,9 @@ ends of that, has `STRUCK` in its place, which all such tasks share.)
     the task ...                      what happens
     ------------------------------    -----------------------------------------------------------
     waits on a pending future         cancel() it, and look again when that future is done
-    is about to step, or in a step    look again after that step
-    gave way (a bare yield)           cancel() it, and look again after its step
+    was granted, or is in a step      look again after that step
+    gave way (a bare yield)           cancel() it, so that it hears of it when its turn comes, as with
+                                      AnyIO; and look again after its step
     waits shielded                    nothing; `deliver` is called at the end of that wait
     reaches a wait of Creche's own    `interrupt` raises at once, the first time by cancel() and a
                                       bare yield, so that `cancelling()` counts it
@@ -113,12 +114,18 @@ class Delivery:
             return
         waiter = getattr(native, "_fut_waiter", None)
         text = reached(task)
-        if waiter is None or waiter.done() or text is None:
-            # Without a waiter the task may be on the stack this moment: an eager task runs inside
-            # the step of another. A look from the loop finds nobody there.
-            self.look_after(None, sweep)
-        else:
+        if text is not None and (self._gave_way() if waiter is None else not waiter.done()):
             self._strike(waiter, text, sweep)
+        else:
+            # The task may be on the stack this moment: an eager task runs inside the step of
+            # another. A look from the loop finds nobody there.
+            self.look_after(None, sweep)
+
+    def _gave_way(self) -> bool:
+        """Tell whether the task is about to step from a bare yield, and nothing is thrown there yet."""
+        native: Any = self.task.native
+        suspended: bool = getattr(native.get_coro(), "cr_suspended", False)
+        return suspended and not self.raising and not getattr(native, "_must_cancel", False)
 
     def defer(self, args: tuple[Any, ...], *, uncounted: int = 0) -> None:
         """Keep a native cancel for the next checkpoint. The last of several is the one that counts."""
