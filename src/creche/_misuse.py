@@ -26,6 +26,29 @@ def called(caller: str, func: Any, args: tuple[Any, ...]) -> Any:
     return func(*args)
 
 
+def check_callable(caller: str, func: Any) -> None:
+    """Raise TypeError if what a thread is to call cannot be called."""
+    if isinstance(func, CoroutineType):
+        func.close()
+        raise TypeError(
+            f"{caller}() was given a coroutine, and it wants a function that is not async: await "
+            f"the coroutine here instead"
+        )
+    if not callable(func):
+        raise TypeError(f"{caller}() wants a function, not {type(func).__name__} {func!r}")
+
+
+def check_bytes(caller: str, item: Any) -> None:
+    """Raise TypeError if `item` lends no memory; say what to send in place of text."""
+    if not isinstance(item, str):
+        memoryview(item).release()
+    else:
+        raise TypeError(
+            f"{caller}() takes bytes, not str {item[:40]!r}: send text.encode(), or wrap the stream "
+            f"in a TextSendStream"
+        )
+
+
 class NeedsAsyncWith:
     """A task group, which says so where `with` is written for `async with`."""
 

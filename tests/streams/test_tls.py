@@ -97,6 +97,15 @@ async def test_any_buffer_can_be_sent(item: bytes) -> None:
         assert await server.receive() == array.array("H", [1, 2]).tobytes()
 
 
+@pytest.mark.parametrize("wrong", ["text", 5])
+async def test_what_is_no_bytes_is_said_and_harms_no_session(wrong: Any) -> None:
+    async with tls_pair() as (client, server):
+        with pytest.raises(TypeError, match="bytes"):
+            await client.send(wrong)
+        await client.send(b"bytes")
+        assert await server.receive() == b"bytes"
+
+
 async def test_a_record_is_received_in_parts_of_the_size_asked_for() -> None:
     async with tls_pair() as (client, server):
         await client.send(b"abcdef")

@@ -45,8 +45,10 @@ from creche import (
     sleep,
     to_thread,
     wait_all_tasks_blocked,
+    wait_readable,
 )
 from creche.abc import SocketAttribute
+from creche.streams._tls import stream as _tls_stream
 from creche.streams.stapled import StapledObjectStream
 from creche.streams.tls import TLSAttribute, TLSListener, TLSStream
 
@@ -162,6 +164,28 @@ async def test_the_standard_library_s_server_gets_all() -> None:
         thread = threading.Thread(target=serve_with_ssl, args=(listener, received))
         thread.start()
         await send_and_close(listener.getsockname()[1])
+        await to_thread.run_sync(thread.join)
+    assert received == [MUCH]
+
+
+async def test_a_client_whose_tickets_have_come_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def waits(*_: object) -> None:
+        pytest.fail("the tickets are here: there is nothing to wait for")
+
+    received: list[bytes] = []
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        thread = threading.Thread(target=serve_with_ssl, args=(listener, received))
+        thread.start()
+        port = listener.getsockname()[1]
+        async with await connect_tcp(
+            LOOPBACK, port, ssl_context=client_context(), tls_standard_compatible=False
+        ) as client:
+            await wait_readable(client.extra(SocketAttribute.raw_socket))
+            monkeypatch.setattr(_tls_stream, "TICKETS_APART", 0.0)
+            monkeypatch.setattr(TLSStream, "_wait_for_tickets", waits)
+            await client.send(MUCH)
         await to_thread.run_sync(thread.join)
     assert received == [MUCH]
 

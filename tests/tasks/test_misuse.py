@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -12,14 +13,20 @@ import creche
 from _harness import Backend
 from creche import (
     CancelScope,
+    connect_tcp,
     create_task_group,
+    create_tcp_listener,
     fail_after,
+    fail_at,
     get_cancelled_exc_class,
     move_on_after,
+    move_on_at,
+    open_process,
     sleep,
     sleep_forever,
     to_thread,
 )
+from creche.abc import SocketAttribute
 from creche.from_thread import start_blocking_portal
 
 
@@ -62,6 +69,57 @@ async def test_with_and_async_with_are_told_apart() -> None:
 async def test_an_async_function_is_not_for_a_thread() -> None:
     with pytest.raises(TypeError, match=r"job\(\) is: await it here instead"):
         await to_thread.run_sync(job)  # type: ignore[unused-coroutine]  # what it is about
+
+
+@pytest.mark.parametrize("abandon", [False, True])
+async def test_what_a_thread_cannot_call_is_said_at_once(abandon: bool) -> None:
+    anything: Any = None
+    with pytest.raises(TypeError, match="wants a function, not NoneType None"):
+        await to_thread.run_sync(anything, abandon_on_cancel=abandon)
+    coroutine: Any = job()
+    with pytest.raises(TypeError, match="await the coroutine here instead"):
+        await to_thread.run_sync(coroutine, abandon_on_cancel=abandon)
+    assert await to_thread.run_sync(int, "7") == 7
+
+
+async def test_start_of_a_coroutine_says_how_to_write_it() -> None:
+    coroutine: Any = job()
+    async with create_task_group() as group:
+        with pytest.raises(TypeError, match=r"write start\(job, ...\), not start\(job\(...\)\)"):
+            await group.start(coroutine)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (move_on_after, r"move_on_after\(\) takes delay as a number of seconds, not str '1'"),
+        (fail_after, r"fail_after\(\) takes delay as a number of seconds, not str '1'"),
+        (fail_at, r"fail_at\(\) takes deadline as a number of seconds, not str '1'"),
+        (move_on_at, r"CancelScope\(\) takes deadline as a number of seconds, not str '1'"),
+        (lambda text: CancelScope(deadline=text), "takes deadline as a number of seconds"),
+    ],
+)
+async def test_a_time_that_is_no_number_is_said_at_once(
+    make: Callable[[Any], object], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        make("1")
+
+
+async def test_text_in_place_of_bytes_is_said_and_harms_no_stream() -> None:
+    text: Any = "text"
+    told = r"takes bytes, not str 'text': send text.encode\(\)"
+    async with await create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)
+        async with await connect_tcp("127.0.0.1", port) as stream:
+            with pytest.raises(TypeError, match=told):
+                await stream.send(text)
+            await stream.send(b"bytes")
+    async with await open_process([sys.executable, "-c", "input()"]) as process:
+        assert process.stdin is not None
+        with pytest.raises(TypeError, match=told):
+            await process.stdin.send(text)
+        await process.stdin.send(b"\n")
 
 
 async def test_a_function_may_return_a_coroutine_from_a_thread() -> None:

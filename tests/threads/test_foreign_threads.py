@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import pytest
 
 from _harness import Backend
 from creche import (
+    CancelScope,
+    CapacityLimiter,
+    EndOfStream,
     Event,
+    Semaphore,
+    create_memory_object_stream,
     create_task_group,
+    fail_after,
     from_thread,
     move_on_after,
+    sleep,
+    sleep_forever,
     to_thread,
     wait_all_tasks_blocked,
 )
@@ -38,6 +48,84 @@ def error_in_a_thread(func: Callable[[], object]) -> BaseException | None:
 def notices(backend: Backend) -> bool:
     """Whether the loop notices wake-ups from other threads: Trio always, asyncio in debug mode."""
     return backend.kernel == "trio" or bool(backend.options.get("debug"))
+
+
+@pytest.mark.backends("asyncio", "asyncio+debug", "asyncio+eager", "uvloop", "trio")
+@pytest.mark.parametrize("what", ["cancel", "deadline", "shield", "handle"])
+async def test_a_cancel_from_another_thread_is_told_or_does_no_harm(
+    backend: Backend, what: str
+) -> None:
+    scope = CancelScope()
+
+    async def waits() -> None:
+        with scope:
+            await sleep_forever()
+
+    async with create_task_group() as group:
+        handle = group.start_soon(waits)
+        await wait_all_tasks_blocked()
+        act = {
+            "cancel": scope.cancel,
+            "deadline": partial(setattr, scope, "deadline", 0),
+            "shield": partial(setattr, scope, "shield", True),
+            "handle": handle.cancel,
+        }[what]
+        error = error_in_a_thread(act)
+        if notices(backend):
+            assert "of an event loop in another thread" in str(error)
+            assert (scope.cancel_called, scope.deadline, scope.shield) == (False, math.inf, False)
+        else:
+            assert error is None
+        await to_thread.run_sync(partial(from_thread.run_sync, scope.cancel))
+        with fail_after(5):
+            await handle.wait()
+
+
+@pytest.mark.backends("asyncio", "asyncio+debug", "asyncio+eager", "uvloop", "trio")
+@pytest.mark.parametrize("what", ["semaphore", "limiter", "tokens", "send", "close", "receive"])
+async def test_waking_from_another_thread_is_told_or_does_no_harm(
+    backend: Backend, what: str
+) -> None:
+    semaphore, limiter = Semaphore(0), CapacityLimiter(1)
+    send, receive = create_memory_object_stream[int](0)
+    limiter.acquire_on_behalf_of_nowait("me")
+
+    def more_tokens() -> None:
+        limiter.total_tokens = 2
+
+    wait: Callable[[], Awaitable[object]]
+    wake: Callable[[], object]
+    wait, wake = {
+        "semaphore": (semaphore.acquire, semaphore.release),
+        "limiter": (
+            partial(limiter.acquire_on_behalf_of, "other"),
+            partial(limiter.release_on_behalf_of, "me"),
+        ),
+        "tokens": (partial(limiter.acquire_on_behalf_of, "other"), more_tokens),
+        "send": (receive.receive, partial(send.send_nowait, 1)),
+        "close": (receive.receive, send.close),
+        "receive": (partial(send.send, 1), receive.receive_nowait),
+    }[what]
+
+    async def waits() -> None:
+        with suppress(EndOfStream):
+            await wait()
+
+    async with send, receive, create_task_group() as group:
+        handle = group.start_soon(waits)
+        await wait_all_tasks_blocked()
+        error = error_in_a_thread(wake)
+        if notices(backend):
+            assert "of an event loop in another thread" in str(error)
+            with move_on_after(0.02):
+                await handle.wait()
+            assert handle.status.name == "PENDING"
+            group.cancel()  # a cancel still lands
+        else:
+            assert error is None
+            with fail_after(5):
+                await sleep(0)  # the thread has woken no loop: this does
+                await handle.wait()
 
 
 @pytest.mark.backends("asyncio", "asyncio+debug", "asyncio+eager", "uvloop", "trio")

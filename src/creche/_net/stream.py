@@ -46,6 +46,7 @@ from .._exceptions import (
 )
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
+from .._misuse import check_bytes
 from .addresses import INTERNET, describe
 from .adopt import check_adoptable
 from .attributes import SocketProvider
@@ -177,6 +178,9 @@ class DirectSocketStream(OwnedSocket, SocketStream):
             sent = 0
         except OSError as exc:
             self._raise_for(exc)
+        except TypeError:
+            check_bytes("send", item)
+            raise
         if sent == (len(item) if item.__class__ is bytes else memoryview(item).nbytes):
             self._unpaid += sent + SEND_PRICE
             if self._unpaid >= self._bytes_per_credit:
@@ -212,17 +216,19 @@ class DirectSocketStream(OwnedSocket, SocketStream):
             self._raise_for(exc)
         self._eof_sent = True
 
-    def _drop_unread(self) -> None:
+    def _drop_unread(self) -> bool:
         """Receive what is there, so that the system does not reset the connection as it is closed.
 
-        For a protocol on top whose own bytes may be among it. Never waits, nor goes on for long.
+        For a protocol on top whose own bytes may be among it. Never waits, nor goes on for long. Return
+        whether there was anything.
         """
+        drops = 0
         try:
-            for _ in range(MOST_DROPS):
-                if not self._raw_socket.recv(65536):
-                    break
+            while drops < MOST_DROPS and self._raw_socket.recv(65536):
+                drops += 1
         except OSError:
             pass  # nothing is left, or the connection is gone
+        return drops > 0
 
     def _raise_for(self, exc: OSError) -> NoReturn:
         """Raise what a failed system call means for the user."""

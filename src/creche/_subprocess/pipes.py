@@ -36,6 +36,7 @@ from .._exceptions import (
 )
 from .._kernel import current_task
 from .._kernel.contract import Task, Watch
+from .._misuse import check_bytes
 
 
 class PipeEnd:
@@ -183,6 +184,8 @@ class PipeSendStream(PipeEnd, ByteSendStream):
         await task.ready_checkpoint()
         if self._busy:
             raise BusyResourceError("writing to")
+        if item.__class__ is not bytes:
+            check_bytes("send", item)
         with memoryview(item) as lent, lent.cast("B") as view:
             try:
                 sent = os.write(self._fd, view)

@@ -167,11 +167,15 @@ class TaskHandle(Generic[T_co]):
         """
         if self._state is PENDING:
             self._state = CANCELLING
-            if self._scope is not None:
-                self._scope.cancel()
-            nursery = self._nursery
-            if nursery is not None:
-                nursery.cancel_child(self._key, None)
+            try:
+                if self._scope is not None:
+                    self._scope.cancel()
+                nursery = self._nursery
+                if nursery is not None:
+                    nursery.cancel_child(self._key, None)
+            except RuntimeError:  # from another thread: nothing has changed
+                self._state = PENDING
+                raise
 
     async def wait(self) -> None:
         """Wait until the task has ended, however it ended. A checkpoint."""

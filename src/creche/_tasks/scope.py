@@ -21,9 +21,11 @@ from warnings import warn_explicit
 from .._kernel import current_kernel, current_task
 from .._kernel.cleanup import give, given
 from .._kernel.scope import Scope, line_of, link, reentered, unlink
-from .._misuse import refuse_async_with
+from .._misuse import check_seconds, refuse_async_with
 from .._tracebacks import place_in
 from . import stop as _stop
+
+_EARLIEST = -inf
 
 
 class CancelScope(Scope):
@@ -56,8 +58,12 @@ class CancelScope(Scope):
         if relative_deadline != inf:
             deadline = _checked_delay(relative_deadline, deadline)
             self.__class__ = _RelativeScope  # pyright: ignore[reportAttributeAccessIssue]  # no more slots
-        if deadline != deadline:
-            raise ValueError("deadline must not be NaN: use math.inf for no deadline")
+        try:
+            if not deadline >= _EARLIEST:
+                raise ValueError("deadline must not be NaN: use math.inf for no deadline")
+        except TypeError:
+            check_seconds("CancelScope", "deadline", deadline)
+            raise
         self._deadline = deadline  # As `Scope.__init__`, without the call.
         self._shield = shield
         self._cancelled = self._caught = self._left = False
@@ -117,7 +123,11 @@ class CancelScope(Scope):
             self._cancelled = True
             self._reason = reason
             if self._host is not None:
-                self._host.kernel.update_scope(self)
+                try:
+                    self._host.kernel.update_scope(self)
+                except RuntimeError:  # from another thread: nothing has changed
+                    self._cancelled, self._reason = False, None
+                    raise
 
     def stop(self, reason: str | None = None, *, grace: float = inf) -> None:
         """Ask what is inside the scope to finish what it does and stop.
@@ -145,9 +155,13 @@ class CancelScope(Scope):
         called = self.cancel_called  # The old deadline may have passed.
         if self._stopping is not None:
             value = min(value, self._stopping.cancel_at)
-        self._deadline = float(value)
+        before, self._deadline = self._deadline, float(value)
         if self._host is not None and not called:
-            self._host.kernel.update_scope(self)
+            try:
+                self._host.kernel.update_scope(self)
+            except RuntimeError:  # from another thread
+                self._deadline = before
+                raise
 
     @property
     def relative_deadline(self) -> float:
@@ -187,7 +201,11 @@ class CancelScope(Scope):
         if self._shield != value:
             self._shield = value
             if self._host is not None:
-                self._host.kernel.update_scope(self)
+                try:
+                    self._host.kernel.update_scope(self)
+                except RuntimeError:  # from another thread
+                    self._shield = not value
+                    raise
                 if _stop.ever_asked and not value:
                     _stop.tell(self._host.kernel)
 
@@ -334,7 +352,13 @@ class FailScope(CancelScope):
     __slots__ = ("_called", "_delay", "_message")
 
     def __init__(self, delay: float | None, deadline: float, shield: bool, reason: str | None):
-        if delay != delay or deadline != deadline:
+        try:
+            sound = deadline >= _EARLIEST and (delay is None or delay >= _EARLIEST)
+        except TypeError:
+            check_seconds("fail_at", "deadline", deadline)
+            check_seconds("fail_after", "delay", delay)
+            raise
+        if not sound:
             raise ValueError("deadline must not be NaN: give a number of seconds, or None")
         Scope.__init__(self, deadline, shield)  # As super's, without a test made twice.
         self._called = False

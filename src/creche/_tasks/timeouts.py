@@ -7,6 +7,7 @@ from math import inf
 
 from .._kernel import current_kernel
 from .._kernel.cleanup import give
+from .._misuse import check_seconds
 from .scope import CancelScope, FailScope, RunningScope
 
 _NOTABLE = 0.01
@@ -26,7 +27,11 @@ def move_on_after(
     """
     if delay is None:
         return CancelScope(shield=shield, cleanup=cleanup)
-    kind = CancelScope if delay < _NOTABLE else RunningScope
+    try:
+        kind = CancelScope if delay < _NOTABLE else RunningScope
+    except TypeError:
+        check_seconds("move_on_after", "delay", delay)
+        raise
     scope = kind(deadline=current_kernel().now() + delay, shield=shield)
     if cleanup is not None:
         give(scope, cleanup)

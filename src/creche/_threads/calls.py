@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from .._kernel import current_kernel, current_task
 from .._loop.run_var import one_for
-from .._misuse import check_was_sync
+from .._misuse import check_callable, check_was_sync
 from .._sync.limiter import CapacityLimiter
 from .library import tell_library
 from .pool import Pool
@@ -166,6 +166,8 @@ async def run_sync(
     workers = one_for(task.kernel, Workers)
     if limiter is None:
         limiter = workers.limiter
+    if not callable(func):
+        check_callable("to_thread.run_sync", func)
     call = Call(task, func, args, limiter, abandonable=abandon_on_cancel)
     await limiter.acquire_on_behalf_of(call)
     try:

@@ -16,7 +16,7 @@ from ..exits import Exits
 from ..inspection import TaskRecord, note_loop
 from ..scope import Scope
 from . import introspection, native_call, scopes
-from .checked import waiters_of
+from .checked import in_own_thread, waiters_of
 from .factory import factories_of
 from .nursery import Nursery
 from .probe import TestProbe
@@ -46,7 +46,7 @@ class AsyncioKernel:
         # As they are: a call in between would cost each scope (`empty-scope` in benchmarks).
         self.enter_scope = scopes.enter
         self.leave_scope = scopes.leave
-        self.update_scope = scopes.update
+        self.update_scope = in_own_thread(loop, scopes.update)
         self.make_future = waiters_of(loop)
         self.factories = factories_of(loop)
         self.token: Any = loop

@@ -22,6 +22,7 @@ from ..contract import ChildLabel, OtherLoop, Starting
 from ..scope import Scope, cut, unlink
 from . import cleaning, scopes
 from .call_graph import TOLD, add, discard
+from .checked import check_thread
 from .delivery import Delivery, interrupt, settle
 from .factory import EAGER, make_child, maker_of_children
 from .reach import reached
@@ -179,6 +180,8 @@ class Nursery(ScopeState):
     def cancel_child(self, task: Child, reason: str | None) -> None:
         if task.ended():
             return
+        if self.kernel.loop.get_debug():
+            check_thread(self.kernel.loop)
         delivery = Delivery.of(task)
         own = delivery.own
         if own is None:

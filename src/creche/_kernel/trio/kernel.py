@@ -17,6 +17,7 @@ from ..contract import BUDGET, Label
 from ..exits import Exits
 from ..inspection import TaskRecord, note_loop
 from ..scope import Scope
+from ..waking import from_another_thread
 from . import introspection, private, readiness, scopes
 from .nursery import Nursery
 from .probe import TestProbe
@@ -123,6 +124,8 @@ class TrioKernel:
         return scopes.leave(scope, task, exc)
 
     def update_scope(self, scope: Scope) -> None:
+        if threading.get_ident() != self.thread_id:
+            raise from_another_thread()
         scopes.update(scope)
 
     def open_nursery(self, scope: Scope, task: Any) -> Nursery:

@@ -9,6 +9,7 @@ Of what children raise the nursery sees cancellations only; errors are the group
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from math import inf
@@ -19,6 +20,7 @@ import trio
 from .. import cleanup
 from ..contract import ChildLabel, OtherLoop, Starting
 from ..scope import Scope, cut, unlink
+from ..waking import from_another_thread
 from . import cleaning, private
 from .scopes import record_outcome, unwind
 from .tasks import FirmWaiter, group_scopes, known_task
@@ -133,6 +135,8 @@ class Nursery:
         task = self._find(key)
         if task is None:
             return
+        if threading.get_ident() != self.kernel.thread_id:
+            raise from_another_thread()
         if self._scopes is None:
             self._scopes = {}
         scope = self._scopes.get(key)

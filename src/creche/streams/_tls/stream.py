@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import inf
 from ssl import MemoryBIO, SSLContext, SSLError, SSLObject
 from typing import Any, NoReturn
 
@@ -34,6 +35,7 @@ from ..._abc.streams import AnyByteStream, ByteStream
 from ..._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
 from ..._kernel import current_task
 from ..._loop.time import current_time
+from ..._misuse import check_bytes
 from ..._tasks.scope import CancelScope
 from ..._tasks.timeouts import move_on_after
 from ..._threads.calls import run_sync as in_thread
@@ -47,7 +49,7 @@ GOODBYE_TIMEOUT = 30.0
 """Seconds for which `aclose` waits until the peer has said goodbye too."""
 TICKETS_TIMEOUT = 5.0
 """Seconds for which a client that has only sent waits for the server's session tickets."""
-TICKETS_APART = 0.25
+TICKETS_APART = 0.1
 """Seconds after one ticket in which the next one comes: each may be a packet of its own."""
 
 
@@ -63,6 +65,7 @@ class TLSStream(ByteStream):
         "_receiving",
         "_records",
         "_sending",
+        "_shaken",
         "_state",
         "_writer",
         "standard_compatible",
@@ -88,6 +91,8 @@ class TLSStream(ByteStream):
         self._state = TLSState(standard_compatible)
         self._writer = RecordWriter(transport_stream, _write_bio, self._state)
         self._receiving = self._sending = self._heard = False
+        self._shaken = inf
+        """When the handshake was done."""
 
     @classmethod
     async def wrap(
@@ -135,6 +140,7 @@ class TLSStream(ByteStream):
         ssl_object = begin() if type(context) is SSLContext else await in_thread(begin)
         stream = cls(transport_stream, standard_compatible, ssl_object, incoming, outgoing)
         await stream._shake_hands()
+        stream._shaken = current_time()
         return stream
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
@@ -195,6 +201,8 @@ class TLSStream(ByteStream):
         :raises BusyResourceError: another task is sending to it
         :raises BrokenResourceError: the connection is gone, or an earlier send was interrupted
         """
+        if item.__class__ is not bytes:
+            check_bytes("send", item)
         await current_task().ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
@@ -280,8 +288,10 @@ class TLSStream(ByteStream):
         most, and drops what else comes; a peer that is gone is no error. Without, it does not wait,
         unless this is a client that has sent and never received: then a TLS 1.3 server may be about
         to send session tickets, and the system would answer those with a reset that makes the server
-        lose data; so it waits for them or for the server's end, for 5 seconds at most. The transport is closed also if the caller is cancelled. Tasks that wait
-        on the stream get a ClosedResourceError. A second call does nothing.
+        lose data. If they have come by now, and the handshake was over 0.1 seconds ago, there is nothing
+        to wait for. Otherwise it waits for the server's end, or until 0.1 seconds after the tickets, for 5
+        seconds at most. The transport is closed also if the caller is cancelled. Tasks that wait on
+        the stream get a ClosedResourceError. A second call does nothing.
         """
         if not self._state.closed:
             whole = not (self._state.lost or self._sending or self._writer.busy)
@@ -386,7 +396,7 @@ class TLSStream(ByteStream):
             with move_on_after(GOODBYE_TIMEOUT) as scope:
                 await self._part()
             return scope.cancelled_caught
-        if self._tickets_may_come():
+        if self._tickets_may_come() and not self._tickets_came():
             with move_on_after(TICKETS_TIMEOUT) as scope:
                 await self._wait_for_tickets(scope)
         return False
@@ -402,6 +412,11 @@ class TLSStream(ByteStream):
             and not tls.server_side
             and tls.version() == "TLSv1.3"
         )
+
+    def _tickets_came(self) -> bool:
+        """Drop what the server has sent; tell whether there was anything, and no more will follow."""
+        came = _drop_unread_of(self.transport_stream)
+        return came and current_time() - self._shaken > TICKETS_APART
 
     async def _wait_for_tickets(self, scope: CancelScope) -> None:
         """Wait until the server has sent what it has to, or has seen the end and closed its side."""
@@ -425,11 +440,13 @@ class TLSStream(ByteStream):
             pass
 
 
-def _drop_unread_of(transport: AnyByteStream) -> None:
-    """Drop what the system has received for a transport, if it is a socket. Never waits."""
-    drop: Callable[[], None] | None = getattr(transport, "_drop_unread", None)
-    if drop is not None:
-        drop()
+def _drop_unread_of(transport: AnyByteStream) -> bool:
+    """Drop what the system has received for a transport, if it is a socket; tell whether it had any.
+
+    Never waits.
+    """
+    drop: Callable[[], bool] | None = getattr(transport, "_drop_unread", None)
+    return drop is not None and drop()
 
 
 def _raise_for_unread(unread: bool) -> None:
