@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ._exceptions import BusyResourceError, RunFinishedError
 from ._kernel import current_kernel, current_task
+from ._platform import check_there
 from ._wait_description import WaitDescription
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def open_signal_receiver(*signals: Signals) -> AbstractContextManager[AsyncItera
     if not signals:
         raise TypeError("No signals were provided: name at least one, such as signal.SIGTERM")
     current_kernel()
+    check_there("signals")
     return SignalReceiver([checked(signum) for signum in dict.fromkeys(signals)])
 
 

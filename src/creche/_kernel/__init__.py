@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _registry
 from .._exceptions import NoEventLoopError
+from .._platform import IN_PAGE
 from .asyncio.here import cancelled_class as _cancelled
 from .asyncio.here import kernel_here as _asyncio_kernel
 from .asyncio.here import task_here as _asyncio_task
@@ -193,7 +194,8 @@ def run(
     cleanup: float | None = None,
 ) -> Any:
     """Run `func(*args)` in a new loop of `backend`. See `creche.run`."""
-    check_outside_loops()
+    if not IN_PAGE:
+        check_outside_loops()
     if cleanup is not None:
         func = _with_cleanup(func, checked_cleanup(cleanup))
     kernel, options = _registry.chosen(backend, options)

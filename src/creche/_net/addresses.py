@@ -25,6 +25,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from .._idna import ascii_name
 from .._kernel import current_task
+from .._platform import check_there
 from .._threads.calls import run_sync
 
 T = TypeVar("T")
@@ -94,7 +95,9 @@ def checked_port(port: Any) -> Any:
     The resolver would take a number that is too large modulo 65536.
 
     :raises OverflowError: it is not in 0-65535
+    :raises NotImplementedError: there are no sockets here
     """
+    check_there("sockets")
     if isinstance(port, str) and port.isdecimal():
         port = int(port)
     if isinstance(port, int) and not 0 <= port <= 65535:

@@ -24,6 +24,7 @@ import sys
 from typing import Any, TypeAlias
 
 from .._exceptions import ConnectionFailed
+from .._platform import check_there
 
 PathLike: TypeAlias = str | bytes | os.PathLike[Any]
 
@@ -57,6 +58,7 @@ def unix_address(path: PathLike) -> str | bytes:
     :raises TypeError: it is no path
     :raises NotImplementedError: there are no UNIX sockets here
     """
+    check_there("sockets")
     if not hasattr(socket, "AF_UNIX"):
         raise NotImplementedError(f"UNIX sockets are not available on {sys.platform}: use TCP")
     address: str | bytes = os.fspath(path)

@@ -38,6 +38,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpa
 from .._exceptions import BrokenWorkerInterpreter
 from .._kernel import current_kernel, current_task
 from .._loop.run_var import one_for
+from .._platform import check_there
 from .._sync.limiter import CapacityLimiter
 from .._threads import calls as threads
 from .interpreter_main import read, write
@@ -95,6 +96,7 @@ class _Public:
     def __init__(self) -> None:
         from importlib import import_module
 
+        check_there("subinterpreters")
         self._module: Any = import_module("concurrent.interpreters")
 
     def create(self) -> Any:

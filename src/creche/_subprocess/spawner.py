@@ -25,6 +25,7 @@ from typing import Any, TypeVar, cast
 
 from .._exceptions import RunFinishedError
 from .._kernel import current_task
+from .._platform import check_there
 from .._threads.shutdown import DAEMON
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class _Spawner:
         self._queue: SimpleQueue[_Start] | None = None
 
     def ask(self, start: _Start) -> None:
+        check_there("processes")
         with self._lock:
             if self._queue is None:
                 queue: SimpleQueue[_Start] = SimpleQueue()

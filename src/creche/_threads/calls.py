@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 from .._kernel import current_kernel, current_task
 from .._loop.run_var import one_for
 from .._misuse import check_callable, check_was_sync
+from .._platform import check_there
 from .._sync.limiter import CapacityLimiter
 from .library import tell_library
 from .pool import Pool
@@ -52,6 +53,7 @@ class Workers:
     __slots__ = ("limiter", "pool")
 
     def __init__(self, kernel: Kernel) -> None:
+        check_there("threads")
         simulation = kernel.simulation  # In a simulated run there are no threads.
         self.pool = Pool(kernel) if simulation is None else simulation.pool()
         self.limiter = CapacityLimiter(THREADS)

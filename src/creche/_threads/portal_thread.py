@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from .._loop.run import run
+from .._platform import check_there
 from . import shutdown
 from .portal import BlockingPortal, stop_from_outside
 
@@ -56,6 +57,7 @@ class _PortalThread:
                 await portal.sleep_until_stopped()
 
     def open(self) -> BlockingPortal:
+        check_there("threads")
         self._thread.start()
         shutdown.register_portal(self)
         try:

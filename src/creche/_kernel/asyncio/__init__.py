@@ -3,6 +3,7 @@
 The parts, each over those below it (`pyproject.toml` holds them to that):
 
     simulation.py        a loop whose time and order a test decides
+    page.py              `run` in a browser, where the page's loop runs already
     runner.py            starting a loop and leaving nothing behind
     here.py              the loop and the task that run in this thread
     kernel.py            the loop: puts the parts together

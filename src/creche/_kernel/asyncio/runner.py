@@ -17,8 +17,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ... import _registry
+from ..._platform import IN_PAGE
 from ..main import MainLabel, start
 from ..running import tell_interrupted
+from . import page
 from .here import kernel_of
 from .tasks import Task, new_task
 
@@ -31,6 +33,8 @@ KNOWN = ", ".join((*OPTIONS, *(option.name for option in _registry.COMMON)))
 
 def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     debug, factory = _checked(options)
+    if IN_PAGE:
+        return page.run(func, args)
     kernel: AsyncioKernel | None = None
     try:
         with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
