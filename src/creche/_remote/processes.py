@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 from .._exceptions import BrokenWorkerProcess
 from .._kernel import current_kernel, current_task
 from .._loop.run_var import one_for
+from .._platform import check_there
 from .._sync.limiter import CapacityLimiter
 from .._tasks.scope import CancelScope
 from .._threads import calls as threads
@@ -338,6 +339,7 @@ async def run_sync(
     :raises NoEventLoopError: no event loop runs in this thread
     """
     task = current_task()
+    check_there("processes")
     if not SUPPORTED:
         raise NotImplementedError(
             "creche.to_process requires a POSIX system: on Windows, call the function with "
