@@ -48,7 +48,7 @@ from creche import (
     wait_readable,
 )
 from creche.abc import SocketAttribute
-from creche.streams._tls import stream as _tls_stream
+from creche.streams._tls import tickets as _tls_tickets
 from creche.streams.stapled import StapledObjectStream
 from creche.streams.tls import TLSAttribute, TLSListener, TLSStream
 
@@ -183,8 +183,8 @@ async def test_a_client_whose_tickets_have_come_does_not_wait(
             LOOPBACK, port, ssl_context=client_context(), tls_standard_compatible=False
         ) as client:
             await wait_readable(client.extra(SocketAttribute.raw_socket))
-            monkeypatch.setattr(_tls_stream, "TICKETS_APART", 0.0)
-            monkeypatch.setattr(TLSStream, "_wait_for_tickets", waits)
+            monkeypatch.setattr(_tls_tickets, "APART", 0.0)
+            monkeypatch.setattr(_tls_tickets, "_wait", waits)
             await client.send(MUCH)
         await to_thread.run_sync(thread.join)
     assert received == [MUCH]

@@ -36,21 +36,17 @@ from ..._exceptions import BrokenResourceError, BusyResourceError, EndOfStream
 from ..._kernel import current_task
 from ..._loop.time import current_time
 from ..._misuse import check_bytes
-from ..._tasks.scope import CancelScope
 from ..._tasks.timeouts import move_on_after
 from ..._threads.calls import run_sync as in_thread
 from .attributes import TLSAttribute, attributes_of
 from .context import default_context, server_name
 from .records import PORTION, RECORD, TLSRecords, ragged_end
 from .state import TLSState
+from .tickets import drop_unread_of, let_tickets_come, may_send_tickets
 from .writer import GONE, RecordWriter
 
 GOODBYE_TIMEOUT = 30.0
 """Seconds for which `aclose` waits until the peer has said goodbye too."""
-TICKETS_TIMEOUT = 5.0
-"""Seconds for which a client that has only sent waits for the server's session tickets."""
-TICKETS_APART = 0.1
-"""Seconds after one ticket in which the next one comes: each may be a packet of its own."""
 
 
 class TLSStream(ByteStream):
@@ -299,10 +295,10 @@ class TLSStream(ByteStream):
             try:
                 timed_out = whole and await self._take_leave()
             except BaseException:
-                _drop_unread_of(self.transport_stream)
+                drop_unread_of(self.transport_stream)
                 await aclose_forcefully(self.transport_stream)
                 raise
-            _drop_unread_of(self.transport_stream)
+            drop_unread_of(self.transport_stream)
             if timed_out:
                 await aclose_forcefully(self.transport_stream)
                 return
@@ -396,38 +392,10 @@ class TLSStream(ByteStream):
             with move_on_after(GOODBYE_TIMEOUT) as scope:
                 await self._part()
             return scope.cancelled_caught
-        if self._tickets_may_come() and not self._tickets_came():
-            with move_on_after(TICKETS_TIMEOUT) as scope:
-                await self._wait_for_tickets(scope)
+        tls = self._records.ssl_object
+        if self._records.wrote and not self._heard and may_send_tickets(tls, self.transport_stream):
+            await let_tickets_come(self.transport_stream, self._shaken)
         return False
-
-    def _tickets_may_come(self) -> bool:
-        """Tell whether the system may get a server's tickets when the socket is closed already."""
-        records = self._records
-        tls = records.ssl_object
-        return (
-            records.wrote
-            and not self._heard
-            and hasattr(self.transport_stream, "_drop_unread")
-            and not tls.server_side
-            and tls.version() == "TLSv1.3"
-        )
-
-    def _tickets_came(self) -> bool:
-        """Drop what the server has sent; tell whether there was anything, and no more will follow."""
-        came = _drop_unread_of(self.transport_stream)
-        return came and current_time() - self._shaken > TICKETS_APART
-
-    async def _wait_for_tickets(self, scope: CancelScope) -> None:
-        """Wait until the server has sent what it has to, or has seen the end and closed its side."""
-        latest = scope.deadline
-        try:
-            await self.transport_stream.send_eof()
-            while True:
-                await self.transport_stream.receive()
-                scope.deadline = min(latest, current_time() + TICKETS_APART)
-        except (*GONE, EndOfStream):
-            pass
 
     async def _part(self) -> None:
         """Do the closing handshake as far as the peer and other tasks let it."""
@@ -438,15 +406,6 @@ class TLSStream(ByteStream):
                 await self._hear_goodbye()
         except (*GONE, EndOfStream):
             pass
-
-
-def _drop_unread_of(transport: AnyByteStream) -> bool:
-    """Drop what the system has received for a transport, if it is a socket; tell whether it had any.
-
-    Never waits.
-    """
-    drop: Callable[[], bool] | None = getattr(transport, "_drop_unread", None)
-    return drop is not None and drop()
 
 
 def _raise_for_unread(unread: bool) -> None:
