@@ -33,9 +33,12 @@ async def let_tickets_come(transport: AnyByteStream, shaken: float) -> None:
 
     :param shaken: when the handshake was done, by the loop's clock
     """
-    if drop_unread_of(transport) and current_time() - shaken > APART:
-        return  # All have come: they are sent together.
-    with move_on_after(TIMEOUT) as scope:
+    left = TIMEOUT
+    if drop_unread_of(transport):
+        left = shaken + APART - current_time()
+        if left <= 0:
+            return  # All have come: they are sent together.
+    with move_on_after(left) as scope:
         await _wait(transport, scope)
 
 
