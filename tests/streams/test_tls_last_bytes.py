@@ -152,9 +152,11 @@ def read_slowly(receive: Callable[[], bytes]) -> bytes:
     return received
 
 
-def serve_with_ssl(listener: socket.socket, received: list[bytes]) -> None:
+def serve_with_ssl(listener: socket.socket, received: list[bytes], tickets: int = 2) -> None:
+    context = server_context()
+    context.num_tickets = tickets
     raw, _ = listener.accept()
-    with raw, server_context().wrap_socket(raw, server_side=True) as stream:
+    with raw, context.wrap_socket(raw, server_side=True) as stream:
         received.append(read_slowly(partial(stream.recv, 65536)))  # an end needs no goodbye here
 
 
@@ -174,9 +176,10 @@ async def test_a_client_whose_tickets_have_come_does_not_wait(
     async def waits(*_: object) -> None:
         pytest.fail("the tickets are here: there is nothing to wait for")
 
+    certificate()  # made once, and not by two threads
     received: list[bytes] = []
     with socket.create_server((LOOPBACK, 0)) as listener:
-        thread = threading.Thread(target=serve_with_ssl, args=(listener, received))
+        thread = threading.Thread(target=serve_with_ssl, args=(listener, received, 1))
         thread.start()
         port = listener.getsockname()[1]
         async with await connect_tcp(

@@ -29,7 +29,7 @@ from .._kernel import current_task
 from .._kernel.cleanup import give
 from .._kernel.contract import OtherLoop
 from .._kernel.scope import is_innermost, link
-from .._misuse import NeedsAsyncWith, called, explain_call
+from .._misuse import NeedsAsyncWith, called
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
 from . import stop as _stop
@@ -304,9 +304,9 @@ class TaskGroup(NeedsAsyncWith):
         if not self._open or nursery is None:
             raise inactive()
         status = Starting()
-        if not callable(func):
-            explain_call("start", func)
-        coro: Any = func(*args, task_status=status)
+        coro: Any = (
+            func(*args, task_status=status) if callable(func) else called("start", func, args)  # type: ignore[redundant-expr]  # anything may be given
+        )
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
         # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).

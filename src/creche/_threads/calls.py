@@ -169,7 +169,7 @@ async def run_sync(
     if limiter is None:
         limiter = workers.limiter
     if not callable(func):
-        check_callable("to_thread.run_sync", func)
+        check_callable("to_thread.run_sync", func)  # type: ignore[unreachable]  # anything may be given
     call = Call(task, func, args, limiter, abandonable=abandon_on_cancel)
     await limiter.acquire_on_behalf_of(call)
     try:
