@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -47,7 +48,8 @@ def error_in_a_thread(func: Callable[[], object]) -> BaseException | None:
 
 def notices(backend: Backend) -> bool:
     """Whether the loop notices wake-ups from other threads: Trio always, asyncio in debug mode."""
-    return backend.kernel == "trio" or bool(backend.options.get("debug"))
+    debug = sys.flags.dev_mode or bool(backend.options.get("debug"))
+    return backend.kernel == "trio" or debug
 
 
 @pytest.mark.backends("asyncio", "asyncio+debug", "asyncio+eager", "uvloop", "trio")
