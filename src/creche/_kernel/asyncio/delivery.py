@@ -125,7 +125,8 @@ class Delivery:
         """Tell whether the task is about to step from a bare yield, and nothing is thrown there yet."""
         native: Any = self.task.native
         suspended: bool = getattr(native.get_coro(), "cr_suspended", False)
-        return suspended and not self.raising and not getattr(native, "_must_cancel", False)
+        thrown = self.raising or getattr(native, "_must_cancel", False)
+        return suspended and self.task.begun() and not thrown
 
     def defer(self, args: tuple[Any, ...], *, uncounted: int = 0) -> None:
         """Keep a native cancel for the next checkpoint. The last of several is the one that counts."""
