@@ -304,9 +304,7 @@ class TaskGroup(NeedsAsyncWith):
         if not self._open or nursery is None:
             raise inactive()
         status = Starting()
-        coro: Any = (
-            func(*args, task_status=status) if callable(func) else called("start", func, args)  # type: ignore[redundant-expr]  # anything may be given
-        )
+        coro: Any = func(*args, task_status=status) if callable(func) else called("start", func, ())  # type: ignore[redundant-expr]  # anything may be given
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
         # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
