@@ -89,6 +89,10 @@ async def test_start_of_a_coroutine_says_how_to_write_it() -> None:
             await group.start(coroutine)
 
 
+def scope_until(deadline: Any) -> CancelScope:
+    return CancelScope(deadline=deadline)
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -96,7 +100,7 @@ async def test_start_of_a_coroutine_says_how_to_write_it() -> None:
         (fail_after, r"fail_after\(\) takes delay as a number of seconds, not str '1'"),
         (fail_at, r"fail_at\(\) takes deadline as a number of seconds, not str '1'"),
         (move_on_at, r"CancelScope\(\) takes deadline as a number of seconds, not str '1'"),
-        (lambda text: CancelScope(deadline=text), "takes deadline as a number of seconds"),
+        (scope_until, "takes deadline as a number of seconds"),
     ],
 )
 async def test_a_time_that_is_no_number_is_said_at_once(

@@ -66,19 +66,19 @@ async def test_a_cancel_from_another_thread_is_told_or_does_no_harm(
     async with create_task_group() as group:
         handle = group.start_soon(waits)
         await wait_all_tasks_blocked()
-        act = {
+        acts: dict[str, Callable[[], object]] = {
             "cancel": scope.cancel,
             "deadline": partial(setattr, scope, "deadline", 0),
             "shield": partial(setattr, scope, "shield", True),
             "handle": handle.cancel,
-        }[what]
-        error = error_in_a_thread(act)
+        }
+        error = error_in_a_thread(acts[what])
         if notices(backend):
             assert "of an event loop in another thread" in str(error)
             assert (scope.cancel_called, scope.deadline, scope.shield) == (False, math.inf, False)
         else:
             assert error is None
-        await to_thread.run_sync(partial(from_thread.run_sync, scope.cancel))
+        await to_thread.run_sync(partial(from_thread.run_sync, partial(scope.cancel)))
         with fail_after(5):
             await handle.wait()
 
@@ -95,9 +95,7 @@ async def test_waking_from_another_thread_is_told_or_does_no_harm(
     def more_tokens() -> None:
         limiter.total_tokens = 2
 
-    wait: Callable[[], Awaitable[object]]
-    wake: Callable[[], object]
-    wait, wake = {
+    cases: dict[str, tuple[Callable[[], Awaitable[object]], Callable[[], object]]] = {
         "semaphore": (semaphore.acquire, semaphore.release),
         "limiter": (
             partial(limiter.acquire_on_behalf_of, "other"),
@@ -107,7 +105,8 @@ async def test_waking_from_another_thread_is_told_or_does_no_harm(
         "send": (receive.receive, partial(send.send_nowait, 1)),
         "close": (receive.receive, send.close),
         "receive": (partial(send.send, 1), receive.receive_nowait),
-    }[what]
+    }
+    wait, wake = cases[what]
 
     async def waits() -> None:
         with suppress(EndOfStream):
