@@ -10,8 +10,9 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
-from creche._kernel.contract import ChildLabel, OtherLoop, Starting
+from creche._kernel.contract import ChildLabel, Starting
 from creche._kernel.scope import Scope, cut, unlink
+from creche._kernel.waking import OtherLoop
 
 from .here import kernel_here, task_here
 from .scopes import Cancelled, canceller, hang

@@ -80,10 +80,6 @@ As many as Tokio allows: at some 0.3 µs each a task has the loop for 40 µs at 
 the loop that ends it is spread so thin that it does not show (`event`, `lock` in benchmarks)."""
 
 
-class OtherLoop(Exception):
-    """Another loop than the nursery's runs in this thread, or none."""
-
-
 class Waiter(Protocol):
     """The wake-up of one parked task: `waiting -> granted | failed | cancelled`, once."""
 

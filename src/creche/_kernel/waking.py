@@ -9,3 +9,7 @@ def from_another_thread() -> RuntimeError:
         "this wakes a task of an event loop in another thread, and only that loop's own thread may: "
         "call it with from_thread.run_sync(), or through a BlockingPortal"
     )
+
+
+class OtherLoop(Exception):
+    """Another loop than the nursery's runs in this thread, or none."""

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, Unp
 
 from .._kernel import current_task
 from .._kernel.cleanup import give
-from .._kernel.contract import OtherLoop
 from .._kernel.scope import is_innermost, link
+from .._kernel.waking import OtherLoop
 from .._misuse import NeedsAsyncWith, called
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription

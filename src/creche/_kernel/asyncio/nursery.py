@@ -18,8 +18,9 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import cleanup
-from ..contract import ChildLabel, OtherLoop, Starting
+from ..contract import ChildLabel, Starting
 from ..scope import Scope, cut, unlink
+from ..waking import OtherLoop
 from . import cleaning, scopes
 from .call_graph import TOLD, add, discard
 from .checked import check_thread

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from .. import cleanup
-from ..contract import ChildLabel, OtherLoop, Starting
+from ..contract import ChildLabel, Starting
 from ..scope import Scope, cut, unlink
-from ..waking import from_another_thread
+from ..waking import OtherLoop, from_another_thread
 from . import cleaning, private
 from .scopes import record_outcome, unwind
 from .tasks import FirmWaiter, group_scopes, known_task
