@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from creche import CancelScope, create_task_group
 from creche._kernel import current_task
-from creche._kernel.scope import Scope
-from creche._tasks.stop import around, innermost
+from creche._kernel.scope import Scope, around
+from creche._tasks.stop import innermost
 from creche.abc import TaskStatus
 
 

@@ -74,7 +74,7 @@ def _holds(value: Any, state: Any, depth: int) -> bool:
     parts: list[Any] = []
     for held in (value, getattr(value, "__dict__", None)):
         if isinstance(held, dict):
-            parts = list(held.values())  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]  # of anything
+            parts = list(held.values())  # pyright: ignore[reportUnknownArgumentType]  # of anything
             break
         if isinstance(held, list | tuple | set | frozenset):
             parts = list(cast("list[Any]", held))

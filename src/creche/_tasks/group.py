@@ -314,7 +314,7 @@ class TaskGroup(NeedsAsyncWith):
         self._started += 1
         handle._starting = status
         caller = current_task()
-        if caller.kernel is not self._host.kernel:  # type: ignore[union-attr]  # it is active
+        if caller.kernel is not self._host.kernel:  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]  # it is active
             await child_elsewhere(self, handle).start(caller, status)
             return handle if return_handle else status._value
         if self._starts is None:

@@ -93,13 +93,13 @@ def _is_of(task: Any, shield: CleanupShield) -> bool:
 
 
 def _hold(shield: CleanupShield, until: float) -> None:
-    kernel: Any = shield._host.kernel  # type: ignore[union-attr]  # it is entered
+    kernel: Any = shield._host.kernel  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]  # it is entered
     shield.hold(until)
     kernel.cleanups.add(shield)
     shield._shield = until > kernel.now()
     if not shield._shield:
         shield._deadline = inf
-        shield._reached = shield._parent._reached  # type: ignore[union-attr]  # it is inside one
+        shield._reached = shield._parent._reached  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]  # it is inside one
         return
     shield._reached = None
     entry = kernel.timers.add(until, shield) if until != inf else None
@@ -110,13 +110,13 @@ def _hold(shield: CleanupShield, until: float) -> None:
 
 
 def _drop(shield: CleanupShield) -> None:
-    kernel: Any = shield._host.kernel  # type: ignore[union-attr]  # it is entered
+    kernel: Any = shield._host.kernel  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]  # it is entered
     _forget_timer(shield)
     kernel.cleanups.discard(shield)
 
 
 def _forget_timer(shield: CleanupShield) -> None:
-    kernel: Any = shield._host.kernel  # type: ignore[union-attr]  # it is entered
+    kernel: Any = shield._host.kernel  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]  # it is entered
     state = shield._native
     entry = state.timer if isinstance(state, ScopeState) else state
     if entry is not None:
