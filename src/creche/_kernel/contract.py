@@ -398,7 +398,7 @@ class Kernel(Descriptors, Inspection, Protocol):
         """
         ...
 
-    def update_scope(self, scope: Scope) -> None:
+    def update_scope(self, scope: Scope, /) -> None:
         """Carry out a cancel, a new deadline or a change of the shield of an entered scope.
 
         The scope's data says it already. A deadline that has passed cancels the scope at once.
