@@ -80,9 +80,18 @@ def check_was_sync(func: Any, result: Any) -> None:
         )
 
 
-def check_seconds(caller: str, name: str, value: Any) -> None:
+def check_seconds(caller: str, name: str, value: Any, kind: str = "a number of seconds") -> None:
     """Raise TypeError if `value` is no number."""
     if not isinstance(value, int | float):
+        raise TypeError(f"{caller}() takes {name} as {kind}, not {type(value).__name__} {value!r}")
+
+
+def check_callback(caller: str, name: str, func: Any) -> None:
+    """Raise TypeError if `func` cannot be called, or is async: nobody awaits what a callback returns."""
+    from inspect import iscoroutinefunction
+
+    if not callable(func) or iscoroutinefunction(func):
+        kind = "the async function " if callable(func) else ""
         raise TypeError(
-            f"{caller}() takes {name} as a number of seconds, not {type(value).__name__} {value!r}"
+            f"{caller}() takes {name} as a function that is not async, not {kind}{func!r}"
         )

@@ -477,6 +477,23 @@ async def test_a_group_that_stops_in_order_is_an_ordinary_group_otherwise() -> N
     assert lines == [] and handle.status.name == "CANCELLED"
 
 
+@virtual_time
+async def test_a_service_that_is_started_when_the_stop_is_under_way_is_stopped_too() -> None:
+    lines: list[str] = []
+
+    async def late(group: TaskGroup) -> None:
+        await wait_for_stop()
+        await sleep(5)
+        await group.start(_service, "late", lines, 2)
+
+    async with create_task_group(stop_order="reverse") as group:
+        await group.start(_service, "a", lines, 1)
+        group.start_soon(late, group)
+        group.stop()
+    assert lines == ["a", "late"]
+    assert current_time() == 5 + 2
+
+
 def test_there_is_one_other_order() -> None:
     with pytest.raises(ValueError, match="stop_order"):
         create_task_group(stop_order="forward")  # type: ignore[arg-type]  # on purpose

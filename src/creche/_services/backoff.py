@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import inf
 from random import random
 
+from .._misuse import check_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class exponential:  # noqa: N801  # used as a function: `backoff=exponential(0.1)`
@@ -33,12 +35,18 @@ class exponential:  # noqa: N801  # used as a function: `backoff=exponential(0.1
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
+        for name in ("first", "limit"):
+            check_seconds("exponential", name, getattr(self, name))
+        for name in ("factor", "jitter"):
+            check_seconds("exponential", name, getattr(self, name), "a number")
         if not 0 <= self.first < inf:
             raise ValueError(f"first must be a number of seconds, not {self.first!r}")
         if not 1 <= self.factor < inf:
             raise ValueError(f"factor must be a number, 1 or more, not {self.factor!r}")
         if not self.first <= self.limit < inf:
-            raise ValueError(f"limit must be a number of seconds, not {self.limit!r} below first")
+            raise ValueError(
+                f"limit must be a number of seconds, {self.first!r} (first) or more, not {self.limit!r}"
+            )
         if not 0 <= self.jitter <= 1:
             raise ValueError(f"jitter must be a share between 0 and 1, not {self.jitter!r}")
 
@@ -58,7 +66,7 @@ class Delays:
     __slots__ = ("_last", "_series", "_source")
 
     def __init__(self, source: Iterable[float]) -> None:
-        if not isinstance(source, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # not all check
+        if isinstance(source, str | bytes) or not isinstance(source, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # not all check
             raise TypeError(
                 f"backoff must be an iterable of seconds, such as exponential(0.1), not {source!r}"
             )
@@ -74,7 +82,7 @@ class Delays:
         if self._series is None:
             self._series = iter(self._source)
         pause = next(self._series, self._last)
-        if not 0 <= pause < inf:
+        if not isinstance(pause, int | float) or not 0 <= pause < inf:  # pyright: ignore[reportUnnecessaryIsInstance]  # not all check
             raise ValueError(f"backoff must give numbers of seconds, 0 or more, not {pause!r}")
         self._last = pause
         return pause
@@ -90,6 +98,8 @@ class Intensity:
     __slots__ = ("_times", "max_restarts", "within")
 
     def __init__(self, max_restarts: float, within: float) -> None:
+        check_seconds("create_supervisor", "max_restarts", max_restarts, "a number")
+        check_seconds("create_supervisor", "within", within)
         if not max_restarts >= 0 or (max_restarts != inf and max_restarts != int(max_restarts)):
             raise ValueError(f"max_restarts must be a number, 0 or more, not {max_restarts!r}")
         if not within > 0:

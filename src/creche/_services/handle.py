@@ -59,8 +59,11 @@ class ServiceHandle:
         """Stop the service for good, and wait until it has ended. A checkpoint.
 
         It has its `stop_grace` to finish, and is cancelled then. A pause before a restart ends. Does
-        nothing to a service that has ended. Not to be called by the service itself.
+        nothing to a service that has ended.
+
+        :raises RuntimeError: the service itself, or a task that it has started, calls this
         """
+        self._supervisor._check_outside(self, "stop")
         self._supervisor._stop_one(self)
         while self.state not in FINAL:
             await self._change()
@@ -70,10 +73,13 @@ class ServiceHandle:
         """Stop the service if it runs, start it again, and wait until it runs. A checkpoint.
 
         Counts as no failure. A pause before a restart ends. If the service fails to start, the
-        supervisor goes on as ever. Not to be called by the service itself.
+        supervisor goes on as ever.
 
-        :raises RuntimeError: it was stopped for good meanwhile, or the supervisor is closed
+        :raises ClosedResourceError: the supervisor is closing
+        :raises RuntimeError: it was stopped for good meanwhile; or the service itself, or a task that it
+            has started, calls this
         """
+        self._supervisor._check_outside(self, "restart")
         self._supervisor._restart_one(self)
         while self.state not in FINAL and self.state != "running":
             await self._change()
@@ -84,7 +90,11 @@ class ServiceHandle:
         await current_task().checkpoint_if_cancelled()
 
     async def wait(self) -> None:
-        """Wait until the service has ended and is not started again. A checkpoint."""
+        """Wait until the service has ended and is not started again. A checkpoint.
+
+        :raises RuntimeError: the service itself, or a task that it has started, calls this
+        """
+        self._supervisor._check_outside(self, "wait for")
         await current_task().checkpoint_if_cancelled()
         while self.state not in FINAL:
             await self._change()

@@ -19,11 +19,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import count
 from typing import Any, Literal, TypeAlias
 
 from .._exceptions import ClosedResourceError
-from .._kernel import current_kernel
+from .._kernel import current_kernel, current_task
 from .._loop.time import sleep
 from .._sync.event import Event
 from .._tasks import stop as _stop
@@ -62,7 +61,7 @@ class Keeper:
         "_enclosure",
         "_errors",
         "_intensity",
-        "_numbers",
+        "_number",
         "_on_error",
         "_services",
         "_strategy",
@@ -75,7 +74,8 @@ class Keeper:
         self._enclosure: Enclosure | None = None
         self._services: dict[Service, None] = {}
         """Those that have not ended for good."""
-        self._numbers = count(1)
+        self._number = 0
+        """That of the last service that was started."""
         self._cycles: dict[Cycle, None] = {}
         self._errors: deque[BaseException] = deque(maxlen=LAST_ERRORS)
         self._all_down = Event()
@@ -85,22 +85,23 @@ class Keeper:
 
     def _up(self, service: Service) -> None:
         """Hear from a service that it has started."""
-        assert self._enclosure is not None, "it is a task of it"
-        service._since = self._enclosure.kernel.now()
+        if service._delays is not None:
+            service._since = self._open().kernel.now()
         if service.state == "starting":
-            service._become("running")
+            service.state = "running"
+            if service._changed is not None:
+                service._become("running")
         if self._cycles or self._closing:
             self._step()
 
     def _ended(self, service: Service, error: BaseException | None, *, cancelled: bool) -> None:
         """Hear from a service that its task does its last step."""
         before = service.state
-        service._forget_scope()
+        service._scope = None
         if error is not None:
             service.last_error = error
-        expected = before == "stopping" or (
-            service._cycle is not None and service._cycle.holds(service)
-        )
+        cycle = service._cycle
+        expected = before == "stopping" or (cycle is not None and cycle.holds(service))
         done = error is None and before != "stopping" and service._restart_when != "always"
         if self._closing or (cancelled and not expected) or (expected and not done):
             returns = expected and service._wanted and service._cycle is not None
@@ -118,7 +119,7 @@ class Keeper:
 
     def _keep(self, service: Service) -> None:
         """Put a service behind those that were started before it."""
-        service._order = next(self._numbers)
+        service._order = self._number = self._number + 1
         self._services[service] = None
 
     def _rest(self, service: Service, state: Any) -> None:
@@ -129,7 +130,9 @@ class Keeper:
                 service._cycle.drop(service)
                 service._cycle = None
             self._services.pop(service, None)
-        service._become(state)
+        service.state = state
+        if service._changed is not None:
+            service._become(state)
 
     def _failed(self, service: Service, error: BaseException | None) -> None:
         """A service has to be started again, if there were not too many restarts."""
@@ -309,6 +312,15 @@ class Keeper:
             error,
             exc_info=error if service._is_final else None,
         )
+
+    def _check_outside(self, service: ServiceHandle, verb: str) -> None:
+        """Refuse what a service would have to end for, from inside of it."""
+        assert isinstance(service, Service), "made by `start`"
+        if service._scope is not None and _stop.is_inside(current_task(), service._scope):
+            raise RuntimeError(
+                f"the service {service.name!r} cannot {verb} itself, for it would wait for its own "
+                f"end: return from it, or leave that to a task outside"
+            )
 
     def _open(self) -> Enclosure:
         if self._enclosure is None:

@@ -21,10 +21,11 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeAlias
 
-from .._kernel import current_kernel
+from .._kernel import current_kernel, current_task
 from .._sync.event import Event
 from .._tasks.errors import raise_as_it_was
 from .._tasks.scope import CancelScope
+from .._tasks.stop import is_inside
 from .enclosure import wait_through
 
 State: TypeAlias = Literal["opening", "open", "closing", "closed"]
@@ -128,6 +129,17 @@ class Owner:
             self._begin_closing()
             self._scope.cancel("the resource group was closed, or enter() cancelled")
         self._asked.set()
+
+    def check_outside(self) -> None:
+        """Refuse to close the resource from inside of it, for that would wait for its own end.
+
+        :raises RuntimeError: the running task belongs to the resource
+        """
+        if self.state != "closed" and is_inside(current_task(), self._scope):
+            raise RuntimeError(
+                f"the resource {self.name} cannot be closed by a task of its own, which would wait "
+                f"for its own end: leave that to a task outside"
+            )
 
     async def closed(self) -> None:
         """Have the resource closed, wait for that, and raise what it has raised. A checkpoint."""

@@ -20,6 +20,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from .._exceptions import ClosedResourceError
 from .._kernel import current_kernel, current_task
+from .._misuse import check_callback, check_seconds
 from .._sync.event import Event
 from .._tasks.errors import raise_as_it_was
 from .._tasks.scope import CancelScope
@@ -105,7 +106,7 @@ class ResourceGroup:
         :param close_timeout: seconds that each resource has for closing
         :param on_failure: see `create_resource_group`
         """
-        group = cls(_checked(close_timeout), on_failure)
+        group = cls(_checked(close_timeout, on_failure), on_failure)
         group._ready, group._close_asked, group._closed = Event(), Event(), Event()
         current_kernel().spawn_detached(group._hold(), "creche.ResourceGroup")
         with CancelScope(shield=True):
@@ -117,8 +118,12 @@ class ResourceGroup:
 
         Raises, once, what closing the resources or the failure of one has raised. In a group that a
         block holds the block goes on, and raises that when it is left.
+
+        :raises RuntimeError: a task of one of the resources calls this, or one of another event loop
         """
         self._check_here()
+        for owner in self._owners:
+            owner.check_outside()
         if self._close_asked is None or self._closed is None:
             self._closing = True
             for owner in reversed(list(self._owners)):
@@ -190,12 +195,16 @@ class ResourceGroup:
         Raises what closing has raised, once. A value that is not held, for it was left already, does
         nothing. If this is cancelled the resource is closed all the same, and the group waits for it.
         A checkpoint.
+
+        :param value: what `enter` has returned, or the context manager that it was given
+        :raises RuntimeError: a task of the resource itself calls this, or one of another event loop
         """
         self._check_here()
         owner = self._find(value)
         if owner is None:
             await current_task().checkpoint()
             return
+        owner.check_outside()
         try:
             await owner.closed()
         finally:
@@ -309,12 +318,16 @@ def create_resource_group(
         is cancelled, and a warning is logged
     :param on_failure: called with a resource's value and its error when it fails while it is open, and
         the resource counts as left. Without it the group's block is cancelled and raises the error
+    :raises TypeError: `close_timeout` is no number, or `on_failure` no function, or an async one
     :raises ValueError: `close_timeout` is negative or NaN
     """
-    return ResourceGroup(_checked(close_timeout), on_failure)
+    return ResourceGroup(_checked(close_timeout, on_failure), on_failure)
 
 
-def _checked(close_timeout: float) -> float:
+def _checked(close_timeout: float, on_failure: OnFailure | None) -> float:
+    check_seconds("create_resource_group", "close_timeout", close_timeout)
+    if on_failure is not None:
+        check_callback("create_resource_group", "on_failure", on_failure)
     if not 0 <= close_timeout <= inf:
         raise ValueError(f"close_timeout must be a number of seconds, not {close_timeout!r}")
     return close_timeout

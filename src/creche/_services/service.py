@@ -18,11 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .._kernel import current_task
+from .._tasks.beginnings import checked_coroutine
 from .._tasks.scope import CancelScope
-from .._tasks.start import TaskStatus
+from .._tasks.start import Starting
 from .._tasks.stop import BARRIER
 from .backoff import Delays
 from .handle import FINAL, ServiceHandle, State
@@ -85,7 +87,9 @@ class Service(ServiceHandle):
         self._since = 0.0
         """When its present life has started."""
         self._context = copy_context()
-        self._new_scope()
+        # As `_new_scope`, without the call (`supervised-start` in benchmarks).
+        scope = self._scope = CancelScope()
+        scope._stopping = BARRIER
 
     @property
     def _alive(self) -> bool:
@@ -115,15 +119,12 @@ class Service(ServiceHandle):
         scope = self._scope = CancelScope()
         scope._stopping = BARRIER  # the supervisor passes a stop on when it is this service's turn
 
-    def _forget_scope(self) -> None:
-        self._scope = None
-
     def _ask_to_stop(self) -> None:
         scope = self._scope
         assert scope is not None, "it is alive"
         scope.stop(f"its supervisor stops {self.name!r}", grace=self._stop_grace)
 
-    async def _live(self, *, task_status: TaskStatus[Any] | None = None) -> None:
+    async def _live(self, *, task_status: Starting | None = None) -> None:
         """Run one life. The first one is a part of the caller of `start()` until it has started."""
         ready = _Ready(self, task_status)
         error: BaseException | None = None
@@ -131,7 +132,10 @@ class Service(ServiceHandle):
         assert scope is not None, "made before the task"
         try:
             with scope:
-                await self._func(*self._args, task_status=ready)
+                coro: Any = self._func(*self._args, task_status=ready)
+                if CoroutineType is not type(coro):
+                    coro = checked_coroutine(self._func, coro)
+                await coro
         except BaseException as exc:
             if isinstance(exc, current_task().kernel.cancelled_class):
                 if ready.known:
@@ -156,7 +160,7 @@ class _Ready:  # a TaskStatus; to inherit from a protocol takes time
 
     __slots__ = ("_first", "_service", "called", "known")
 
-    def __init__(self, service: Service, first: TaskStatus[Any] | None) -> None:
+    def __init__(self, service: Service, first: Starting | None) -> None:
         self._service = service
         self._first = first
         self.called = False
@@ -172,9 +176,10 @@ class _Ready:  # a TaskStatus; to inherit from a protocol takes time
             )
         if first is not None:
             first.started(value)
-            if not getattr(first, "_started", True):
+            if not first._started:
                 return  # the caller of start() was cancelled first
+            self.known = True
             service._supervisor._keep(service)
-        self.called = self.known = True
+        self.called = True
         service.start_value = value
         service._supervisor._up(service)

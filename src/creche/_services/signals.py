@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .._exceptions import RunFinishedError
 from .._kernel import current_task
 from .._kernel.scope import around
+from .._misuse import check_seconds
 from .._registry import LIBRARIES, variants
 from .._signals import SignalReceiver, checked
 from .._tasks.checkpoint import checkpoint
@@ -109,6 +110,7 @@ async def stop_on_signals(
     :raises RuntimeError: this is not the main thread, or no task of a task group
     :raises ValueError: `grace` is negative or NaN, or there is no such signal
     """
+    check_seconds("stop_on_signals", "grace", grace)
     if not grace >= 0:
         raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace!r}")
     chosen = [checked(signum) for signum in dict.fromkeys(signals)]

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self, get_args
 
 from .._kernel import current_kernel
+from .._misuse import check_callback, check_seconds, explain_call
 from .._tasks import stop as _stop
 from .backoff import Delays, Intensity
 from .enclosure import Enclosure
@@ -122,18 +123,25 @@ class Supervisor(Keeper):
         :raises ClosedResourceError: the supervisor is closing
         :raises RuntimeError: the service returned without calling `started()`, or the supervisor was
             not entered
+        :raises TypeError: `service` is no async function, `backoff` no iterable or `stop_grace` no number
         :raises ValueError: `restart` or `stop_grace` is not one of those
         """
-        enclosure = self._open()
+        enclosure = self._enclosure or self._open()
         if restart not in ("always", "on_failure", "never"):
             raise ValueError(f"restart must be 'always', 'on_failure' or 'never', not {restart!r}")
+        check_seconds("start", "stop_grace", stop_grace)
         if not stop_grace >= 0:
             raise ValueError(f"stop_grace must be a number of seconds, not {stop_grace!r}")
+        if not callable(service):
+            explain_call("start", service)
+            raise TypeError(f"start() takes an async function, not {service!r}")
         delays = None if backoff is None else Delays(backoff)
         if self._closing:
             raise self._closed()
         if name is None:
-            name = str(getattr(service, "__qualname__", None) or repr(service))
+            name = getattr(service, "__qualname__", None) or repr(service)
+        elif type(name) is not str:
+            name = str(name)
         handle = Service(self, service, args, name, restart, delays, stop_grace)
         await enclosure.tasks.start(handle._live, name=name)
         return handle
@@ -179,8 +187,11 @@ def create_supervisor(
     :param within: seconds
     :param on_error: called with the handle and the error of each service that fails; without it a
         warning is logged
+    :raises TypeError: `on_error` is no function, or an async one, or a number is none
     :raises ValueError: there is no such strategy, or a number is out of its range
     """
+    if on_error is not None:
+        check_callback("create_supervisor", "on_error", on_error)
     if strategy not in get_args(Strategy):
         raise ValueError(
             f"strategy must be 'one_for_one', 'one_for_all' or 'rest_for_one', not {strategy!r}"

@@ -10,6 +10,7 @@ from math import inf
 
 from .._kernel import current_kernel
 from .._loop.time import sleep_until
+from .._misuse import check_seconds
 from .._tasks.checkpoint import ready_checkpoint
 from .._tasks.until_stop import until_stop
 from .stopping import stop_requested
@@ -21,6 +22,7 @@ class Ticker:
     __slots__ = ("_begin", "_last", "_period")
 
     def __init__(self, period: float) -> None:
+        check_seconds("every", "period", period)
         if not 0 < period < inf:
             raise ValueError(f"period must be a number of seconds above 0, not {period!r}")
         self._period = period

@@ -14,11 +14,12 @@ The grace is the group's: each service has what is left of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Self
 
 from .._kernel import current_kernel
 from . import stop as _stop
+from .beginnings import checked_coroutine
 from .group import TaskGroup
 from .handle import origin_of
 from .scope import CancelScope
@@ -59,6 +60,7 @@ class OrderedTaskGroup(TaskGroup):
         scope = CancelScope()
         scope._stopping = _stop.BARRIER
         self._order[scope] = None
+        self._stop_next()  # It may be the turn of this one already.
         if name is None:
             name = origin_of(func, func, None)
             name = getattr(name, "__qualname__", name)
@@ -74,7 +76,10 @@ class OrderedTaskGroup(TaskGroup):
     ) -> Any:
         try:
             with scope:
-                return await func(*args, task_status=task_status)
+                coro: Any = func(*args, task_status=task_status)
+                if CoroutineType is not type(coro):
+                    coro = checked_coroutine(func, coro)
+                return await coro
         finally:
             self._order.pop(scope, None)
             self._stop_next()

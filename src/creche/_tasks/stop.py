@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .._kernel import current_kernel
 from .._kernel.scope import around
+from .._misuse import check_seconds
 from .._tracebacks import innermost_place
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def state_of(scope: CancelScope) -> Stop:
 
 def stop(scope: CancelScope, reason: str | None, grace: float) -> None:
     """Ask what is inside `scope` to stop, and have it cancelled `grace` seconds from now."""
+    check_seconds("stop", "grace", grace)
     if not grace >= 0:
         raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace!r}")
     if scope._left:
@@ -124,6 +126,14 @@ def innermost(task: Task) -> Scope | None:
     """Return the innermost scope that a task is in."""
     scope = task.scope
     return task.enclosing_scope() if scope is None else scope
+
+
+def is_inside(task: Task, scope: Scope) -> bool:
+    """Tell whether a task is in `scope`, at whatever depth, shields or not."""
+    link = innermost(task)
+    while link is not None and link is not scope:
+        link = around(link)
+    return link is not None
 
 
 def asked(scope: Scope | None) -> Stop | None:

@@ -169,14 +169,15 @@ class Nursery(ScopeState):
             move._move = None
 
     def adopt(self, task: Child, scope: Scope | None) -> None:
-        """Take in a child that lived in `scope` until now."""
+        """Take in a child that lived in `scope` until now, which no cancellation reaches."""
         ours = self.scope
         self.tasks[task] = None
         if task.scope is scope:
             task.scope = ours
         else:
             _hang(task, ours)
-        _spread_from(task)
+        if ours._reached is not None:  # or nothing is new (`supervised-start` in benchmarks)
+            _spread_from(task)
 
     def cancel_child(self, task: Child, reason: str | None) -> None:
         if task.ended():
