@@ -346,13 +346,11 @@ async def test_a_cancellation_says_that_the_grace_of_a_stop_was_none() -> None:
     assert "by stop (SIGTERM)" in str(error)
 
 
-@pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")  # Trio has its own words for deadlines
 async def test_a_cancellation_says_that_a_grace_is_over() -> None:
     error = await cancellation(lambda scope: scope.stop("SIGTERM", grace=0.01))
     assert "by stop, grace over (SIGTERM)" in str(error)
 
 
-@pytest.mark.backends("asyncio", "asyncio+eager", "uvloop")  # Trio has its own words for deadlines
 async def test_a_cancellation_says_which_timeout_it_was() -> None:
     said = ""
     with pytest.raises(TimeoutError), fail_after(0.01):  # limit
@@ -361,7 +359,7 @@ async def test_a_cancellation_says_which_timeout_it_was() -> None:
         except get_cancelled_exc_class() as exc:
             said = str(exc)
             raise
-    assert said.endswith(f"by fail_after(0.01) at tests/tasks/{HERE}:{line_of('# limit')}")
+    assert f"by fail_after(0.01) at tests/tasks/{HERE}:{line_of('# limit')}" in said
 
 
 async def test_a_timeout_says_its_seconds_and_its_place() -> None:

@@ -113,7 +113,7 @@ class ToyKernel:
     def _arm(self, scope: Scope) -> None:
         if not scope._cancelled and scope._deadline <= self.now():
             scope._cancelled = True
-            scope._reason = scope._reason or "deadline exceeded"
+            scope._reason = scope._reason or scope._expiry()
         elif not scope._cancelled and scope._deadline != inf:
             scope._native = self.loop.call_at(scope._deadline, lambda: self.update_scope(scope))
 

@@ -129,7 +129,8 @@ class Supervisor(Keeper):
         enclosure = self._enclosure or self._open()
         if restart not in ("always", "on_failure", "never"):
             raise ValueError(f"restart must be 'always', 'on_failure' or 'never', not {restart!r}")
-        check_seconds("start", "stop_grace", stop_grace)
+        if type(stop_grace) is not float:
+            check_seconds("start", "stop_grace", stop_grace)
         if not stop_grace >= 0:
             raise ValueError(f"stop_grace must be a number of seconds, not {stop_grace!r}")
         if not callable(service):

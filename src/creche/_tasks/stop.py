@@ -132,7 +132,10 @@ def is_inside(task: Task, scope: Scope) -> bool:
     """Tell whether a task is in `scope`, at whatever depth, shields or not."""
     link = innermost(task)
     while link is not None and link is not scope:
-        link = around(link)
+        parent = link._parent  # as `around`, without the call (`resource` in benchmarks)
+        if parent is None and link._host is not None:
+            parent = link._host.enclosing_scope()
+        link = parent
     return link is not None
 
 

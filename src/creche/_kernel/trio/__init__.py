@@ -13,5 +13,6 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     tasks.py            the running task: waiting, checkpoints, and its stack of scopes
     introspection.py    listing tasks
     probe.py            watching a task for checkpoints, for tests
+    reasons.py          what a cancellation says when a deadline has passed
     private.py          the little that Trio does not publish and we need, tested when first used
 """

@@ -21,6 +21,7 @@ from ..waking import from_another_thread
 from . import introspection, private, readiness, scopes
 from .nursery import Nursery
 from .probe import TestProbe
+from .reasons import explain
 from .tasks import Task, known_task, new_state, state_of
 
 if TYPE_CHECKING:
@@ -108,10 +109,14 @@ class TrioKernel:
             await wait_all_tasks_blocked()
 
     async def sleep_until(self, deadline: float) -> None:
-        if deadline == inf:
-            await trio.sleep_forever()
-        else:
-            await trio.sleep_until(deadline)
+        try:
+            if deadline == inf:
+                await trio.sleep_forever()
+            else:
+                await trio.sleep_until(deadline)
+        except trio.Cancelled as exc:
+            explain(exc, known_task())
+            raise
 
     # The tasks are of this kernel, and the contract cannot say so: `Any`.
 

@@ -9,6 +9,8 @@ import trio
 
 from ..._exceptions import BusyResourceError, ClosedResourceError
 from ..descriptors import of_another_loop
+from .reasons import explain
+from .tasks import known_task
 
 if TYPE_CHECKING:
     from ..contract import Kernel
@@ -24,6 +26,9 @@ async def wait(native: Callable[[Any], Awaitable[None]], obj: Any, action: str) 
         raise ClosedResourceError from exc
     except trio.BusyResourceError as exc:
         raise BusyResourceError(action) from exc
+    except trio.Cancelled as exc:
+        explain(exc, known_task())
+        raise
 
 
 class Watch:

@@ -20,6 +20,7 @@ from ..inspection import TaskRecord
 from ..waking import from_another_thread
 from .introspection import RunKernel, record
 from .private import is_cancelled, is_reached
+from .reasons import explain
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -60,7 +61,11 @@ class Waiter:
         if self._outcome is not None:
             return self._outcome.unwrap()
         self._parked = True
-        return await _park(self._abort)
+        try:
+            return await _park(self._abort)
+        except trio.Cancelled as exc:
+            explain(exc, known_task())
+            raise
 
     def _finish(self, result: outcome.Outcome[Any]) -> None:
         if self._done:
@@ -168,7 +173,11 @@ class Task:
 
     def check_parked(self, waiter: Any, /) -> None:
         if waiter.raise_cancel is not None:
-            waiter.raise_cancel()
+            try:
+                waiter.raise_cancel()
+            except trio.Cancelled as exc:
+                explain(exc, self)
+                raise
 
     def ready_checkpoint(self, cost: int = 1, /) -> Awaitable[None]:
         if self.probe is not None:
@@ -184,10 +193,18 @@ class Task:
 
     async def checkpoint(self) -> None:
         self.budget = self.kernel.budget
-        await trio.lowlevel.checkpoint()
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled as exc:
+            explain(exc, self)
+            raise
 
     async def checkpoint_if_cancelled(self) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        except trio.Cancelled as exc:
+            explain(exc, self)
+            raise
 
     async def cancel_shielded_checkpoint(self) -> None:
         await trio.lowlevel.cancel_shielded_checkpoint()
