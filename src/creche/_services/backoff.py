@@ -66,7 +66,7 @@ class Delays:
     __slots__ = ("_last", "_series", "_source")
 
     def __init__(self, source: Iterable[float]) -> None:
-        if isinstance(source, str | bytes) or not isinstance(source, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # not all check
+        if not _is_series(source):
             raise TypeError(
                 f"backoff must be an iterable of seconds, such as exponential(0.1), not {source!r}"
             )
@@ -90,6 +90,10 @@ class Delays:
     def begin_again(self) -> None:
         self._series = None
         self._last = 0.0
+
+
+def _is_series(thing: object) -> bool:
+    return isinstance(thing, Iterable) and not isinstance(thing, str | bytes)
 
 
 class Intensity:

@@ -133,9 +133,10 @@ class Supervisor(Keeper):
             check_seconds("start", "stop_grace", stop_grace)
         if not stop_grace >= 0:
             raise ValueError(f"stop_grace must be a number of seconds, not {stop_grace!r}")
-        if not callable(service):
-            explain_call("start", service)
-            raise TypeError(f"start() takes an async function, not {service!r}")
+        given: object = service  # anything may be
+        if not callable(given):
+            explain_call("start", given)
+            raise TypeError(f"start() takes an async function, not {given!r}")
         delays = None if backoff is None else Delays(backoff)
         if self._closing:
             raise self._closed()
