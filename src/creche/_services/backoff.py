@@ -82,7 +82,7 @@ class Delays:
         if self._series is None:
             self._series = iter(self._source)
         pause = next(self._series, self._last)
-        if not isinstance(pause, int | float) or not 0 <= pause < inf:  # pyright: ignore[reportUnnecessaryIsInstance]  # not all check
+        if not _is_pause(pause):
             raise ValueError(f"backoff must give numbers of seconds, 0 or more, not {pause!r}")
         self._last = pause
         return pause
@@ -94,6 +94,10 @@ class Delays:
 
 def _is_series(thing: object) -> bool:
     return isinstance(thing, Iterable) and not isinstance(thing, str | bytes)
+
+
+def _is_pause(thing: object) -> bool:
+    return isinstance(thing, int | float) and 0 <= thing < inf
 
 
 class Intensity:

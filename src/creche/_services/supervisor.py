@@ -142,8 +142,7 @@ class Supervisor(Keeper):
             raise self._closed()
         if name is None:
             name = getattr(service, "__qualname__", None) or repr(service)
-        elif type(name) is not str:
-            name = str(name)
+        name = str(name)
         handle = Service(self, service, args, name, restart, delays, stop_grace)
         await enclosure.tasks.start(handle._live, name=name)
         return handle
