@@ -11,7 +11,6 @@ from creche.abc import TaskStatus
 from creche.services import ServiceHandle, create_supervisor, exponential, stop_requested
 
 FEED = ["a", "b", ConnectionError("reset by peer"), "c", ConnectionError("timed out"), "d"]
-# ITEMS"a", "b", ConnectionError("reset by peer"), "c", ConnectionError("timed out"), "d"])
 
 
 async def consume(items: Iterator[str | Exception], *, task_status: TaskStatus[None]) -> None:

@@ -14,7 +14,9 @@ from ._insight.model import Loop as Loop
 from ._insight.model import Place as Place
 from ._insight.model import Resource as Resource
 from ._insight.model import Scope as Scope
+from ._insight.model import Service as Service
 from ._insight.model import Snapshot as Snapshot
+from ._insight.model import Stop as Stop
 from ._insight.model import Task as Task
 from ._insight.model import Wait as Wait
 from ._insight.model import Worker as Worker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -19,6 +20,7 @@ from creche import (
     Event,
     create_task_group,
     fail_after,
+    get_running_tasks,
     move_on_after,
     sleep,
     sleep_forever,
@@ -420,3 +422,25 @@ async def test_a_group_belongs_to_one_loop(backend: Any) -> None:
                 await resources.leave(1)
 
         await to_thread.run_sync(backend.run, elsewhere)
+
+
+async def test_a_cancelled_open_opens_nothing() -> None:
+    with CancelScope() as scope:
+        scope.cancel()
+        await ResourceGroup.open()
+    assert scope.cancelled_caught
+
+
+@pytest.mark.backends(
+    "asyncio", "uvloop"
+)  # Trio has no native cancels; eager tasks are through at once
+async def test_a_native_cancel_of_open_leaves_no_group_behind() -> None:
+    before = len(get_running_tasks())
+    opening = asyncio.ensure_future(ResourceGroup.open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(get_running_tasks()) == before

@@ -729,3 +729,48 @@ async def test_a_supervisor_on_each_loop() -> None:
         assert stage.take() == ["!a", "-b", "+a", "+b"]
         sv.stop()
     assert stage.take() == ["-b", "-a"]
+
+
+# Late comers
+
+
+@virtual_time
+async def test_nothing_is_restarted_once_the_block_is_on_its_way_out() -> None:
+    lives = 0
+
+    async def once(*, task_status: TaskStatus[None]) -> None:
+        nonlocal lives
+        lives += 1
+        task_status.started()
+        await sleep(1)
+        assert lives == 1
+
+    async def restarts(handle: ServiceHandle, sv: Supervisor) -> None:
+        await handle.wait()
+        with pytest.raises(ClosedResourceError):
+            await handle.restart()
+        with pytest.raises(ClosedResourceError):
+            await sv.start(once)
+
+    async with create_task_group() as group:
+        async with supervised() as sv:
+            handle = await sv.start(once, restart="never")
+            group.start_soon(restarts, handle, sv)
+    assert current_time() == 1 and handle.state == "finished"
+
+
+@virtual_time
+async def test_a_service_that_starts_while_the_block_is_left_is_stopped() -> None:
+    stage = Stage()
+    slow = stage.service("slow")
+
+    async def starts_slowly(*, task_status: TaskStatus[str]) -> None:
+        await sleep(5)
+        await slow(task_status=task_status)
+
+    async with create_task_group() as group:
+        async with supervised() as sv:
+            group.start_soon(sv.start, starts_slowly)
+            await settle()
+    assert stage.take() == ["+slow", "-slow"]
+    assert current_time() == 5

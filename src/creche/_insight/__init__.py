@@ -7,6 +7,7 @@ What each file is for:
     waits.py       what each task waits for, for many tasks at once
     states.py      the states of tasks and loops
     workers.py     the worker threads and their calls
+    services.py    the services of supervisors, and stops that took too long
     numbers.py     small numbers for tasks and scopes
     figures.py     how long tasks have waited, and how busy they are
     lints.py       what looks wrong, by the snapshot

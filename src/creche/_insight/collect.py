@@ -33,6 +33,7 @@ from .figures import figures
 from .lints import lints_of
 from .model import VERSION, Group, Lint, Loop, Place, Resource, Scope, Snapshot, Task, Wait, Worker
 from .object_lints import full_streams, open_scopes, unowned
+from .services import services, stops
 from .waits import Found, Names, Places, read, running_frames
 from .workers import workers
 
@@ -61,6 +62,7 @@ def snapshot(*, stacks: bool = False) -> Snapshot:
         tuple(loop.result(busy) for loop in collected if loop.records),
         busy,
         "; ".join(gaps),
+        tuple(stops()),
     )
 
 
@@ -115,6 +117,7 @@ class _Loop:
             tuple(self.groups.values()),
             tuple(self.resources.values()),
             figures.watched or None,
+            services=tuple(services(kernel, self._number_of)),
         )
         loop.lints = tuple(self._lints(loop, pairs, workers))
         figures.keep_only({task.id for task in tasks})
@@ -204,6 +207,10 @@ class _Loop:
         waiter = self.kernel.waiter_of(record.native)
         since = self.now - figures.since(number, waiter, record.coro)
         return since if since > 0 else None
+
+    def _number_of(self, task: object) -> int | None:
+        record = None if task is None else self._find(task)
+        return None if record is None else numbers.tasks.of(record.native)
 
     def _number_of_id(self, task_id: int) -> int | None:
         record = self.by_key.get(task_id)

@@ -150,6 +150,35 @@ class Lint:
 
 
 @dataclass(slots=True)
+class Service:
+    """A service of a supervisor that has not ended for good."""
+
+    name: str
+    state: str
+    """As `ServiceHandle.state`: `running`, or `waiting` for its backoff, ..."""
+    restarts: int
+    last_error: str | None
+    """What it last raised, in one line; None if it never did."""
+    supervisor: int | None
+    """The task of the supervisor's block."""
+    task: int | None
+    """The task of its present life, None if it has none."""
+
+
+@dataclass(slots=True)
+class Stop:
+    """A graceful stop whose grace was too short."""
+
+    reason: str | None
+    grace: float
+    """Seconds that were given."""
+    tasks: int
+    """How many tasks overran it."""
+    overran: tuple[str, ...]
+    """The first of them, each with the place where it was."""
+
+
+@dataclass(slots=True)
 class Loop:
     """One event loop."""
 
@@ -169,6 +198,8 @@ class Loop:
     watched: float | None = None
     """Seconds for which steps were watched: while viewers ask, a small part of the time."""
     lints: tuple[Lint, ...] = ()
+    services: tuple[Service, ...] = ()
+    """Those of all supervisors, in the order in which each has started them."""
 
 
 @dataclass(slots=True)
@@ -200,6 +231,8 @@ class Snapshot:
     workers: tuple[Worker, ...] = ()
     incomplete: str = ""
     """What could not be found out, and why; empty if nothing is missing."""
+    stops: tuple[Stop, ...] = ()
+    """The last graceful stops of the process whose grace was too short, oldest first."""
 
     @property
     def tasks(self) -> Iterator[Task]:
@@ -251,6 +284,7 @@ def from_dict(data: Any) -> Snapshot:
     snapshot.argv = tuple(snapshot.argv)
     snapshot.loops = tuple(_loop(loop) for loop in data["loops"])
     snapshot.workers = tuple(_made(Worker, worker) for worker in data["workers"])
+    snapshot.stops = tuple(_stop(stop) for stop in data.get("stops", ()))
     return snapshot
 
 
@@ -269,6 +303,7 @@ def _loop(data: Any) -> Loop:
     loop.groups = tuple(_group(group) for group in data["groups"])
     loop.resources = tuple(_resource(resource) for resource in data["resources"])
     loop.lints = tuple(_lint(lint) for lint in data.get("lints", ()))
+    loop.services = tuple(_made(Service, service) for service in data.get("services", ()))
     return loop
 
 
@@ -308,9 +343,17 @@ def _resource(data: Any) -> Resource:
     return resource
 
 
+def _stop(data: Any) -> Stop:
+    stop: Stop = _made(Stop, data)
+    stop.overran = tuple(stop.overran)
+    return stop
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a snapshot, made from the fields of the dataclasses."""
-    kinds = (Place, Wait, Scope, Group, Task, Resource, Lint, Loop, Worker, Snapshot)
+    kinds = (
+        Place, Wait, Scope, Group, Task, Resource, Lint, Service, Loop, Worker, Stop, Snapshot,
+    )  # fmt: skip
     definitions = {kind.__name__: _schema_of(kind) for kind in kinds}
     whole = definitions.pop("Snapshot")
     return {

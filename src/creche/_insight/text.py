@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
-from .model import Loop, Place, Scope, Snapshot, Task
+from .model import Loop, Place, Scope, Service, Snapshot, Task
 
 LINES = 60
 """Lines that the tree of one loop may have."""
@@ -34,6 +34,8 @@ def text_of(snapshot: Snapshot, *, stacks: bool = False, lines: int = LINES) -> 
         parts = ["No event loop of this process uses Creche.\n"]
     if snapshot.workers:
         parts.append("".join(_workers(snapshot)))
+    if snapshot.stops:
+        parts.append("".join(_stops(snapshot)))
     if snapshot.incomplete:
         parts.append(f"Not complete: {snapshot.incomplete}\n")
     return "\n".join(parts)
@@ -117,6 +119,12 @@ class _Tree:
         for task in loop.tasks:
             parent = task.parent if task.parent in self.by_id else None
             self.below.setdefault(parent, []).append(task)
+        self.services = {service.task: service for service in loop.services}
+        self.down: dict[int | None, list[Service]] = {}
+        """The services without a task, by the task of their supervisor."""
+        for service in loop.services:
+            if service.task not in self.by_id:
+                self.down.setdefault(service.supervisor, []).append(service)
         self.shapes: dict[int, object] = {}
         shapes: dict[tuple[object, ...], int] = {}
         for task in reversed(loop.tasks):  # children first
@@ -129,7 +137,11 @@ class _Tree:
         return "a task that has ended" if task is None else task.name
 
     def wait(self, task: Task) -> str:
-        """Say what a task does."""
+        """Say what a task does, and how often it was restarted if it is a service."""
+        service = self.services.get(task.id)
+        return self._wait(task) + ("" if service is None else _service(service))
+
+    def _wait(self, task: Task) -> str:
         wait = task.wait
         if task.state == "running":
             return "running"
@@ -154,11 +166,18 @@ class _Tree:
         groups: dict[object, list[Task]] = {}
         for task in self.below.get(parent, ()):
             groups.setdefault(self.shapes[task.id], []).append(task)
+        down = [] if parent is None else self.down.get(parent, [])
         for place, same in enumerate(groups.values()):
-            last = place == len(groups) - 1
+            last = place == len(groups) - 1 and not down
             joint, line = ("", "") if root else (("└─ ", "   ") if last else ("├─ ", "│  "))
             yield self._row(same, indent + joint, indent + line)
             yield from self._rows(same[0].id, indent + line)
+        for service in down:
+            joint = "└─ " if service is down[-1] else "├─ "
+            left = f"{indent}{joint}{service.name} (service)"
+            yield _Row(
+                left, f"{_STATES.get(service.state, service.state)}{_service(service)}", "", ()
+            )
 
     def _row(self, same: Sequence[Task], before: str, indent: str) -> _Row:
         task = same[0]
@@ -171,6 +190,26 @@ class _Tree:
         if longest >= 1 and task.state not in ("running", "ready"):
             wait += f", for {duration(longest)}"
         return _Row(f"{before}{name}{kind}", wait, right, below if self.stacks else ())
+
+
+_STATES = {"waiting": "waiting to be restarted"}
+
+
+def _service(service: Service) -> str:
+    """Say what a supervisor knows of a service, if there is anything to say."""
+    state = f", {service.state}" if service.state in ("starting", "stopping") else ""
+    count = service.restarts
+    restarts = f", {count} restart{'s' * (count != 1)}" if count else ""
+    return f"{state}{restarts}" + (f", last {service.last_error}" if service.last_error else "")
+
+
+def _stops(snapshot: Snapshot) -> Iterator[str]:
+    yield "Stops whose grace was too short\n"
+    for stop in snapshot.stops[-_MOST_ROWS:]:
+        tasks = f"{stop.tasks} task{'s' * (stop.tasks != 1)}"
+        reason = f"{stop.reason}, " if stop.reason else ""
+        yield f"  {reason}{duration(stop.grace)}: {tasks}\n"
+        yield from (f"    {each}\n" for each in stop.overran[:_MOST_NAMES])
 
 
 def _kept(what: str) -> str:

@@ -26,7 +26,10 @@ from .._kernel import current_kernel, current_task
 from .._loop.time import sleep
 from .._sync.event import Event
 from .._tasks import stop as _stop
+from .._tasks.info import TaskInfo
 from .._tasks.scope import CancelScope
+from .._tasks.supervised import ServiceRecord
+from .._wait_description import WaitDescription
 from .backoff import Intensity
 from .cycle import Cycle
 from .enclosure import Enclosure
@@ -192,6 +195,7 @@ class Keeper:
                 if cycle in self._cycles:
                     cycle.step()
         if self._body_left and not self._services:
+            self._closing = True  # The block is on its way out: nothing may start any more.
             self._all_down.set()
 
     # What a cycle has done for it:
@@ -209,15 +213,8 @@ class Keeper:
 
     def _begin_pause(self, cycle: Cycle, seconds: float) -> None:
         cycle.timer = CancelScope()
-        self._open().tasks.start_soon(self._pause, cycle, cycle.timer, seconds)
-
-    async def _pause(self, cycle: Cycle, timer: CancelScope, seconds: float) -> None:
-        with timer:
-            await sleep(seconds)
-            if cycle.timer is timer:
-                cycle.timer = None
-                cycle.pause_over = True
-                self._step()
+        name = "pause before a restart"
+        self._open().tasks.start_soon(_pause, self, cycle, cycle.timer, seconds, name=name)
 
     def _cycle_over(self, cycle: Cycle) -> None:
         self._cycles.pop(cycle, None)
@@ -322,6 +319,25 @@ class Keeper:
                 f"end: return from it, or leave that to a task outside"
             )
 
+    def _describe_wait(
+        self, task: TaskInfo, inner: WaitDescription | None
+    ) -> WaitDescription | None:
+        """The end of the block waits for the services, as that of a task group does for its tasks."""
+        return self._open().tasks._describe_wait(task, None) if self._body_left else inner
+
+    def _describe_services(self) -> tuple[Any, Any, list[ServiceRecord]]:
+        enclosure = self._open()
+        records: list[ServiceRecord] = []
+        for service in list(self._services):
+            scope = service._scope
+            host = None if scope is None else scope._host
+            records.append(
+                ServiceRecord(
+                    service.name, service.state, service.restarts, service.last_error, host
+                )
+            )
+        return enclosure.kernel, enclosure.tasks._host, records
+
     def _open(self) -> Enclosure:
         if self._enclosure is None:
             raise RuntimeError("this Supervisor was not entered: use it in an 'async with' block")
@@ -333,3 +349,12 @@ class Keeper:
     def __repr__(self) -> str:
         state = "new" if self._enclosure is None else "closing" if self._closing else "open"
         return f"<{type(self).__name__} {self._strategy} {state}, {len(self._services)} services>"
+
+
+async def _pause(keeper: Keeper, cycle: Cycle, timer: CancelScope, seconds: float) -> None:
+    with timer:
+        await sleep(seconds)
+        if cycle.timer is timer:
+            cycle.timer = None
+            cycle.pause_over = True
+            keeper._step()

@@ -107,10 +107,15 @@ class ResourceGroup:
         :param on_failure: see `create_resource_group`
         """
         group = cls(_checked(close_timeout, on_failure), on_failure)
+        await current_task().checkpoint_if_cancelled()
         group._ready, group._close_asked, group._closed = Event(), Event(), Event()
         current_kernel().spawn_detached(group._hold(), "creche.ResourceGroup")
-        with CancelScope(shield=True):
-            await group._ready.wait()
+        try:
+            with CancelScope(shield=True):
+                await group._ready.wait()
+        except BaseException:  # a native cancel: nobody gets the group, so nobody would close it
+            group._close_asked.set()
+            raise
         return group
 
     async def aclose(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Self, get_args
 from .._kernel import current_kernel
 from .._misuse import check_callback, check_seconds, explain_call
 from .._tasks import stop as _stop
+from .._tasks.supervised import open_supervisors
 from .backoff import Delays, Intensity
 from .enclosure import Enclosure
 from .handle import ServiceHandle
@@ -47,6 +48,7 @@ class Supervisor(Keeper):
             )
         self._enclosure = Enclosure("Supervisor")
         await self._enclosure.enter()
+        open_supervisors.add(self)
         _stop.listen(current_kernel(), self, self._enclosure.tasks.cancel_scope, self._told)
         return self
 
@@ -65,6 +67,7 @@ class Supervisor(Keeper):
         await self._wait_all_down(enclosure)
         _stop.ignore(enclosure.kernel, self)
         self._closing = True
+        open_supervisors.discard(self)
         await enclosure.finish()
         self._errors.clear()
         return enclosure.conclude(exc_val)
