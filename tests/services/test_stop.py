@@ -13,6 +13,7 @@ import pytest
 from creche import (
     CancelScope,
     Event,
+    NoEventLoopError,
     connect_tcp,
     create_memory_object_stream,
     create_task_group,
@@ -559,3 +560,13 @@ creche.run(main)
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "handled 1\n"
+
+
+async def test_a_stop_from_another_thread_is_refused_and_changes_nothing() -> None:
+    async with create_task_group() as group:
+        with pytest.raises(NoEventLoopError):
+            await to_thread.run_sync(group.cancel_scope.stop)
+        await to_thread.run_sync(
+            from_thread.run_sync, partial(group.cancel_scope.stop, "in its own")
+        )
+        assert stop_requested()

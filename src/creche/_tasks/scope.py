@@ -140,6 +140,7 @@ class CancelScope(Scope):
         :param grace: seconds until the scope is cancelled; 0 cancels it at once, `inf` never
         :raises ValueError: `grace` is negative or NaN
         :raises NoEventLoopError: no event loop runs in this thread
+        :raises RuntimeError: the scope is of an event loop in another thread
         """
         _stop.stop(self, reason, grace)
 

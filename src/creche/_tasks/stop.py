@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .._kernel import current_kernel
 from .._kernel.scope import around
+from .._kernel.waking import from_another_thread
 from .._misuse import check_seconds
 from .._tracebacks import innermost_place
 
@@ -104,11 +105,14 @@ def stop(scope: CancelScope, reason: str | None, grace: float) -> None:
         raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace!r}")
     if scope._left:
         return
+    kernel = current_kernel()
+    if scope._host is not None and scope._host.kernel is not kernel:
+        raise from_another_thread()
     global grace_given, ever_asked  # noqa: PLW0603  # set once for the process
     ever_asked = True
     grace_given = grace_given or 0 < grace < inf
     state = state_of(scope)
-    cancel_at = current_kernel().now() + grace if grace != inf else inf
+    cancel_at = kernel.now() + grace if grace != inf else inf
     if cancel_at < state.cancel_at:
         state.cancel_at, state.grace = cancel_at, grace
     if not state.asked:

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from .._loop.run import run
 from .._platform import check_there
@@ -91,7 +91,7 @@ class _PortalThread:
 
 @contextmanager
 def start_blocking_portal(
-    backend: str = "asyncio",
+    backend: Literal["asyncio", "trio", "uvloop"] | str = "asyncio",  # noqa: PYI051  # others may be registered
     backend_options: dict[str, Any] | None = None,
     *,
     name: str | None = None,
@@ -143,7 +143,9 @@ class BlockingPortalProvider:
     """The options that it starts it with."""
 
     def __init__(
-        self, backend: str = "asyncio", backend_options: dict[str, Any] | None = None
+        self,
+        backend: Literal["asyncio", "trio", "uvloop"] | str = "asyncio",  # noqa: PYI051  # as for `run`
+        backend_options: dict[str, Any] | None = None,
     ) -> None:
         self.backend = backend
         self.backend_options = backend_options
