@@ -70,8 +70,11 @@ class _PortalThread:
             raise
 
     def close(self, portal: BlockingPortal, *, cancel: bool) -> None:
-        stop_from_outside(portal, cancel)
-        self._thread.join()
+        if (
+            self._thread.is_alive()
+        ):  # In the child of a fork it is not, and may have left a lock of the loop held.
+            stop_from_outside(portal, cancel)
+            self._thread.join()
 
     def end(self) -> None:
         """Cancel what is left, and wait until that has ended. As the interpreter ends."""
