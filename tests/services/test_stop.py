@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import subprocess
 import sys
 from functools import partial
@@ -570,3 +571,32 @@ async def test_a_stop_from_another_thread_is_refused_and_changes_nothing() -> No
             from_thread.run_sync, partial(group.cancel_scope.stop, "in its own")
         )
         assert stop_requested()
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_connection_that_comes_in_the_moment_of_a_stop_is_not_lost(steps: int) -> None:
+    """It is accepted, or still waits to be: whatever the loop sees first."""
+    accepted: list[SocketStream] = []
+
+    async def accept() -> None:
+        with until_stop():
+            accepted.append(await listener.accept())
+
+    async with await create_tcp_listener(local_host="127.0.0.1") as both:
+        (listener,) = both.listeners
+        port = listener.extra(SocketAttribute.local_port)
+        async with create_task_group() as group:
+            group.start_soon(accept)
+            await wait_all_tasks_blocked()
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                for _ in range(steps):
+                    await checkpoint()
+                group.cancel_scope.stop()
+                await wait_all_tasks_blocked()
+                if not accepted:
+                    with fail_after(5):
+                        accepted.append(await listener.accept())
+                (stream,) = accepted
+                async with stream:
+                    client.sendall(b"x")
+                    assert await stream.receive() == b"x"
