@@ -35,6 +35,13 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def outside_of_debuggers() -> dict[str, str]:
+    """Return the environment without the variable that switches attaching off, whatever its value."""
+    return {
+        name: text for name, text in os.environ.items() if name != "PYTHON_DISABLE_REMOTE_DEBUG"
+    }
+
+
 @contextmanager
 def crowd(loop: str, *how: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
@@ -42,7 +49,7 @@ def crowd(loop: str, *how: str, **environment: str) -> Iterator[subprocess.Popen
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment},
+        env={**outside_of_debuggers(), **environment},
     ) as process:
         assert process.stdout is not None
         try:
@@ -128,7 +135,7 @@ def test_before_3_14_a_closed_program_is_told_how_to_open() -> None:
 @pytest.mark.skipif(not hasattr(sys, "remote_exec"), reason="needs CPython 3.14")
 @on_each_loop
 def test_from_3_14_on_a_closed_program_is_opened_from_outside(loop: str) -> None:
-    with crowd(loop, PYTHON_DISABLE_REMOTE_DEBUG="") as process:
+    with crowd(loop) as process:
         with connect(process.pid) as target:
             check(target.snapshot())
 

@@ -8,7 +8,6 @@ end         ends
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 import creche
 from creche import insight
@@ -81,4 +80,4 @@ if __name__ == "__main__":
     program = {"cancel": cancel, "many": many, "end": end}[sys.argv[1]]
     options = {"use_uvloop": True} if sys.argv[2] == "uvloop" else {}
     backend = "trio" if sys.argv[2] == "trio" else "asyncio"
-    creche.run(partial(program), backend=backend, backend_options=options)
+    creche.run(program, backend=backend, backend_options=options)

@@ -88,6 +88,14 @@ def show(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         from .export import export
 
         return export(options)
+    if options.command == "top":
+        from .top import show_top
+
+        return show_top(options)
+    if options.command in ("cancel", "stop"):
+        from .look import control
+
+        return control(options)
     if options.command == "web":
         from .web import show_page
 

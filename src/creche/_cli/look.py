@@ -33,9 +33,31 @@ def show_tree(options: argparse.Namespace) -> int:
     return 0
 
 
+def control(options: argparse.Namespace) -> int:
+    """Cancel a task, or ask the program to stop."""
+    asked: dict[str, object] = {"reason": options.reason}
+    if options.command == "cancel":
+        asked["task"] = int(options.task) if options.task.isdecimal() else options.task
+    else:
+        asked["grace"] = options.grace
+    try:
+        with connect(options.pid) as target:
+            answer = target.ask(options.command, **asked)
+    except TargetError as exc:
+        raise Mistake(str(exc)) from None
+    if options.command == "cancel":
+        print(f"cancelled: {answer['cancelled']}")
+    else:
+        print(f"asked to stop: {', '.join(answer['stopped'])}")
+    return 0
+
+
 def show_programs() -> int:
     """Print the programs that can be asked."""
-    found = programs()
+    try:
+        found = programs()
+    except TargetError as exc:
+        raise Mistake(str(exc)) from None
     for pid, command in found:
         print(f"{pid:>8}  {command}")
     if not found:

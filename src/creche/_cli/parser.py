@@ -166,6 +166,25 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_pid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pid", metavar="PID", type=int, help="the number of its process")
+
+
+def add_cancel(parser: argparse.ArgumentParser) -> None:
+    add_pid(parser)
+    parser.add_argument("task", metavar="TASK", help="its name, or its number in the JSON")
+    parser.add_argument("--reason", metavar="TEXT", help="a text for the program's log")
+
+
+def add_stop(parser: argparse.ArgumentParser) -> None:
+    add_pid(parser)
+    parser.add_argument(
+        "--grace", type=seconds, default=10.0, metavar="SECONDS",
+        help="how long that may take before it is cancelled (default: 10)",
+    )  # fmt: skip
+    parser.add_argument("--reason", metavar="TEXT", help="a text for the program's log")
+
+
 def add_web(parser: argparse.ArgumentParser) -> None:
     target = parser.add_argument(
         "target", metavar="PID|FILE", help="the number of a process, or a recording"
@@ -191,7 +210,10 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "repl": ("type Python that may await", add_repl),
     "demo": ("run the examples on every installed backend", add_demo),
     "tree": ("show what the tasks of a running program do", add_tree),
+    "top": ("show the same in the terminal, live", add_pid),
     "web": ("show a running program or a recording in the browser", add_web),
+    "cancel": ("cancel one task of a program that allows it", add_cancel),
+    "stop": ("ask a program that allows it to stop gracefully", add_stop),
     "export": ("convert a recording for other tools", add_export),
     "ps": ("list your programs that can be asked what their tasks do", add_nothing),
     "doctor": ("show what is installed, and what 'import anyio' means here", add_nothing),

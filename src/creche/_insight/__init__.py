@@ -18,6 +18,7 @@ What each file is for:
     watch.py       notices a loop that is blocked
     protocol.py    what viewer and target say to each other
     answer.py      the thread in the target that answers
+    control.py     what viewers may do, where the target allows it
     ask.py         the viewer's end: finds programs and asks them
     points.py      where in the library the steps and events of tasks are seen
     lanes.py       what is called there

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import selectors
 import socket
@@ -31,7 +32,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from . import numbers
+from . import control
 from .collect import snapshot
 from .figures import figures
 from .garbage import no_collection
@@ -204,6 +205,7 @@ class Server:
         verbs: dict[str, Callable[[dict[str, Any]], bytes]] = {
             "snapshot": self._snapshot,
             "cancel": self._cancel,
+            "stop": self._stop,
         }
         verb = verbs.get(request.do)
         if verb is None:
@@ -227,35 +229,25 @@ class Server:
         return body
 
     def _cancel(self, options: dict[str, Any]) -> bytes:
+        return self._controlled(lambda: control.cancel(options.get("task"), _reason(options)))
+
+    def _stop(self, options: dict[str, Any]) -> bytes:
+        return self._controlled(lambda: control.stop(_reason(options), options.get("grace")))
+
+    def _controlled(self, act: Callable[[], dict[str, Any]]) -> bytes:
         if not self.control:
             return error(
                 "this program can be looked at, not controlled: it did not call "
                 "insight.serve(control=True)"
             )
-        number = options.get("task")
-        reason = str(options.get("reason") or "by a viewer")
-        native = numbers.tasks.find(number) if isinstance(number, int) else None
-        if native is None:
-            return error(f"there is no task {number!r}")
-        return _cancel_in_loop(native, reason)
+        try:
+            return json.dumps(act()).encode()
+        except control.RefusedError as exc:
+            return error(str(exc))
 
 
-def _cancel_in_loop(native: Any, reason: str) -> bytes:
-    import logging
-
-    from .._kernel.inspection import loops
-    from .._tasks.handle import TaskHandle
-
-    for kernel in loops():
-        for record in list(kernel.tasks()):
-            if record.native is native:
-                if not isinstance(record.label, TaskHandle):
-                    return error(f"task {record.name!r} is no child of a task group")
-                log = logging.getLogger("creche.insight")
-                log.warning("cancelling task %r: %s", record.name, reason)
-                kernel.call_soon_threadsafe(record.label.cancel)
-                return b"{}"
-    return error("the task has ended")
+def _reason(options: dict[str, Any]) -> str:
+    return str(options.get("reason") or "by a viewer")
 
 
 def _is_ours(sock: socket.socket) -> bool:
@@ -278,7 +270,8 @@ def serve(*, control: bool = False) -> None:
     Opens a UNIX socket in a folder that only this user can enter, and starts a thread that answers. They
     are gone when the process ends. A second call does nothing but change `control`.
 
-    :param control: whether viewers may also cancel tasks
+    :param control: whether viewers may also cancel tasks and ask the program to stop (`creche cancel`,
+        `creche stop`); the reason that they give is logged to `creche.insight`
     :raises NotImplementedError: there are no UNIX sockets here, as on Windows
     :raises PermissionError: the folder for the sockets is somebody else's
     """

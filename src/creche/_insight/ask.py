@@ -75,6 +75,7 @@ def connect(pid: int) -> Generator[Target]:
 
     :raises TargetError: it cannot be asked
     """
+    _check_system()
     path = folder() / f"{pid}.sock"
     if not path.exists():
         _check_alive(pid)
@@ -87,6 +88,16 @@ def connect(pid: int) -> Generator[Target]:
             _check_alive(pid)
             raise TargetError(f"process {pid} does not answer at {str(path)!r}") from None
         yield Target(sock)
+
+
+def _check_system() -> None:
+    """See that there are UNIX sockets here."""
+    if not hasattr(socket, "AF_UNIX") or not hasattr(os, "getuid"):
+        raise TargetError(
+            "a program is asked through a UNIX socket, which Python does not have on Windows: there, "
+            "insight.dump_on_signal() with Ctrl-Break and insight.print_tasks() show its tasks, and "
+            "insight.record() writes a recording"
+        )
 
 
 def _check_alive(pid: int) -> None:
@@ -152,7 +163,11 @@ def _wait_for(path: Path, pid: int) -> None:
 
 
 def programs() -> list[tuple[int, str]]:
-    """Return the programs of this user that can be asked: process numbers and command lines."""
+    """Return the programs of this user that can be asked: process numbers and command lines.
+
+    :raises TargetError: programs cannot be asked on this system
+    """
+    _check_system()
     numbers = [int(path.stem) for path in folder().glob("*.sock") if path.stem.isdecimal()]
     return [(pid, _command(pid)) for pid in sorted(numbers) if is_alive(pid)]
 

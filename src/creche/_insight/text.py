@@ -56,7 +56,7 @@ class _Row(NamedTuple):
 
 
 def _loop_text(loop: Loop, stacks: bool, lines: int) -> str:
-    tree = _Tree(loop, stacks)
+    tree = Tree(loop, stacks)
     rows = list(tree.rows())
     left_out = len(rows) - lines
     if left_out > 0:
@@ -109,7 +109,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-class _Tree:
+class Tree:
     """The tasks of a loop, with equal ones folded."""
 
     def __init__(self, loop: Loop, stacks: bool) -> None:
@@ -133,6 +133,7 @@ class _Tree:
             self.shapes[task.id] = shapes.setdefault(shape, len(shapes))
 
     def name(self, number: int) -> str:
+        """Name a task."""
         task = self.by_id.get(number)
         return "a task that has ended" if task is None else task.name
 
@@ -160,6 +161,7 @@ class _Tree:
         return text
 
     def rows(self) -> Iterator[_Row]:
+        """Return the lines of the tree."""
         yield from self._rows(None, "", root=True)
 
     def _rows(self, parent: int | None, indent: str, *, root: bool = False) -> Iterator[_Row]:
@@ -313,7 +315,7 @@ def _apart(stuck: dict[int, Task]) -> list[list[Task]]:
     return groups
 
 
-def _in_columns(tasks: list[Task], tree: _Tree) -> list[str]:
+def _in_columns(tasks: list[Task], tree: Tree) -> list[str]:
     from .._introspection.deadlocks import WaitingTask, table
 
     rows = [
