@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,14 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no UN
 
 
 @pytest.fixture(autouse=True)
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    insight.serve(control=True)
+
+
+@contextmanager
+def serving(*, control: bool = True) -> Iterator[None]:
+    """Serve inside a test: nothing of it is left for the sweep after the test to find."""
+    insight.serve(control=control)
     try:
         yield
     finally:
@@ -42,7 +48,7 @@ async def outside(do: str, **options: object) -> object:
 async def test_a_task_is_cancelled_by_its_name_with_the_reason_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with caplog.at_level(logging.WARNING, "creche.insight"):
+    with serving(), caplog.at_level(logging.WARNING, "creche.insight"):
         async with creche.create_task_group() as group:
             one = group.start_soon(creche.sleep_forever, name="one")
             group.start_soon(creche.sleep_forever, name="other")
@@ -55,21 +61,22 @@ async def test_a_task_is_cancelled_by_its_name_with_the_reason_in_the_log(
 
 
 async def test_what_cannot_be_cancelled_is_told() -> None:
-    async with creche.create_task_group() as group:
-        for _ in range(2):
-            group.start_soon(creche.sleep_forever, name="twin")
-        await creche.wait_all_tasks_blocked()
-        for task, wrong in (
-            ("nobody", "there is no task 'nobody'"),
-            ("twin", "2 tasks are called 'twin'"),
-        ):
-            with pytest.raises(TargetError, match=wrong):
-                await outside("cancel", task=task)
-        wrong_numbers: list[object] = [None, [], 10**9, -1, True]
-        for number in wrong_numbers:
-            with pytest.raises(TargetError, match="there is no task"):
-                await outside("cancel", task=number)
-        group.cancel_scope.cancel()
+    with serving():
+        async with creche.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(creche.sleep_forever, name="twin")
+            await creche.wait_all_tasks_blocked()
+            for task, wrong in (
+                ("nobody", "there is no task 'nobody'"),
+                ("twin", "2 tasks are called 'twin'"),
+            ):
+                with pytest.raises(TargetError, match=wrong):
+                    await outside("cancel", task=task)
+            wrong_numbers: list[object] = [None, [], 10**9, -1, True]
+            for number in wrong_numbers:
+                with pytest.raises(TargetError, match="there is no task"):
+                    await outside("cancel", task=number)
+            group.cancel_scope.cancel()
 
 
 async def test_a_program_is_asked_to_stop_and_finishes_what_it_does(
@@ -81,7 +88,7 @@ async def test_a_program_is_asked_to_stop_and_finishes_what_it_does(
         await services.wait_for_stop()
         done.append("finished")
 
-    with caplog.at_level(logging.WARNING, "creche.insight"):
+    with serving(), caplog.at_level(logging.WARNING, "creche.insight"):
         async with creche.create_task_group() as group:
             group.start_soon(service)
             await creche.wait_all_tasks_blocked()
@@ -92,18 +99,19 @@ async def test_a_program_is_asked_to_stop_and_finishes_what_it_does(
 
 @pytest.mark.parametrize("grace", [-1, "x", float("nan"), None])
 async def test_a_grace_that_is_no_time_is_told(grace: object) -> None:
-    async with creche.create_task_group() as group:
-        group.start_soon(creche.sleep_forever)
-        with pytest.raises(TargetError, match="grace"):
-            await outside("stop", reason="x", grace=grace)
-        group.cancel_scope.cancel()
+    with serving():
+        async with creche.create_task_group() as group:
+            group.start_soon(creche.sleep_forever)
+            with pytest.raises(TargetError, match="grace"):
+                await outside("stop", reason="x", grace=grace)
+            group.cancel_scope.cancel()
 
 
 async def test_without_control_nothing_is_done() -> None:
-    insight.serve()
-    for do in ("cancel", "stop"):
-        with pytest.raises(TargetError, match="looked at, not controlled"):
-            await outside(do, task=1)
+    with serving(control=False):
+        for do in ("cancel", "stop"):
+            with pytest.raises(TargetError, match="looked at, not controlled"):
+                await outside(do, task=1)
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -115,16 +123,17 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 async def test_the_commands_do_both() -> None:
     pid = str(os.getpid())
     results: list[subprocess.CompletedProcess[str]] = []
-    async with creche.create_task_group() as group:
-        one = group.start_soon(creche.sleep_forever, name="one")
-        group.start_soon(creche.sleep_forever, name="other")
-        await creche.wait_all_tasks_blocked()
-        results.append(
-            await creche.to_thread.run_sync(command, "cancel", pid, "one", "--reason", "x")
-        )
-        await one.wait()
-        results.append(await creche.to_thread.run_sync(command, "cancel", pid, "one"))
-        results.append(await creche.to_thread.run_sync(command, "stop", pid, "--grace", "0"))
+    with serving():
+        async with creche.create_task_group() as group:
+            one = group.start_soon(creche.sleep_forever, name="one")
+            group.start_soon(creche.sleep_forever, name="other")
+            await creche.wait_all_tasks_blocked()
+            results.append(
+                await creche.to_thread.run_sync(command, "cancel", pid, "one", "--reason", "x")
+            )
+            await one.wait()
+            results.append(await creche.to_thread.run_sync(command, "cancel", pid, "one"))
+            results.append(await creche.to_thread.run_sync(command, "stop", pid, "--grace", "0"))
     assert [result.returncode for result in results] == [0, 2, 0], results
     assert results[0].stdout == "cancelled: one\n"
     assert "there is no task 'one'" in results[1].stderr

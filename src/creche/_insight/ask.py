@@ -157,7 +157,8 @@ def _wait_for(path: Path, pid: int) -> None:
         if time.monotonic() > until:
             raise TargetError(
                 f"process {pid} did not open its socket within {PATIENCE:g} s: it does not use "
-                f"Creche, or its main thread is in a long call outside of Python"
+                f"Creche, or its main thread runs no Python meanwhile, since its loop is idle or it "
+                f"is in a long call; {_HOW}"
             )
         time.sleep(0.02)
 
