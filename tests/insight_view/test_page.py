@@ -93,24 +93,29 @@ def test_it_survives_the_end_of_the_target(browser: Browser) -> None:
         tab.wait_for_text("worker", "#rows")
         tell(target)
         target.wait()
-        tab.wait_for_text(
-            "The program has ended. What is shown is the last that was seen.", "#banner"
-        )
-        assert "worker" in tab.text("#rows") and tab.text("#live") == "ended"
+        told = "The program has ended. What is shown is the last that was seen."
+        tab.wait_for_text(told, "#banner")
+        assert tab.text("#live") == "ended"
+        assert tab.complaints() == []
+
+
+def test_of_a_target_that_is_killed_the_last_that_was_seen_stays(browser: Browser) -> None:
+    with shown(service("end"), browser) as (target, _, tab):
+        tab.wait_for_text("worker", "#rows")
+        target.kill()
+        tab.wait_for_text("The program has ended.", "#banner")
+        assert "worker" in tab.text("#rows")
         tab.press("ArrowDown")
         assert chosen(tab)
         assert tab.complaints() == []
 
 
-def test_it_survives_a_target_that_is_killed_and_a_viewer_that_ends(browser: Browser) -> None:
-    with shown(service("end"), browser) as (target, page, tab):
+def test_it_survives_a_viewer_that_ends(browser: Browser) -> None:
+    with shown(service("end"), browser) as (_, page, tab):
         tab.wait_for_text("worker", "#rows")
         page.process.terminate()
         tab.wait_for_text("The viewer ('creche web') has ended.", "#banner")
-    with shown(service("end"), browser) as (target, _, tab):
-        tab.wait_for_text("worker", "#rows")
-        target.kill()
-        tab.wait_for_text("The program has ended.", "#banner")
+        assert "worker" in tab.text("#rows")
 
 
 def test_a_wrong_token_and_a_used_one_are_refused(browser: Browser) -> None:

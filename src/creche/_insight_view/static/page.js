@@ -20,6 +20,7 @@ let paused = null; // the time that is shown, null while live
 let span = 60;
 let query = "";
 let chosen = null; // the key of a row
+let chosenPlace = 0; // where it was last: another row is chosen there when it goes away
 let moment = null;
 let rows = [];
 let dirty = true; // the data, or what is chosen of it, has changed
@@ -40,6 +41,7 @@ function draw() {
     dirty = false;
     moment = model.at(paused ?? model.last);
     rows = rowsOf(moment, choices, query);
+    keepChosen();
     drawHead();
     panels.circles(moment);
     panels.resources(moment);
@@ -48,6 +50,12 @@ function draw() {
   panels.details(moment, rows.find((row) => row.key === chosen));
   drawRows();
   drawTimeline();
+}
+
+function keepChosen() {
+  const place = rows.findIndex((row) => row.key === chosen);
+  if (place >= 0) chosenPlace = place;
+  else if (chosen !== null && rows.length) chosen = rows[Math.min(chosenPlace, rows.length - 1)].key;
 }
 
 function drawHead() {
