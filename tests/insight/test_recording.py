@@ -373,12 +373,12 @@ async def test_a_cancel_reaches_the_tasks_of_inner_groups_and_a_shield_keeps_it_
     async def work() -> None:
         async with creche.create_task_group() as group:
             group.start_soon(inner, name="inner")
-            group.start_soon(creche.sleep, 0.01, name="bystander")
-            await creche.sleep(0.001)
+            group.start_soon(creche.sleep, 60, name="bystander")
+            await creche.wait_all_tasks_blocked()
             with creche.CancelScope() as scope:
                 async with creche.create_task_group() as cancelled:
                     cancelled.start_soon(inner, name="cancelled")
-                    await creche.sleep(0.001)
+                    await creche.wait_all_tasks_blocked()
                     scope.cancel("enough")
                     released.set()
             group.cancel_scope.cancel()
