@@ -29,7 +29,8 @@ def _expired(task: Task) -> Scope | None:
     """Return the innermost scope around a task whose deadline has passed."""
     scope = task.enclosing_scope() if task.scope is None else task.scope
     while scope is not None:
-        if not scope._cancelled and scope._native is not None and scope._native.cancel_called:
+        expired = not scope._cancelled and scope._native is not None and scope._native.cancel_called
+        if expired and not scope._floats:  # A floating one is the hidden shield of a clean-up.
             return scope
         parent = scope._parent
         if parent is None and scope._host is not None:
