@@ -226,7 +226,7 @@ def test_debug_and_uvloop_reach_the_loop(here: Path, capsys: pytest.CaptureFixtu
     )
     assert main(["run", "look.py"]) == 0
     assert main(["run", "--debug", "--uvloop", "look.py"]) == 0
-    assert capsys.readouterr().out == "asyncio False\nuvloop True\n"
+    assert capsys.readouterr().out == f"asyncio {sys.flags.dev_mode}\nuvloop True\n"
 
 
 def test_a_script_may_have_the_name_of_a_module_in_use(

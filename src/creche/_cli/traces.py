@@ -10,6 +10,7 @@ import importlib
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from traceback import walk_tb
@@ -26,7 +27,10 @@ def show(exc: BaseException, is_user_code: Callable[[CodeType], bool]) -> int:
     while place is not None and not is_user_code(place.tb_frame.f_code):
         place = place.tb_next
     exc = exc.with_traceback(place or whole)
-    sys.excepthook(type(exc), exc, exc.__traceback__)
+    if sys.excepthook is sys.__excepthook__:
+        traceback.print_exception(exc)  # knows the lines of code that is in no file, on each Python
+    else:
+        sys.excepthook(type(exc), exc, exc.__traceback__)
     return 1
 
 

@@ -117,7 +117,10 @@ class Server:
         if self._pid != os.getpid():
             return
         self._closing = True
-        self._wake.send(b"x")
+        with contextlib.suppress(
+            OSError
+        ):  # It has seen that, and ended, as it attended to a viewer.
+            self._wake.send(b"x")
         self._thread.join()
         self._wake.close()
         with contextlib.suppress(FileNotFoundError):

@@ -203,7 +203,7 @@ class Nursery(ScopeState):
             Delivery.of(task).defer(() if cancelled is None else cancelled.args)
 
     def children(self) -> list[Any]:
-        return [task.native for task in self.tasks]
+        return [task.native for task in list(self.tasks)]  # Other threads look, too: one step of C.
 
     @coroutine
     def close(
