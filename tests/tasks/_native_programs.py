@@ -123,7 +123,8 @@ class Program:
         self.inner.append(native)
 
     def native(self, kind: str, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        if kind == "python":
+        # From 3.14 on asyncio's own timeouts and groups do not work in such tasks: it does not find them.
+        if kind == "python" and sys.version_info < (3, 14):
             plain: Any = vars(asyncio.tasks)["_PyTask"]
             made: asyncio.Task[None] = plain(coro, loop=asyncio.get_running_loop())
             return made
