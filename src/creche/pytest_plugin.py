@@ -63,6 +63,7 @@ def pytest_collection_modifyitems(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Tell an explored test what it is called here."""
+    __tracebackhide__ = True  # pytest then begins with the test
     explored.name(item)
     try:
         return (yield)
