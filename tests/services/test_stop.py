@@ -583,6 +583,7 @@ async def test_a_connection_that_comes_in_the_moment_of_a_stop_is_not_lost(steps
             accepted.append(await listener.accept())
 
     async with await create_tcp_listener(local_host="127.0.0.1") as both:
+        listener: Any
         (listener,) = both.listeners
         port = listener.extra(SocketAttribute.local_port)
         async with create_task_group() as group:

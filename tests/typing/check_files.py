@@ -85,12 +85,6 @@ async def length(text: str, *, extra: int = 0) -> int:
     return len(text) + extra
 
 
-class Shop:
-    @lru_cache(maxsize=3)
-    async def price(self, item: str, *, taxed: bool = True) -> int:
-        return len(item)
-
-
 @lru_cache
 def synchronous(number: int) -> str:
     return str(number)
@@ -102,10 +96,6 @@ async def check_caches() -> None:
     assert_type(double.cache_info(), AsyncCacheInfo)
     assert_type(await length("a", extra=1), int)
     assert_type(synchronous(1), str)
-    assert_type(await Shop().price("tea"), int)
-    assert_type(await Shop().price("tea", taxed=False), int)
-    assert_type(Shop.price.cache_info(), AsyncCacheInfo)
-    await Shop().price(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await double("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await length("1", other=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 

@@ -32,22 +32,19 @@ import sys
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from operator import index
 from types import MethodType
 from typing import (
     TYPE_CHECKING,
     Any,
-    Concatenate,
     Generic,
     NamedTuple,
     ParamSpec,
-    Self,
     TypeAlias,
     TypedDict,
     TypeVar,
     final,
-    overload,
 )
 
 from .._exceptions import NoEventLoopError
@@ -59,9 +56,7 @@ if TYPE_CHECKING:
     from .._kernel.contract import Kernel
 
 T = TypeVar("T")
-S = TypeVar("S")
 P = ParamSpec("P")
-Q = ParamSpec("Q")
 
 _KEYWORDS = object()
 """Stands between positional and keyword arguments in a key."""
@@ -299,13 +294,7 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
             self._hits_before -= hits
             self._misses_before -= misses
 
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-    @overload
-    def __get__(
-        self: AsyncLRUCacheWrapper[Concatenate[S, Q], T], instance: S, owner: type | None = None
-    ) -> Callable[Q, Coroutine[Any, Any, T]]: ...
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Bind to an instance, as functions do: a cached method is called without `self`."""
         return self if instance is None else MethodType(self, instance)
 
