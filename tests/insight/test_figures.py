@@ -74,7 +74,7 @@ async def test_who_looks_sees_how_busy_tasks_are(monkeypatch: pytest.MonkeyPatch
         digging, idle = task_named("digs"), task_named("idle")
         assert digging.steps and digging.busy is not None and digging.busy >= 0.002
         assert idle.busy is None or idle.busy < digging.busy
-        watched = next(loop.watched for loop in insight.snapshot().loops if loop.tasks)
+        *_, watched = (loop.watched for loop in insight.snapshot().loops if loop.tasks)
         assert watched is not None and watched >= 0.02
         group.cancel_scope.cancel()
     assert "creche insight steps" not in [thread.name for thread in threading.enumerate()]

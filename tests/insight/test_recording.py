@@ -59,11 +59,11 @@ async def test_a_task_is_recorded_from_its_begin_to_its_end(tmp_path: Path) -> N
 
 
 async def test_a_wake_says_who_has_woken_whom_and_out_of_what(tmp_path: Path) -> None:
-    lock = creche.Lock(name="till")
+    lock, enough = creche.Lock(name="till"), creche.Event()
 
     async def holder() -> None:
         async with lock:
-            await creche.sleep(0.001)
+            await enough.wait()
 
     async def waiter() -> None:
         async with lock:
@@ -74,6 +74,8 @@ async def test_a_wake_says_who_has_woken_whom_and_out_of_what(tmp_path: Path) ->
             group.start_soon(holder, name="holder")
             await creche.wait_all_tasks_blocked()
             group.start_soon(waiter, name="waiter")
+            await creche.wait_all_tasks_blocked()
+            enough.set()
 
     recording = await recorded(tmp_path / "run.creche", work)
     (wake,) = of(recording, "wake", "waiter")
