@@ -59,7 +59,7 @@ def shielded(manager: AbstractAsyncContextManager[T_co, Any], *, grace: float) -
 
     The way in, and the block, are cancelled as ever.
 
-    ```python
+    ```py
     async with shielded(pool.connection(), grace=5) as connection:
         ...
     ```
