@@ -19,7 +19,10 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+BackendName: TypeAlias = Literal["asyncio", "trio", "uvloop"] | str  # noqa: PYI051  # others may be registered
+"""The name of a kernel, or of the loop that it runs on. Editors offer those that come with Creche."""
 
 
 class Option(NamedTuple):

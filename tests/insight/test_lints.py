@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from itertools import count
 from typing import Any
 
@@ -32,6 +33,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(lints, name, 0.0)
     for name in ("FULL", "OLD"):
         monkeypatch.setattr(object_lints, name, 0.0)
+
+
+@pytest.fixture
+def no_garbage_collection() -> Generator[None]:
+    """Keep a task that nothing refers to until the test has looked at it."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 async def test_a_circle_of_waits_is_shown() -> None:
@@ -141,7 +150,7 @@ async def test_a_swallowed_cancellation_is_shown() -> None:
 
 
 @pytest.mark.backends("asyncio")
-async def test_a_native_task_that_nothing_refers_to_is_shown() -> None:
+async def test_a_native_task_that_nothing_refers_to_is_shown(no_garbage_collection: None) -> None:
     async def waits_for_nobody() -> None:
         await asyncio.get_running_loop().create_future()
 

@@ -7,9 +7,10 @@ than its name.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from .. import _kernel, _registry
+from .._registry import BackendName
 from .._tracebacks import from_the_program
 
 T_Retval = TypeVar("T_Retval")
@@ -19,7 +20,7 @@ PosArgsT = TypeVarTuple("PosArgsT")
 def run(
     func: Callable[[Unpack[PosArgsT]], Awaitable[T_Retval]],
     *args: *PosArgsT,
-    backend: Literal["asyncio", "trio", "uvloop"] | str = "asyncio",  # noqa: PYI051  # others may be registered
+    backend: BackendName = "asyncio",
     backend_options: dict[str, Any] | None = None,
     cleanup: float | None = None,
 ) -> T_Retval:

@@ -16,10 +16,11 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from .._loop.run import run
 from .._platform import check_there
+from .._registry import BackendName
 from . import shutdown
 from .portal import BlockingPortal, stop_from_outside
 
@@ -94,7 +95,7 @@ class _PortalThread:
 
 @contextmanager
 def start_blocking_portal(
-    backend: Literal["asyncio", "trio", "uvloop"] | str = "asyncio",  # noqa: PYI051  # others may be registered
+    backend: BackendName = "asyncio",
     backend_options: dict[str, Any] | None = None,
     *,
     name: str | None = None,
@@ -147,7 +148,7 @@ class BlockingPortalProvider:
 
     def __init__(
         self,
-        backend: Literal["asyncio", "trio", "uvloop"] | str = "asyncio",  # noqa: PYI051  # as for `run`
+        backend: BackendName = "asyncio",
         backend_options: dict[str, Any] | None = None,
     ) -> None:
         self.backend = backend
