@@ -15,6 +15,7 @@ from __future__ import annotations
 import faulthandler
 import functools
 import os
+import signal
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
@@ -49,7 +50,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--backend", choices=list(EVERY), help="run the tests on this backend only")
 
 
+def hear_signals_again() -> None:
+    """Take signals that a shell in the background, or nohup, has had ignored: programs of tests inherit that."""
+    for name, handler in (
+        ("SIGINT", signal.default_int_handler),
+        ("SIGQUIT", signal.SIG_DFL),
+        ("SIGHUP", signal.SIG_DFL),
+    ):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    hear_signals_again()
     config.addinivalue_line("markers", "backends(*names): the only backends this test is for")
     config.addinivalue_line("markers", "time_limit(seconds): the safety timeout of this test")
     config.addinivalue_line("markers", "ipv6: for machines that have IPv6 (see net/conftest.py)")
