@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,38 @@ def test_a_viewer_that_dies_in_the_middle_of_an_answer_costs_nothing(runtime: Pa
         assert look().pid == os.getpid()
 
 
+def test_a_viewer_waits_while_others_fill_the_queue(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Linux a full queue of a UNIX socket refuses at once."""
+    (runtime / "creche").mkdir(mode=0o700)
+    path = runtime / "creche" / f"{os.getpid()}.sock"
+    with ExitStack() as others, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        with pytest.raises(BlockingIOError):
+            for _ in range(100):
+                other = others.enter_context(socket.socket(socket.AF_UNIX))
+                other.setblocking(False)
+                other.connect(str(path))
+
+        def accept() -> None:
+            for _ in range(3):
+                listener.accept()[0].close()
+
+        acceptor = threading.Thread(target=accept)
+        sleep = time.sleep
+
+        def first_sleep(seconds: float) -> None:
+            if not acceptor.ident:
+                acceptor.start()
+            sleep(seconds)
+
+        monkeypatch.setattr(time, "sleep", first_sleep)
+        with connect(os.getpid()):
+            acceptor.join()
+
+
 def test_a_process_that_has_ended_is_not_asked() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -183,6 +216,6 @@ def test_where_there_are_no_unix_sockets_it_says_what_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(socket, "AF_UNIX")
-    for ask in (programs, lambda: connect(os.getpid()).__enter__()):
+    for attempt in (programs, lambda: connect(os.getpid()).__enter__()):
         with pytest.raises(TargetError, match=r"does not have on Windows: there, .*dump_on_signal"):
-            ask()
+            attempt()

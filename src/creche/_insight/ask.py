@@ -83,11 +83,23 @@ def connect(pid: int) -> Generator[Target]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(PATIENCE)
         try:
-            sock.connect(str(path))
+            _connect(sock, str(path))
         except OSError:
             _check_alive(pid)
             raise TargetError(f"process {pid} does not answer at {str(path)!r}") from None
         yield Target(sock)
+
+
+def _connect(sock: socket.socket, path: str) -> None:
+    """Connect, and wait while others that have come before fill the program's queue."""
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return sock.connect(path)
+        except BlockingIOError:  # A UNIX socket's way to say that the queue is full.
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(0.01)
 
 
 def _check_system() -> None:
