@@ -407,7 +407,7 @@ async def test_close_waits_for_all_children_and_leaves_the_scope() -> None:
     assert await group.close() is None
     assert steps == ["ended"] * 2
     assert current_task().scope is None
-    assert group.scope._left
+    assert group.scope._host is None
 
 
 async def test_close_returns_nothing_where_the_nurserys_own_scope_was_cancelled() -> None:

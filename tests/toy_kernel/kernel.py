@@ -88,6 +88,7 @@ class ToyKernel:
     # Scopes
 
     def enter_scope(self, scope: Scope, task: object) -> None:
+        scope._native = None
         if scope._clock_runs and scope._deadline <= self.now():
             scope._entered_late()
         self._arm(scope)

@@ -124,7 +124,7 @@ class Nursery:
         if scope._host is not None:
             cut(scope, self.host)
         self.host = scope._host = task
-        scope._lost = scope._left = False
+        scope._entered = True
         scope._parent, task.scope = task.scope, scope
         self.kernel.cancel(scope)
         return await self.close(None, give_way=False)

@@ -88,7 +88,7 @@ def open_scopes(kernel: Kernel, pairs: Sequence[tuple[Found, Task]]) -> Iterator
         state: Any = kernel.task_of(found.record.native)
         scope = None if state is None else state.scope
         while scope is not None and scope._host is state:
-            if scope._lost or _is_abandoned(scope._code, found.record.coro):
+            if scope._entered == "lost" or _is_abandoned(scope._code, found.record.coro):
                 text = f"a scope is still open around {task.name}: the generator that entered it was abandoned"
                 code = scope._code
                 place = Place(code.co_filename, code.co_firstlineno, code.co_qualname)

@@ -59,7 +59,7 @@ class CleanupShield(Scope):
 
     def __init__(self, task: Task, inside: Scope | None, start: float) -> None:
         super().__init__(inf, True)
-        self._lost = True  # Whoever looks for the innermost scope passes over it.
+        self._entered = "lost"  # Whoever looks for the innermost scope passes over it.
         self._host = task
         self._parent = inside
         self.start = start

@@ -11,7 +11,7 @@ Rules of the chain
   with the group's scope, so chains of tasks meet in groups and nowhere else.
 * A scope is left by the task that entered it, innermost first. Anything else is an error that
   names both places, and damages no other scope. Left too early by its own task, the scope is
-  taken out of the chain. Left by another task, it stays, `_lost`: its own task may still leave it,
+  taken out of the chain. Left by another task, it stays, as a lost one: its own task may still leave it,
   or leave an outer one over it.
 """
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from math import inf
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, Literal
 
 from .._tracebacks import place_in
 from .contract import Task
@@ -41,13 +41,12 @@ class Scope:
         "_deadline",
         "_host",
         "_instruction",
-        "_left",
-        "_lost",
         "_native",
         "_parent",
         "_reached",
         "_reason",
         "_shield",
+        "_entered",
         "_stopping",
         "_terms",
     )
@@ -58,15 +57,15 @@ class Scope:
     """Whether it was cancelled. A deadline that has passed counts once the kernel has seen it."""
     _caught: bool
     """Whether it swallowed a cancellation of its own when it was left."""
-    _left: bool
-    _lost: bool
-    """Whether a task that is not its host tried to leave it."""
+    _entered: bool | Literal["lost"]
+    """Whether it was ever entered. `"lost"` if a task that is not its host has tried to leave it."""
     _reason: str | None
     _stopping: Any
     """What is known of a graceful stop, None if nobody has asked for one. No kernel looks at it."""
     _host: Task | None
     """The task that entered the scope, None before and after."""
     _parent: Scope | None
+    """The next scope outwards, set when it is entered."""
     _reached: str | None
     """What the cancellation says that reaches into this scope, None if none does. Kept by a kernel
     whose loop does not know."""
@@ -80,12 +79,13 @@ class Scope:
     _clock_runs = False
     """Whether the time to its deadline began to run when the scope was made, and that may matter."""
     _native: Any
-    """The kernel's own record of an entered scope, if it keeps one. Nobody else looks at it."""
+    """The kernel's own record of an entered scope, None if it keeps none. Set by the kernel when the scope is
+    entered; nobody else looks at it."""
 
     def __init__(self, deadline: float = inf, shield: bool = False) -> None:
         self._deadline = deadline
         self._shield = shield
-        self._cancelled = self._caught = self._left = self._lost = False
+        self._cancelled = self._caught = self._entered = False
         self._host = self._parent = self._reason = self._native = None
         self._reached = self._stopping = None
 
@@ -132,9 +132,9 @@ def place(scope: Scope) -> str:
 
 def link(scope: Scope, task: Task, frame: FrameType) -> None:
     """Make `scope` the innermost of `task`; `frame` is the user's, which enters it."""
-    if scope._host is not None or scope._left:
+    if scope._entered:
         raise reentered(scope)
-    scope._lost = False
+    scope._entered = True
     scope._code = frame.f_code
     scope._instruction = frame.f_lasti
     scope._host = task
@@ -152,7 +152,7 @@ def reentered(scope: Scope) -> RuntimeError:
 def is_innermost(scope: Scope, task: Task) -> bool:
     """Tell whether `scope` is the one that `task` has to leave next."""
     inner = task.scope
-    while inner is not scope and inner is not None and inner._lost:
+    while inner is not scope and inner is not None and inner._entered == "lost":
         inner = inner._parent
     return inner is scope and scope._host is task
 
@@ -164,7 +164,6 @@ def unlink(scope: Scope, task: Task) -> None:
     inner = task.scope
     task.scope = scope._parent
     scope._host = None
-    scope._left = True
     while inner is not scope and inner is not None:
         link, inner = inner, inner._parent
         if link._floats:
@@ -177,11 +176,11 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
     """Take a scope that is left in the wrong task or order out of its chain; say what is wrong."""
     host = scope._host
     if host is None:
-        if scope._left:
+        if scope._entered:
             return RuntimeError(f"this CancelScope, entered at {place(scope)}, was left already")
         return RuntimeError("this CancelScope was never entered: use it in a with-statement")
     if host is not task:
-        scope._lost = True
+        scope._entered = "lost"
         mine = repr(host.info().name)
         rest = (
             f". It is cancelled already, and stays so for task {mine}" if scope._cancelled else ""
@@ -196,7 +195,6 @@ def misplaced(scope: Scope, task: Task) -> RuntimeError:
     inner = host.scope
     cut(scope, host)
     scope._host = None
-    scope._left = True
     innermost = f", entered at {place(inner)}," if inner is not None else ""
     return RuntimeError(
         f"Attempted to exit a cancel scope that isn't the current task's current cancel scope: "

@@ -41,7 +41,7 @@ class Failures:
 
     def _note(self, scope: Scope, exc: BaseException) -> None:
         if scope._host is self._task:
-            self._noted = [each for each in self._noted if not each[0]._left]
+            self._noted = [each for each in self._noted if each[0]._host is not None]
             self._noted.append((scope, exc))
 
     def reason(self) -> tuple[str, BaseException | None]:

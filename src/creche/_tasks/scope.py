@@ -25,7 +25,7 @@ from .._misuse import check_seconds, refuse_async_with
 from .._tracebacks import place_in
 from . import stop as _stop
 
-_EARLIEST = -inf
+EARLIEST = -inf
 
 
 class CancelScope(Scope):
@@ -59,27 +59,27 @@ class CancelScope(Scope):
             deadline = _checked_delay(relative_deadline, deadline)
             self.__class__ = _RelativeScope  # pyright: ignore[reportAttributeAccessIssue]  # no more slots
         try:
-            if not deadline >= _EARLIEST:
+            if not deadline >= EARLIEST:
                 raise ValueError("deadline must not be NaN: use math.inf for no deadline")
         except TypeError:
             check_seconds("CancelScope", "deadline", deadline)
             raise
-        self._deadline = deadline  # As `Scope.__init__`, without the call.
+        # As `Scope.__init__`, without the call; `_parent` is set when it is entered.
+        self._deadline = deadline
         self._shield = shield
-        self._cancelled = self._caught = self._left = False
-        self._host = self._parent = self._reason = self._native = None
-        self._reached = self._stopping = None
+        self._cancelled = self._caught = self._entered = False
+        self._host = self._reason = self._native = self._reached = self._stopping = None
 
     if not TYPE_CHECKING:  # to type checkers there is no such thing
         __aenter__ = __aexit__ = refuse_async_with
 
     def __enter__(self) -> Self:
         task = current_task()
-        if self._host is not None or self._left:
+        if self._entered:
             raise reentered(self)
         # `link`, without the call: this is half the cost of a scope that does nothing.
         frame = _getframe(1)
-        self._lost = False
+        self._entered = True
         self._code = frame.f_code
         self._instruction = frame.f_lasti
         self._host = task
@@ -98,11 +98,9 @@ class CancelScope(Scope):
         if task.scope is self:
             task.scope = self._parent
             self._host = None
-            self._left = True
         else:
             unlink(self, task)
-        rest = task.kernel.leave_scope(self, task, exc_val)
-        if rest is exc_val:
+        if (rest := task.kernel.leave_scope(self, task, exc_val)) is exc_val:
             return False
         if rest is None:
             if self._stopping is not None:
@@ -170,7 +168,7 @@ class CancelScope(Scope):
 
         :raises RuntimeError: if the scope was not entered and has a `deadline`
         """
-        if self._host is not None or self._left:
+        if self._entered:
             return self._deadline - current_kernel().now()
         if self._deadline != inf:
             raise _not_relative()
@@ -179,7 +177,7 @@ class CancelScope(Scope):
     @relative_deadline.setter
     def relative_deadline(self, value: float) -> None:
         seconds = _checked_delay(value, inf)
-        if self._host is not None or self._left:
+        if self._entered:
             self.deadline = current_kernel().now() + seconds
         elif self._deadline != inf:
             raise _not_relative()
@@ -190,7 +188,7 @@ class CancelScope(Scope):
     @property
     def is_relative(self) -> bool | None:
         """Whether the deadline counts from entering the scope; None once that was done."""
-        return None if self._host is not None or self._left else False
+        return None if self._entered else False
 
     @property
     def shield(self) -> bool:
@@ -238,7 +236,7 @@ class CancelScope(Scope):
         if host is not None:
             state = f"active in task {host.info().name!r}"
         else:
-            state = "left" if self._left else "not entered"
+            state = "left" if self._entered else "not entered"
         return f"<CancelScope {state}{self._conditions()}>"
 
     def _conditions(self) -> str:
@@ -330,7 +328,17 @@ class _RelativeScope(CancelScope):
         return super()._conditions().replace("deadline=", "relative_deadline=", 1)
 
 
-class RunningScope(CancelScope):
+class TimedScope(CancelScope):
+    """A scope that a function of `timeouts.py` makes, which does what `Scope.__init__` does.
+
+    CPython has no fast way through the `__init__` of a class with slots (`move-on-after` in benchmarks).
+    """
+
+    __slots__ = ()
+    __init__ = object.__init__
+
+
+class RunningScope(TimedScope):
     """A scope whose clock runs from when it was made: it says so if its time was over at its entry."""
 
     __slots__ = ()
@@ -347,24 +355,14 @@ class RunningScope(CancelScope):
         )
 
 
-class FailScope(CancelScope):
+class FailScope(TimedScope):
     """A scope that turns its own deadline into a TimeoutError."""
 
     __slots__ = ("_called", "_delay", "_message")
 
-    def __init__(self, delay: float | None, deadline: float, shield: bool, reason: str | None):
-        try:
-            sound = deadline >= _EARLIEST and (delay is None or delay >= _EARLIEST)
-        except TypeError:
-            check_seconds("fail_at", "deadline", deadline)
-            check_seconds("fail_after", "delay", delay)
-            raise
-        if not sound:
-            raise ValueError("deadline must not be NaN: give a number of seconds, or None")
-        Scope.__init__(self, deadline, shield)  # As super's, without a test made twice.
-        self._called = False
-        self._delay = delay
-        self._message = reason
+    _called: bool
+    _delay: float | None  # None for a deadline that is a time
+    _message: str | None
 
     def __enter__(self) -> Self:
         task = current_task()
@@ -373,9 +371,10 @@ class FailScope(CancelScope):
             self._deadline = kernel.now() + self._delay
             if self._stopping is not None:
                 self._deadline = min(self._deadline, self._stopping.cancel_at)
-        if self._host is not None or self._left:
+        if self._entered:
             raise reentered(self)
         frame = _getframe(1)  # `link`, without the call (`fail-after` in benchmarks).
+        self._entered = True
         self._code = frame.f_code
         self._instruction = frame.f_lasti
         self._host = task

@@ -103,7 +103,7 @@ def stop(scope: CancelScope, reason: str | None, grace: float) -> None:
     check_seconds("stop", "grace", grace)
     if not grace >= 0:
         raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace!r}")
-    if scope._left:
+    if scope._entered and scope._host is None:
         return
     kernel = current_kernel()
     if scope._host is not None and scope._host.kernel is not kernel:

@@ -1,14 +1,21 @@
-"""The functions that make a scope with a deadline."""
+"""The functions that make a scope with a deadline.
+
+They do what `__init__` does themselves: see `TimedScope`.
+"""
+
+# A scope and what makes it are one thing in two files.
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from math import inf
 
-from .._kernel import current_kernel
+from .._kernel import current_kernel, current_task
 from .._kernel.cleanup import give
+from .._kernel.scope import Scope
 from .._misuse import check_seconds
-from .scope import CancelScope, FailScope, RunningScope
+from .scope import EARLIEST, CancelScope, FailScope, RunningScope
 
 _NOTABLE = 0.01
 """Seconds from which on a timeout that is over when it is entered was not meant to be."""
@@ -28,11 +35,22 @@ def move_on_after(
     if delay is None:
         return CancelScope(shield=shield, cleanup=cleanup)
     try:
-        kind = CancelScope if delay < _NOTABLE else RunningScope
+        notable = delay >= _NOTABLE
     except TypeError:
         check_seconds("move_on_after", "delay", delay)
         raise
-    scope = kind(deadline=current_kernel().now() + delay, shield=shield)
+    if not notable:  # or it is no number
+        deadline = current_kernel().now() + delay
+        return CancelScope(deadline=deadline, shield=shield, cleanup=cleanup)
+    try:
+        now = current_task().kernel.now()
+    except RuntimeError:  # in a callback of the loop, or this says what is wrong
+        now = current_kernel().now()
+    scope: CancelScope = RunningScope()
+    scope._deadline = now + delay  # As `CancelScope.__init__`, without the call.
+    scope._shield = shield
+    scope._cancelled = scope._caught = scope._entered = False
+    scope._host = scope._reason = scope._native = scope._reached = scope._stopping = None
     if cleanup is not None:
         give(scope, cleanup)
     return scope
@@ -69,7 +87,7 @@ def fail_after(
     :param cleanup: seconds that a task has for its clean-up once it is cancelled: see `CancelScope`
     :return: a context manager that gives the scope
     """
-    scope = FailScope(delay, inf, shield, reason)
+    scope = _fail_scope(delay, inf, shield, reason)
     if cleanup is not None:
         give(scope, cleanup)
     return scope
@@ -90,7 +108,26 @@ def fail_at(
     :param cleanup: seconds that a task has for its clean-up once it is cancelled: see `CancelScope`
     :return: a context manager that gives the scope
     """
-    scope = FailScope(None, inf if deadline is None else deadline, shield, reason)
+    scope = _fail_scope(None, inf if deadline is None else deadline, shield, reason)
     if cleanup is not None:
         give(scope, cleanup)
+    return scope
+
+
+def _fail_scope(
+    delay: float | None, deadline: float, shield: bool, reason: str | None
+) -> FailScope:
+    try:
+        sound = deadline >= EARLIEST and (delay is None or delay >= EARLIEST)
+    except TypeError:
+        check_seconds("fail_at", "deadline", deadline)
+        check_seconds("fail_after", "delay", delay)
+        raise
+    if not sound:
+        raise ValueError("deadline must not be NaN: give a number of seconds, or None")
+    scope: FailScope = FailScope()
+    Scope.__init__(scope, deadline, shield)
+    scope._called = False
+    scope._delay = delay
+    scope._message = reason
     return scope

@@ -88,7 +88,8 @@ class UntilStop(CancelScope):
         self._end()
 
     def _end(self) -> None:
-        if self._stop_asked and self._draining == 0 and not self._left:
+        left = self._entered and self._host is None
+        if self._stop_asked and self._draining == 0 and not left:
             self.cancel("a stop was asked for")
 
 

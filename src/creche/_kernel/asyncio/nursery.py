@@ -263,7 +263,7 @@ class Nursery(ScopeState):
                 add(child.native, task.native)
             self.native_host = task.native
         self.base = max(requests(task), 0)
-        scope._lost = scope._left = False
+        scope._entered = True
         scope._parent = task.scope
         task.scope = scope
         scopes.cancel(scope)

@@ -56,6 +56,11 @@ def grant(waiter: asyncio.Future[Any], value: Any = None) -> None:
 class Timers(Protocol):
     """The deadlines of one loop: see `timers.py`."""
 
+    heap: list[list[Any]]
+    order: int
+    armed: float
+
+    def arm(self, when: float) -> None: ...
     def add(self, when: float, target: Any) -> Any: ...
     def drop(self, entry: Any) -> None: ...
 

@@ -24,33 +24,33 @@ _SLACK = 64
 
 
 class Timers:
-    """The deadlines of one loop."""
+    """The deadlines of one loop. What has no underscore is for `scopes.py`, which has `add` and `drop` inlined."""
 
-    __slots__ = ("_armed", "_context", "_dropped", "_expire", "_handle", "_heap", "_loop", "_order")
+    __slots__ = ("_context", "_dropped", "_expire", "_handle", "_loop", "armed", "heap", "order")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[Any], object]) -> None:
         """:param expire: what tells a scope that its deadline has come"""
         self._expire = expire
         self._loop = loop
-        self._heap: list[Entry] = []
-        self._order = 0
+        self.heap: list[Entry] = []
+        self.order = 0
         self._dropped = 0
-        self._armed = inf
+        self.armed = inf
         self._handle: asyncio.TimerHandle | None = None
         self._context = Context()
 
     def add(self, when: float, target: Any) -> Entry:
         """Have `target` fire at `when`; return the entry for `drop`."""
-        self._order += 1
-        entry: Entry = [when, self._order, target]
-        heappush(self._heap, entry)
-        if when < self._armed:
-            self._arm(when)
+        self.order += 1
+        entry: Entry = [when, self.order, target]
+        heappush(self.heap, entry)
+        if when < self.armed:
+            self.arm(when)
         return entry
 
     def drop(self, entry: Entry) -> None:
         """Forget an entry, fired or not."""
-        heap = self._heap
+        heap = self.heap
         if heap and heap[-1] is entry:  # The usual case: the last one in is the first one out.
             heap.pop()
             return
@@ -59,30 +59,31 @@ class Timers:
         entry[2] = None
         self._dropped += 1
         if self._dropped > _SLACK and self._dropped * 2 > len(heap):
-            self._heap = [live for live in heap if live[2] is not None]
-            heapify(self._heap)
+            self.heap = [live for live in heap if live[2] is not None]
+            heapify(self.heap)
             self._dropped = 0
 
     def close(self) -> None:
         """Fire nothing more."""
-        self._heap.clear()
+        self.heap.clear()
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-        self._armed = inf
+        self.armed = inf
 
-    def _arm(self, when: float) -> None:
+    def arm(self, when: float) -> None:
+        """Have the loop call at `when`, which is earlier than anything that it was asked for."""
         if self._handle is not None:
             self._handle.cancel()
-        self._armed = when
+        self.armed = when
         self._handle = self._loop.call_at(when, self._fire, context=self._context)
 
     def _fire(self) -> None:
         # The loop may call a hair before `when` by its own clock's resolution: `when` counts.
-        now = max(self._loop.time(), self._armed)
-        heap = self._heap
+        now = max(self._loop.time(), self.armed)
+        heap = self.heap
         self._handle = None
-        self._armed = inf
+        self.armed = inf
         while heap and (heap[0][2] is None or heap[0][0] <= now):
             target = heappop(heap)
             fired, target[2] = target[2], None
@@ -92,5 +93,5 @@ class Timers:
                 self._expire(fired)
             elif not fired.done():  # A future, of whichever class asyncio had when it was made.
                 fired.set_result(None)
-        if heap is self._heap and heap and heap[0][0] < self._armed:
-            self._arm(heap[0][0])
+        if heap is self.heap and heap and heap[0][0] < self.armed:
+            self.arm(heap[0][0])

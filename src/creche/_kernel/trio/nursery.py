@@ -188,7 +188,7 @@ class Nursery:
         scope, host, nursery = self.scope, self.host, self._nursery
         if scope._host is not None:
             cut(scope, host)
-        scope._host, scope._left, scope._cancelled = None, True, True
+        scope._host, scope._cancelled = None, True
         try:
             while nursery.child_tasks:
                 left: FirmWaiter = task.make_firm_waiter()

@@ -23,14 +23,22 @@ if TYPE_CHECKING:
     from ..scope import Scope
     from .tasks import Task
 
+_NativeScope = trio.CancelScope
+
 
 def enter(scope: Scope, task: Task) -> None:
-    if scope._clock_runs and scope._deadline <= trio.current_time():
-        scope._entered_late()
-    native = trio.CancelScope(deadline=scope._deadline, shield=scope._shield)
+    deadline = scope._deadline
+    # Trio takes its time over each keyword, also for nothing (`empty-scope` in benchmarks).
+    if deadline == inf:
+        native = scope._native = _NativeScope()
+    else:
+        if scope._clock_runs and deadline <= task.kernel.now():
+            scope._entered_late()
+        native = scope._native = _NativeScope(deadline=deadline)
+    if scope._shield:
+        native.shield = True
     if scope._cancelled:
         native.cancel(scope._reason)
-    scope._native = native
     if cleanup.used:
         cleaning.watch(scope, task.kernel)
     native.__enter__()
@@ -40,15 +48,17 @@ def enter(scope: Scope, task: Task) -> None:
 def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException | None:
     """Leave a scope that is off the chain already; return what is left of `exc`."""
     shield = cleaning.take(task, scope) if cleanup.used else None
-    unwind(task, scope)
-    if (
-        not task.stack or task.stack[-1] is not scope
-    ):  # Another task had tried to leave it, and it was unwound since.
-        return exc
-    task.stack.pop()
+    stack = task.stack
+    if not stack or stack[-1] is not scope:
+        unwind(task, scope)
+        if not stack or stack[-1] is not scope:
+            return exc  # Another task had tried to leave it, and it was unwound since.
+    stack.pop()
     rest = exit_native(scope._native, exc)
-    record_outcome(scope)
-    unwind(task, None)
+    if exc is not None or scope._deadline != inf:
+        record_outcome(scope)
+    if stack:
+        unwind(task, None)
     if shield is not None:
         cleaning.put_back(shield, task, goes_on=not scope._shield)
     return rest
@@ -69,18 +79,19 @@ def unwind(task: Task, until: Scope | None, *, ends: bool = False) -> None:
 
 def _abandoned(scope: Scope, over: bool) -> bool:
     """Tell whether a scope was left in the wrong place; that of an open nursery leaves with it."""
-    return scope._left or (over and scope._lost and scope not in group_scopes.values())
+    lost = scope._entered == "lost"
+    return scope._host is None or (over and lost and scope not in group_scopes.values())
 
 
 def exit_native(native: trio.CancelScope, exc: BaseException | None) -> BaseException | None:
+    if exc is None:
+        native.__exit__(None, None, None)
+        return None
     try:
-        caught = native.__exit__(
-            type(exc) if exc else None, exc, exc.__traceback__ if exc else None
-        )
-        return None if caught else exc
+        return None if native.__exit__(type(exc), exc, exc.__traceback__) else exc
     except BaseException as rest:
         # Without the frames of here and of Trio, which hold what it was split off from.
-        return rest.with_traceback(None if exc is None else exc.__traceback__)
+        return rest.with_traceback(exc.__traceback__)
     finally:
         del exc
 

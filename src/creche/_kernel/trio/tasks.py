@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _reschedule = trio.lowlevel.reschedule
 _park = trio.lowlevel.wait_task_rescheduled
+_checkpoint = trio.lowlevel.checkpoint
+_checkpoint_if_cancelled = trio.lowlevel.checkpoint_if_cancelled
 native_task = trio.lowlevel.current_task
 
 
@@ -184,9 +186,9 @@ class Task:
             self.probe.note()
         if self.budget > 0:
             self.budget -= cost
-            return trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC105  # the caller awaits it
+            return _checkpoint_if_cancelled()
         self.budget = self.kernel.budget
-        return trio.lowlevel.checkpoint()  # noqa: ASYNC105
+        return _checkpoint()
 
     def spend(self, cost: int, /) -> None:
         self.budget -= cost
@@ -194,14 +196,14 @@ class Task:
     async def checkpoint(self) -> None:
         self.budget = self.kernel.budget
         try:
-            await trio.lowlevel.checkpoint()
+            await _checkpoint()
         except trio.Cancelled as exc:
             explain(exc, self)
             raise
 
     async def checkpoint_if_cancelled(self) -> None:
         try:
-            await trio.lowlevel.checkpoint_if_cancelled()
+            await _checkpoint_if_cancelled()
         except trio.Cancelled as exc:
             explain(exc, self)
             raise
