@@ -71,8 +71,7 @@ def test_an_error_shows_the_line_and_the_console_goes_on() -> None:
 def test_a_background_task_that_fails_is_shown_and_there_is_a_new_group(flags: list[str]) -> None:
     lines = (
         "async def fail(): raise ValueError('a row')\n\n"
-        "first = group; handle = group.start_soon(fail)\n"
-        "await creche.sleep(10)\n"
+        "first = group; handle = group.start_soon(fail); await creche.sleep_forever()\n"
         "group is first\n"
     )
     status, out, err = typed(lines, *backend(flags))

@@ -67,7 +67,9 @@ def is_owned(record: TaskRecord) -> bool:
         return True  # The loop is about to step it, or somebody is told of its end.
     del native
     nobodys = TaskRecord(0, None, "", None, object())
-    if _references(record) > _references(nobodys) + 1:  # One more: what it waits for will wake it.
+    # What it waits for will wake it, and from CPython 3.14 on knows it by its call graph, too.
+    told = 1 + sum(thing is record.native for thing in gc.get_referents(waiter))
+    if _references(record) > _references(nobodys) + told:
         return True
     # Its own: the task has it, and what awaits it; and variables, or what else is in its coroutines.
     own = 1 + _uses(record.coro, waiter)
