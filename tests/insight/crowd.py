@@ -42,6 +42,10 @@ async def client(port: int) -> None:
         await stream.receive()
 
 
+async def blocks_a_thread() -> None:
+    await creche.to_thread.run_sync(time.sleep, 20, abandon_on_cancel=True)
+
+
 async def blocking() -> None:
     await creche.sleep(0.3)
     print("blocked", flush=True)
@@ -67,7 +71,7 @@ async def main() -> None:
         group.start_soon(stuck_consumer, receive)
         group.start_soon(producer, send)
         for _ in range(5):
-            group.start_soon(creche.to_thread.run_sync, time.sleep, 20)
+            group.start_soon(blocks_a_thread)
         await creche.sleep(0.2)
         if "blocked" in sys.argv:
             group.start_soon(blocking)

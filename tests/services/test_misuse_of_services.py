@@ -112,6 +112,7 @@ async def test_a_service_of_an_ordered_group_is_an_async_function() -> None:
             await group.start(wrong)
 
 
+@virtual_time
 async def test_options_of_a_service_are_checked_before_it_starts() -> None:
     wrong: Any
     async with create_supervisor() as sv:
