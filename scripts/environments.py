@@ -289,8 +289,8 @@ def run_tests(only: Sequence[str], arguments: Sequence[str]) -> int:
     if not interpreters:
         raise Failure("No such CPython was found; `list` shows those that were.")
     main_environment(["test"])
-    # Most of a test is waiting or one processor's work: as many at a time as there are of those.
-    at_once = min(len(interpreters), os.cpu_count() or 1)
+    # A run waits for two thirds of its time, for programs that it has started and for clocks.
+    at_once = min(len(interpreters), (os.cpu_count() or 1) + 1)
     with ThreadPoolExecutor(at_once) as pool:
         marked = at_once > 1
         running = [pool.submit(tests_on, each, arguments, marked) for each in interpreters]
