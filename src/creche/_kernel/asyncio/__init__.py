@@ -18,6 +18,7 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     delivery.py          bringing a cancellation home to one task, without polling
     native_call.py       calls that run as a native task, and are cancelled once
     cleaning.py          clean-ups that have time: when one begins, and what holds it
+    cut_off.py           which cancellation cuts off a clean-up, in debug mode
     swallowing.py        which frame of a task swallows cancellations
     probe.py             watching a task for checkpoints, for tests
     reach.py             what the cancellation of a scope reaches

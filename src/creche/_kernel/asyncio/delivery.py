@@ -37,11 +37,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .. import cleanup
-from . import cleaning
+from ..cut_off import chain_of
+from . import cleaning, cut_off
 from .probe import note
 from .reach import reached
 from .state import TaskState, grant, lower_bases, requests
-from .swallowing import chain, swallower
+from .swallowing import swallower
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -59,7 +60,7 @@ class Delivery:
     """Brings cancellations home to one task. Made at its first cancellation."""
 
     __slots__ = (
-        "_before", "_timer", "deferred", "delivered", "loop", "own", "pending", "raising", "refusals",
+        "_before", "_timer", "deferred", "delivered", "first", "loop", "own", "pending", "raising", "refusals",
         "struck", "task", "unsure",
     )  # fmt: skip
 
@@ -82,6 +83,8 @@ class Delivery:
         """The scope that `cancel_child` put around the whole task."""
         self.unsure: Any = None
         """A clean-up that begins if the future that was cancelled ends so; and that future."""
+        self.first: Scope | None = None
+        """In debug mode, what the task was in when it was struck first: see `cut_off.py`."""
         self._timer: asyncio.TimerHandle | None = None
         self._before: list[Any] | None = None
         """The coroutines of the task before the last strike that we were patient with."""
@@ -201,7 +204,8 @@ class Delivery:
         self.refusals += 1
         if not self.stubborn:
             if self.refusals == _PATIENCE:
-                self._before = chain(self.task.native)
+                native: Any = self.task.native
+                self._before = chain_of(native.get_coro())
             self._strike_now(text, waiter)
             self.look_after(waiter, sweep)
             return
@@ -213,6 +217,8 @@ class Delivery:
     def _strike_now(self, text: str, waiter: Any) -> None:
         self.delivered += 1
         self.struck = True
+        if self.task.kernel.cut_offs is not None:
+            self.first = cut_off.struck(self.task, self.first, running=False)
         self.task.strike(text)
         if cleanup.used:
             self.unsure = cleaning.begin(self.task, waiter)
@@ -264,7 +270,7 @@ def _shared_delivery() -> Delivery:
     shared = Delivery.__new__(Delivery)
     shared.delivered = shared.refusals = 1
     shared.struck = True
-    shared.deferred = shared.own = shared.unsure = None
+    shared.deferred = shared.own = shared.unsure = shared.first = None
     return shared
 
 
@@ -282,6 +288,7 @@ def settle(task: TaskState) -> None:
         take_back(task)
         delivery.refusals = 0
         delivery.struck = False
+        delivery.first = None
 
 
 def take_back(task: TaskState) -> None:
@@ -318,6 +325,8 @@ def _raise_here(delivery: Delivery, text: str) -> Generator[Any, Any, None]:
     delivery.struck = True
     if delivery.stubborn:
         yield from delivery.linger()
+    if delivery.task.kernel.cut_offs is not None:
+        delivery.first = cut_off.struck(delivery.task, delivery.first, running=True)
     if cleanup.used:
         cleaning.begin(delivery.task, None)
     if not delivery.delivered:

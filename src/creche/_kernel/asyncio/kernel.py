@@ -17,6 +17,7 @@ from ..inspection import TaskRecord, note_loop
 from ..scope import Scope
 from . import introspection, native_call, scopes
 from .checked import in_own_thread, waiters_of
+from .cut_off import cut_offs_of
 from .factory import factories_of
 from .nursery import Nursery
 from .probe import TestProbe
@@ -43,6 +44,7 @@ class AsyncioKernel:
         self.loop = loop
         self.budget = BUDGET
         self.cleanups = Cleanups()
+        self.cut_offs = cut_offs_of(loop)
         # As they are: a call in between would cost each scope (`empty-scope` in benchmarks).
         self.enter_scope = scopes.enter
         self.leave_scope = scopes.leave

@@ -246,9 +246,10 @@ def spread(scope: Scope) -> None:
     struck: list[TaskState] = []
     looks: list[Delivery] = []
     text = scope._reached
+    quickly = not cleanup.used and tasks[0].kernel.cut_offs is None
     for task in tasks:
         task.credit = 0
-        if task.delivery is None and not task.shield_depth and not cleanup.used:
+        if task.delivery is None and not task.shield_depth and quickly:
             native: Any = task.native
             waiter = getattr(native, "_fut_waiter", None)
             if waiter is not None and not waiter.done():

@@ -16,6 +16,7 @@ from ..contract import Kernel
 from ..inspection import TaskRecord
 
 if TYPE_CHECKING:
+    from ..cut_off import CutOffs
     from ..scope import Scope
 
 native_cancel = asyncio.Task[Any].cancel
@@ -78,6 +79,9 @@ class LoopKernel(Kernel, Protocol):
     loop: asyncio.AbstractEventLoop
     make_future: Callable[[], asyncio.Future[Any]]
     """Makes a waiter."""
+
+    cut_offs: CutOffs | None
+    """What tells of clean-ups that are cut off, in debug mode."""
 
     @property
     def factories(self) -> Factories: ...

@@ -12,38 +12,25 @@ import asyncio
 from pathlib import PurePath
 from typing import Any
 
+from ..cut_off import chain_of, frame_of
+
 _EXCUSED = (str(PurePath(__file__).parents[2]), str(PurePath(asyncio.__file__).parent))
-
-
-def chain(native: Any) -> list[Any]:
-    """Return the coroutines and generators that a suspended task is in, outermost first."""
-    coro: Any = native.get_coro()
-    found: list[Any] = []
-    while coro is not None:
-        if _frame(coro) is not None:
-            found.append(coro)
-        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
-    return found
 
 
 def swallower(native: Any, before: list[Any] | None) -> str | None:
     """Say where the task swallowed a cancellation; None if it was not the program's doing.
 
-    :param before: its `chain` before the cancellation
+    :param before: its `chain_of` before the cancellation
     """
     if native is None:
         return "an unknown place"
-    now = chain(native)
+    now = chain_of(native.get_coro())
     if before is not None:
         known = {id(coro) for coro in before}
         now = [coro for coro in now if id(coro) in known]
     if not now:
         return "an unknown place"
-    frame = _frame(now[-1])
+    frame = frame_of(now[-1])
     if frame.f_code.co_filename.startswith(_EXCUSED):
         return None
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def _frame(coro: Any) -> Any:
-    return getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)

@@ -9,6 +9,7 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     nursery.py          where the children of a task group live: a nursery of Trio's
     scopes.py           entering, leaving and changing a scope through `trio.CancelScope`
     cleaning.py         clean-ups that have time: when one begins, and what holds it
+    cut_off.py          which cancellation cuts off a clean-up, in development mode
     readiness.py        descriptors
     tasks.py            the running task: waiting, checkpoints, and its stack of scopes
     introspection.py    listing tasks

@@ -18,7 +18,7 @@ from ..exits import Exits
 from ..inspection import TaskRecord, note_loop
 from ..scope import Scope
 from ..waking import from_another_thread
-from . import introspection, private, readiness, scopes
+from . import cut_off, introspection, private, readiness, scopes
 from .nursery import Nursery
 from .probe import TestProbe
 from .reasons import explain
@@ -55,6 +55,7 @@ class TrioKernel:
         self._find_root = weakref.ref(root) if root is not None else trio.lowlevel.current_root_task
         self.thread_id = threading.get_ident()
         note_loop(self)
+        cut_off.watch(self)
 
     def tasks(self) -> Iterable[TaskRecord]:
         return introspection.tasks(self._find_root(), list(self._detached), self.labels)

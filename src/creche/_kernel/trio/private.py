@@ -85,6 +85,19 @@ def cancelled_natives(task: Any) -> list[trio.CancelScope]:
     return found
 
 
+def scopes_around(task: Any) -> list[trio.CancelScope]:
+    """Return the scopes that a task is in, from the inside out."""
+    found: list[trio.CancelScope] = []
+    try:
+        link = task._cancel_status
+        while link is not None:
+            found.append(link._scope)
+            link = link.parent
+    except AttributeError as exc:
+        raise _unsupported() from exc
+    return found
+
+
 def let_out(scope: Any) -> None:
     """Have a cancelled scope leave the cancellation that comes out of it to those around it."""
     try:
