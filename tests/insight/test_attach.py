@@ -29,6 +29,11 @@ LOOPS = ["asyncio", "uvloop", "trio"]
 on_each_loop = pytest.mark.parametrize("loop", LOOPS)
 
 
+a_fork_of_threads = pytest.mark.filterwarnings(
+    "ignore:.*is multi-threaded, use of fork:DeprecationWarning"
+)
+
+
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
@@ -259,6 +264,7 @@ async def test_fifty_viewers_and_one_that_never_reads(runtime: Path) -> None:
         insight.stop_serving()
 
 
+@a_fork_of_threads
 def test_a_fork_leaves_the_socket_to_its_parent(runtime: Path) -> None:
     with served(runtime):
         pid = os.fork()

@@ -24,6 +24,11 @@ from creche._insight.ask import TargetError, connect, programs
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no UNIX sockets")
 
 
+a_fork_of_threads = pytest.mark.filterwarnings(
+    "ignore:.*is multi-threaded, use of fork:DeprecationWarning"
+)
+
+
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
@@ -130,6 +135,7 @@ def as_another_user(path: Path) -> bytes:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@a_fork_of_threads
 def test_another_user_reaches_nothing_even_if_the_files_were_opened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -147,6 +153,7 @@ def test_another_user_reaches_nothing_even_if_the_files_were_opened(
             assert look().pid == os.getpid()
 
 
+@a_fork_of_threads
 def test_a_child_of_a_fork_serves_under_its_own_number_and_leaves_nothing(runtime: Path) -> None:
     with serving(runtime):
         pid = os.fork()

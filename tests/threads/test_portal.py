@@ -21,6 +21,7 @@ from creche import (
     get_current_task,
     sleep_forever,
 )
+from creche._threads.portal_calls import FutureCall
 from creche.abc import TaskStatus
 from creche.from_thread import BlockingPortal, start_blocking_portal
 from creche.lowlevel import checkpoint
@@ -169,6 +170,30 @@ def test_a_function_whose_future_is_cancelled_at_once_takes_its_first_step(start
         release.set()
         blocker.result()
     assert sorted(steps) == ["cancelled at the first checkpoint", "first step", "plain"]
+
+
+def test_a_future_that_is_cancelled_before_its_loop_begins_it_hears_of_it_at_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = FutureCall.begin
+    steps: list[str] = []
+
+    async def work() -> None:
+        steps.append("first step")
+        await checkpoint()
+        steps.append("second step")
+
+    def begin_late(call: FutureCall, group: Any) -> None:
+        call.future.cancel()
+        begin(call, group)
+
+    with start() as portal:
+        monkeypatch.setattr(FutureCall, "begin", begin_late)
+        monkeypatch.setattr(FutureCall, "cancel", lambda _: None)  # What tells the loop comes late.
+        future = portal.start_task_soon(work)
+        with pytest.raises(CancelledError):
+            future.result()
+    assert steps == ["first step"]
 
 
 def test_a_future_that_is_cancelled_as_its_portal_stops_is_cancelled(start: Start) -> None:

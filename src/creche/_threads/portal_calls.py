@@ -82,6 +82,9 @@ class PortalCall(LoopCall):
     # In any thread
 
     def cancel_from_outside(self) -> None:
+        self._withdrawn = (
+            True  # Heard at the first checkpoint, even if the loop is about to begin it.
+        )
         try:
             self.kernel.call_soon_threadsafe(self.cancel)
         except RunFinishedError:
