@@ -1,17 +1,22 @@
-"""Makes the pictures of `creche web` for the documentation: a real program, the real page, a real browser.
+"""Makes what "Debugging a hang" shows: pictures of `creche web`, and what the commands say, of a real program.
 
-    .venv/bin/python scripts/page_pictures.py     writes docs/assets/page-light.png and page-dark.png
+    .venv/bin/python scripts/page_pictures.py     writes docs/assets/page-*.png and docs/assets/shop-*.txt
 
-The program is the shop below, whose orders come to a standstill. What `creche tree` says of it is printed, for
-the chapter that shows it. Needs a Chromium.
+The program is the shop below, whose orders come to a standstill. Needs a Chromium.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
+import select
+import shlex
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from pathlib import Path
 
@@ -73,9 +78,11 @@ async def main():
 
 
 if __name__ == "__main__":
-    insight.serve()
+    insight.serve(control=True)
     creche.run(main)
 """
+SIZE = 24, 100
+"""Rows and columns of the terminal."""
 
 
 def main() -> int:
@@ -90,6 +97,7 @@ def main() -> int:
         with subprocess.Popen([sys.executable, "shop.py"], cwd=folder, env=environment) as shop:
             try:
                 take_pictures(shop.pid, Path(folder), executable, environment)
+                write_outputs(str(shop.pid), environment)
             finally:
                 shop.kill()
     return 0
@@ -120,8 +128,47 @@ def take_pictures(pid: int, folder: Path, executable: str, environment: dict[str
                 tab.picture(ASSETS / f"page-{name}.png")
         finally:
             web.terminate()
-    tree = [sys.executable, "-m", "creche", "tree", str(pid)]
-    print(subprocess.run(tree, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def write_outputs(pid: str, environment: dict[str, str]) -> None:
+    """Write what the commands say, with a number for the process that every run has."""
+
+    def write(name: str, text: str) -> None:
+        lines = [line.rstrip() for line in text.replace(pid, "4711").splitlines()]
+        (ASSETS / f"shop-{name}.txt").write_text("\n".join(lines).rstrip() + "\n", "utf-8")
+
+    def say(*arguments: str) -> str:
+        command = [sys.executable, "-m", "creche", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return f"$ creche {shlex.join(arguments)}\n{done.stdout}"
+
+    write("tree", say("tree", pid))
+    write("top", top(pid, environment))
+    told = say("cancel", pid, "invoice", "--reason", "a deadlock")
+    time.sleep(3)  # The others go on, one after the other.
+    write("cancel", f"{told}{say('tree', pid)}")
+
+
+def top(pid: str, environment: dict[str, str]) -> str:
+    """Return what `creche top` shows, after somebody has looked for the cause of what holds up an order."""
+    keyboard, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
+    command = [sys.executable, "-m", "creche", "top", pid]
+    environment = {**environment, "TERM": "xterm-256color"}
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+    ) as process:
+        shown = b""
+        for keys in (b"", b"/order #8\r", b"j", b"j", b"r", b"\x1b", b""):
+            os.write(keyboard, keys)
+            until = time.monotonic() + 3
+            while select.select([keyboard], [], [], max(0.0, until - time.monotonic()))[0]:
+                shown += os.read(keyboard, 65536)
+        process.kill()
+    os.close(terminal)
+    os.close(keyboard)
+    last = shown.decode("utf-8", "replace").split("\x1b[H")[-1]
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", last).replace("\r\n", "\n")
 
 
 if __name__ == "__main__":
