@@ -3,6 +3,7 @@
 What each file is for:
 
     model.py       the snapshot as data, and as JSON
+    writing.py     writes JSON, thousands of parts in a moment
     collect.py     makes a snapshot of the loops of this process, from any thread
     waits.py       what each task waits for, for many tasks at once
     states.py      the states of tasks and loops
@@ -20,6 +21,7 @@ What each file is for:
     answer.py      the thread in the target that answers
     control.py     what viewers may do, where the target allows it
     ask.py         the viewer's end: finds programs and asks them
+    wake.py        wakes a process whose loop is idle
     points.py      where in the library the steps and events of tasks are seen
     lanes.py       what is called there
     words.py       the texts of a recording

@@ -20,9 +20,12 @@ from typing import Any
 from .answer import folder
 from .model import Snapshot, from_dict
 from .protocol import HEAD, length_of, pack_request
+from .wake import wake
 
 PATIENCE = 10.0
 """Seconds that a target has to answer."""
+IDLE = 0.2
+"""Seconds after which a target that has not run what was sent to it waits for events: it is woken once."""
 
 
 class TargetError(Exception):
@@ -163,14 +166,19 @@ def _open_from_outside(pid: int, path: Path) -> None:
 
 
 def _wait_for(path: Path, pid: int) -> None:
-    until = time.monotonic() + PATIENCE
+    began = time.monotonic()
+    woken = False
     while not path.exists():
         _check_alive(pid)
-        if time.monotonic() > until:
+        waited = time.monotonic() - began
+        if waited > IDLE and not woken:
+            woken = True
+            wake(pid)
+        if waited > PATIENCE:
             raise TargetError(
                 f"process {pid} did not open its socket within {PATIENCE:g} s: it does not use "
-                f"Creche, or its main thread runs no Python meanwhile, since its loop is idle or it "
-                f"is in a long call; {_HOW}"
+                f"Creche, or its main thread runs no Python meanwhile, as in a long call, or while a loop "
+                f"of uvloop or outside of Linux is idle; {_HOW}"
             )
         time.sleep(0.02)
 
