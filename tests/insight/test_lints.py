@@ -82,7 +82,7 @@ async def test_a_lock_that_is_held_across_a_long_wait_is_shown() -> None:
         await creche.wait_all_tasks_blocked()
         (lint,) = shown("held")
         assert lint.text.startswith(
-            "holder holds Lock 'till', which 1 task wait for, and has waited"
+            "holder holds Lock 'till', which 1 task waits for, and has waited"
         )
         group.cancel_scope.cancel()
 
@@ -119,13 +119,14 @@ async def look(scope: creche.CancelScope) -> None:
 
 
 async def test_a_swallowed_cancellation_is_shown() -> None:
-    enough = creche.Event()
+    enough, begun = creche.Event(), creche.Event()
 
     async def stubborn() -> None:
         while not enough.is_set():
             try:
                 await creche.sleep(0.001)
             except BaseException:
+                begun.set()
                 await creche.lowlevel.cancel_shielded_checkpoint()
 
     async def in_cancelled_scope() -> None:
@@ -141,9 +142,7 @@ async def test_a_swallowed_cancellation_is_shown() -> None:
 
     async with creche.create_task_group() as group:
         group.start_soon(in_cancelled_scope, name="host")
-        await creche.sleep(0.01)
-        insight.snapshot()
-        await creche.sleep(0.01)
+        await begun.wait()
         found = shown("swallowed")
         enough.set()
     assert [lint.text.partition(" goes on")[0] for lint in found] == ["stubborn"]

@@ -19,7 +19,7 @@ async def tidy() -> None:
         await creche.sleep_forever()
     finally:
         with creche.CancelScope(shield=True):
-            await creche.sleep(0.4)
+            await creche.sleep(1.5)
 
 
 async def main() -> None:

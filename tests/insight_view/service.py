@@ -3,6 +3,7 @@
 cancel      a group of ten is cancelled, one of them cleans up behind a shield
 many        5,000 tasks, some of which come and go
 end         ends
+supervised  a service waits to be restarted, and a task holds a lock for long
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import sys
 
 import creche
-from creche import insight
+from creche import insight, services
 
 
 async def told() -> None:
@@ -75,9 +76,32 @@ async def end() -> None:
         group.cancel_scope.cancel()
 
 
+async def down(*, task_status: creche.abc.TaskStatus[None]) -> None:
+    task_status.started()
+    raise OSError("the mail server is away")
+
+
+async def holder(lock: creche.Lock) -> None:
+    async with lock:
+        await creche.sleep_forever()
+
+
+async def supervised() -> None:
+    lock = creche.Lock(name="till")
+    async with (
+        creche.create_task_group() as group,
+        services.create_supervisor(on_error=lambda *_: None) as supervisor,
+    ):
+        await supervisor.start(down, name="mail", backoff=[3600])
+        group.start_soon(holder, lock)
+        await creche.wait_all_tasks_blocked()
+        group.start_soon(holder, lock, name="customer")
+        print("ready", flush=True)
+
+
 if __name__ == "__main__":
     insight.serve()
-    program = {"cancel": cancel, "many": many, "end": end}[sys.argv[1]]
+    program = {"cancel": cancel, "many": many, "end": end, "supervised": supervised}[sys.argv[1]]
     options = {"use_uvloop": True} if sys.argv[2] == "uvloop" else {}
     backend = "trio" if sys.argv[2] == "trio" else "asyncio"
     creche.run(program, backend=backend, backend_options=options)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from creche._insight.model import VERSION, Loop, Resource, Scope, Snapshot, Task, Wait
+from creche._insight.model import (
+    VERSION,
+    Lint,
+    Loop,
+    Place,
+    Resource,
+    Scope,
+    Service,
+    Snapshot,
+    Task,
+    Wait,
+)
 from creche._insight_view.changes import Changes, stack_of
 
 
@@ -62,6 +73,31 @@ def test_scopes_resources_and_figures_are_told_once() -> None:
     two = snapshot(2, task(1, scopes=(cancelled,), wait=wait, busy=0.6, steps=4), resources=(lock,))
     second = changes.next(two, full=False)
     assert set(second) == {"t", "scopes", "figures"} and second["scopes"][0]["reason"] == "because"
+
+
+def test_what_looks_wrong_and_services_are_told_as_a_whole() -> None:
+    changes = Changes()
+    first = changes.next(snapshot(1, task(1)), full=True)
+    assert first["lints"] == first["services"] == []
+    seen = snapshot(2, task(1))
+    (loop,) = seen.loops
+    place = Place("app.py", 3, "feed")
+    loop.lints = (
+        Lint("held", "feed holds a lock", 1, place, 9.0),
+        Lint("circle", "told by the circles", 1, place, 9.0),
+    )
+    loop.services = (Service("mail", "waiting", 2, "OSError('no')", 1, None),)
+    second = changes.next(seen, full=False)
+    assert second["lints"] == [["held", "feed holds a lock", 1, ("app.py:3", "feed")]]
+    assert second["services"] == [
+        {
+            "name": "mail",
+            "text": "waiting to be restarted, 2 restarts, last OSError('no')",
+            "supervisor": 1,
+            "task": None,
+        }
+    ]
+    assert changes.next(seen, full=False) == {"t": 2}
 
 
 def test_a_stack_is_that_of_one_task() -> None:

@@ -239,6 +239,15 @@ def test_it_stays_fluid_with_5000_tasks(browser: Browser) -> None:
         assert tab.complaints() == []
 
 
+def test_what_looks_wrong_and_services_that_wait_are_shown(browser: Browser) -> None:
+    with shown(service("supervised"), browser) as (_, _, tab):
+        tab.wait_for_text("mail", "#services")
+        told = tab.text("#services")
+        assert "waiting to be restarted, 1 restart, last OSError('the mail server is away')" in told
+        tab.wait_for_text("holder holds Lock 'till', which 1 task waits for", "#lints")
+        assert tab.complaints() == []
+
+
 def test_a_recording_opens_in_the_same_page(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "run.creche"
     subprocess.run([sys.executable, str(HERE / "recorded.py"), str(path)], check=True)
@@ -247,10 +256,10 @@ def test_a_recording_opens_in_the_same_page(browser: Browser, tmp_path: Path) ->
         tab.wait_for_text("recording", "#live")
         tab.wait_for_text("before the end", "#moment")
         move = "(s => {{ s.value = {}; s.dispatchEvent(new Event('input')) }})(document.getElementById('slider'))"
-        tab.evaluate(move.format(500))
+        tab.evaluate(move.format(300))
         tab.wait_for_text("worker", "#rows")
         tab.wait_for_text("Lock 'printer'", "#rows")
-        tab.evaluate(move.format(980))
+        tab.evaluate(move.format(850))  # in the clean-up, which takes half of it
         tab.wait_for("!document.querySelector('#rows').innerText.includes('worker')")
         assert "tidy" in tab.text("#rows")
         assert tab.complaints() == []

@@ -18,7 +18,7 @@ from dataclasses import replace
 import pytest
 from _viewing import crowd, service, tell
 
-from creche._insight.model import VERSION, Loop, Snapshot, Task, Wait
+from creche._insight.model import VERSION, Lint, Loop, Service, Snapshot, Task, Wait
 from creche._insight_view.causes import chain_of
 from creche._insight_view.keys import keys_in
 from creche._insight_view.rows import Rows, View
@@ -159,6 +159,27 @@ def test_one_key_leads_to_the_cause_and_one_back() -> None:
     assert chosen(top) == "holder"
     press(top, "u")
     assert chosen(top) == "client #0"
+
+
+def test_what_looks_wrong_and_services_that_wait_have_their_lines() -> None:
+    top = Top()
+    seen = snapshot(MAIN, task(2, "feed"), task(3, "lone"))
+    (loop,) = seen.loops
+    loop.lints = tuple(
+        Lint("held", f"feed holds lock {number}", 2, None, 9.0) for number in range(5)
+    )
+    loop.services = (
+        Service("mail", "waiting", 1, "OSError('no')", 3, None),
+        Service("feed", "running", 2, None, 1, 2),
+    )
+    top.take(seen)
+    shown = "\n".join(map(str, top.lines(120, 30)))
+    assert "held: feed holds lock 0" in shown and "2 more look wrong: see creche tree" in shown
+    assert "mail service  waiting to be restarted, 1 restart, last OSError('no')" in shown
+    (line,) = [line for line in shown.splitlines() if line.lstrip(" ").startswith("feed")]
+    assert "2 restarts" in line
+    press(top, "home", "end", "r", "right", "left")  # on the service, which has no task
+    assert "mail" in "\n".join(map(str, top.lines(120, 30)))
 
 
 def test_while_it_is_paused_nothing_moves() -> None:

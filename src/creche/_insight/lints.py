@@ -79,9 +79,10 @@ def held(loop: Loop) -> Iterator[Lint]:
                 continue
             if task.since is None or task.since < HELD or not resource.waiters:
                 continue
-            waits = f"{len(resource.waiters)} task{'s' * (len(resource.waiters) != 1)}"
+            count = len(resource.waiters)
+            others = "1 task waits" if count == 1 else f"{count} tasks wait"
             text = (
-                f"{task.name} holds {resource.name}, which {waits} wait for, and has waited for "
+                f"{task.name} holds {resource.name}, which {others} for, and has waited for "
                 f"{task.wait.what} for {duration(task.since)}"
             )
             yield _lint("held", text, task, task.since)

@@ -177,9 +177,7 @@ class Tree:
         for service in down:
             joint = "└─ " if service is down[-1] else "├─ "
             left = f"{indent}{joint}{service.name} (service)"
-            yield _Row(
-                left, f"{_STATES.get(service.state, service.state)}{_service(service)}", "", ()
-            )
+            yield _Row(left, service_text(service), "", ())
 
     def _row(self, same: Sequence[Task], before: str, indent: str) -> _Row:
         task = same[0]
@@ -195,6 +193,11 @@ class Tree:
 
 
 _STATES = {"waiting": "waiting to be restarted"}
+
+
+def service_text(service: Service) -> str:
+    """Say what a service without a task does, and how often it was restarted."""
+    return f"{_STATES.get(service.state, service.state)}{_service(service)}"
 
 
 def _service(service: Service) -> str:

@@ -9,7 +9,7 @@ A message is an object with the time `t` (seconds since the epoch) and any of
     gone        the numbers of tasks that have ended
     scopes, resources    those that are new or have changed
     figures     [task, busy seconds, steps] of tasks that have taken steps
-    loops, workers, circles, missing, program    as they are now, if they have changed
+    loops, workers, circles, lints, services, missing, program    as they are now, if they have changed
     end         why no message follows
 
 Times that a snapshot gives as a distance from now become points in time, so that they stay equal while
@@ -21,11 +21,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .._insight.model import Loop, Place, Scope, Snapshot, Task, Wait, Worker
-from .._insight.text import circles
+from .._insight.model import Loop, Place, Scope, Service, Snapshot, Task, Wait, Worker
+from .._insight.text import circles, service_text
 
 Message = dict[str, Any]
 
+FRAME = ("loops", "workers", "circles", "lints", "services", "missing")
+"""What is told as a whole."""
+ELSEWHERE = ("blocked", "circle")
+"""Lints that are shown where their loop and their tasks are."""
 TOLERANCE = 0.3
 """Seconds by which a point in time may seem to move because two clocks were read."""
 
@@ -176,7 +180,23 @@ def _single(snapshot: Snapshot) -> Message:
         "circles": [
             [task.id for task in circle] for loop in snapshot.loops for circle in circles(loop)
         ],
+        "lints": [
+            [lint.kind, lint.text, lint.task, _place(lint.place)]
+            for loop in snapshot.loops
+            for lint in loop.lints
+            if lint.kind not in ELSEWHERE
+        ],
+        "services": [_service(each) for loop in snapshot.loops for each in loop.services],
         "missing": snapshot.incomplete,
+    }
+
+
+def _service(service: Service) -> Message:
+    return {
+        "name": service.name,
+        "text": service_text(service),
+        "supervisor": service.supervisor,
+        "task": service.task,
     }
 
 

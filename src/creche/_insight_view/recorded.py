@@ -13,7 +13,7 @@ from bisect import bisect_left
 from typing import Any
 
 from .._insight.recording import RecordedTask, Recording, Span
-from .changes import Changes, Message
+from .changes import FRAME, Changes, Message
 from .history import History
 
 MOST_SPANS = 200_000
@@ -66,7 +66,7 @@ class _Told:
             self._take(moment.time, Changes().next(moment.snapshot, full=True))
         if not self._frames:
             self._frames = [
-                {"t": recording.time, "loops": [_LOOP], "workers": [], "circles": [], "missing": ""}
+                {**dict.fromkeys(FRAME, ()), "t": recording.time, "loops": [_LOOP], "missing": ""}
             ]
         self._frames[0]["t"] = recording.time
         self._by_name = {each["name"]: number for number, each in self._resources.items()}
@@ -112,7 +112,7 @@ class _Told:
         begin = self._recording.time
         for task in told.get("tasks", ()):
             self._seen.setdefault(task["id"], []).append((time, task))
-        frame = {key: told[key] for key in ("loops", "workers", "circles", "missing")}
+        frame = {key: told[key] for key in FRAME}
         self._frames.append({"t": begin + time, **frame})
         self._scopes.extend({**scope, "t": begin + time} for scope in told.get("scopes", ()))
         self._resources.update({each["id"]: each for each in told.get("resources", ())})

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .._insight.model import Loop, Snapshot, Task
+from .._insight.model import Loop, Service, Snapshot, Task
 from .._insight.text import Tree, circles, place_text
 
 FOLDED_FROM = 4
@@ -32,10 +32,11 @@ class Row(NamedTuple):
     key: str
     depth: int
     tasks: tuple[Task, ...]
-    """One task, or those of a fold; none for a loop."""
+    """One task, or those of a fold; none for a loop, and for a service that waits to be restarted."""
     open: bool | None = None
     """Whether what is below is shown, None if there is nothing."""
     loop: Loop | None = None
+    service: Service | None = None
     change: str = ""
     """`new`, `ended` or `changed`, if the rows are compared with an earlier snapshot."""
 
@@ -164,7 +165,9 @@ class Rows:
         for task in tasks:
             if self._wanted is not None and task.id not in self._wanted:
                 continue
-            alone = task.id in self.stuck or self._below(task)
+            alone = (
+                task.id in self.stuck or self._below(task) or task.id in self._tree_of[task.id].down
+            )
             name = f"#{task.id}" if alone else f"{plain(task.name)} {task.kind}"
             groups.setdefault(name, []).append(task)
         for name, same in groups.items():
@@ -183,12 +186,14 @@ class Rows:
         return self._tree_of[task.id].below.get(task.id, [])
 
     def _add_task(self, task: Task, depth: int) -> None:
-        below = self._below(task)
+        below, down = self._below(task), self._tree_of[task.id].down.get(task.id, [])
         key = f"t{task.id}"
-        is_open = self.view.choices.get(key, True) if below else None
+        is_open = self.view.choices.get(key, True) if below or down else None
         self.list.append(Row(key, depth, (task,), is_open, change=self._changes.get(task.id, "")))
         if is_open:
             self._add(below, depth + 1, key)
+            for service in down if self._wanted is None else ():
+                self.list.append(Row(f"s{key} {service.name}", depth + 1, (), service=service))
 
     def _change_of(self, same: list[Task]) -> str:
         changes = {self._changes.get(task.id, "") for task in same}

@@ -26,12 +26,14 @@ from rich.text import Text
 
 from .._insight.ask import TargetError, connect, is_alive
 from .._insight.model import Snapshot, Task
-from .._insight.text import duration, place_text
+from .._insight.text import duration, place_text, service_text
 from .causes import chain_of
+from .changes import ELSEWHERE
 from .keys import keys_in
 from .rows import ORDERS, Row, Rows, View, plain
 
 EVERY = 1.0
+_MOST_LINTS = 3
 HELP = "↑ ↓ choose   → ← expand, fold   r cause   u back   / find   s sort (t b w a)   d compare   p pause   q quit"
 _STATES = {
     "running": "bold green", "ready": "green", "waiting": "dim", "cancelling": "bold red", "shielded": "red",
@@ -215,6 +217,12 @@ class Top:
                 yield Text(
                     f"{loop.backend} is blocked for {duration(loop.blocked_for)}", style="bold red"
                 )
+            lints = [lint for lint in loop.lints if lint.kind not in ELSEWHERE]
+            for lint in lints[:_MOST_LINTS]:
+                place = "" if lint.place is None else f"  {place_text(lint.place)}"
+                yield Text(f"{lint.kind}: {lint.text}{place}", style="red")
+            if len(lints) > _MOST_LINTS:
+                yield Text(f"{len(lints) - _MOST_LINTS} more look wrong: see creche tree", "red")
 
     def _row(self, rows: Rows, row: Row, width: int) -> Text:
         mark, style = _CHANGES[row.change]
@@ -223,6 +231,9 @@ class Top:
         line.append(f"{'  ' * row.depth}{fold} ")
         if row.loop is not None:
             line.append(f"{row.loop.backend} in {row.loop.thread}: {row.loop.state}", style="bold")
+        elif row.service is not None:
+            line.append(row.service.name, style="bold").append(" service", style="dim")
+            line.append(f"  {service_text(row.service)}", style="yellow")
         else:
             self._fill(rows, row, line, width)
         if row.key == self.view.chosen:

@@ -4,7 +4,8 @@
 // until the task is gone.
 
 const KEPT = 15 * 60; // seconds of a live program
-const NO_FRAME = {t: 0, loops: [], workers: [], circles: [], missing: ""};
+const NO_FRAME = {t: 0, loops: [], workers: [], circles: [], lints: [], services: [], missing: ""};
+const WHOLE = Object.keys(NO_FRAME).slice(1); // what messages tell as a whole
 
 export class Model {
   constructor() {
@@ -41,9 +42,10 @@ export class Model {
       if (task) Object.assign(task, {busy, steps});
     }
     const before = this.frames.at(-1) ?? NO_FRAME;
-    if (["loops", "workers", "circles", "missing"].some((key) => message[key] !== undefined)) {
-      const {loops, workers, circles, missing} = {...before, ...message};
-      this.frames.push({t, loops, workers, circles, missing});
+    if (WHOLE.some((key) => message[key] !== undefined)) {
+      const frame = {t};
+      for (const key of WHOLE) frame[key] = message[key] ?? before[key];
+      this.frames.push(frame);
     }
     if (message.full && !this.recorded) this.#forget(t - KEPT);
   }
@@ -120,7 +122,8 @@ export function placeOf(versions, t) {
 
 export class Moment {
   constructor(model, t, tasks, frame) {
-    Object.assign(this, {model, t, tasks}, {loops: frame.loops, workers: frame.workers, circles: frame.circles, missing: frame.missing});
+    Object.assign(this, frame, {model, t, tasks});
+    this.serviceOf = new Map(frame.services.map((each) => [each.task, each]));
     this.stuck = new Set(frame.circles.flat());
     this.below = new Map();
     for (const task of tasks.values()) {
@@ -157,8 +160,13 @@ export class Moment {
     return {cancelled: false, reason: "", deadline};
   }
 
-  /** What a task does, in the words of the terminal. */
+  /** What a task does, in the words of the terminal; of a service, how often it was restarted too. */
   doing(task) {
+    const [, ...told] = (this.serviceOf.get(task.id)?.text ?? "").split(", ");
+    return [this.#waiting(task), ...told].join(", ");
+  }
+
+  #waiting(task) {
     if (task.state === "running") return "running";
     const {reason, deadline} = this.cancel(task);
     const because = reason ? ` (${reason})` : "";

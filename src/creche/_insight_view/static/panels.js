@@ -118,7 +118,34 @@ export class Panels {
       make("td", {}, ...(each.holders.length ? this.#links(moment, each.holders) : [make("span", {className: "soft"}, moment.model.recorded ? "" : "nobody")])),
       make("td", {className: "number"}, String(each.waiters.length)),
       make("td", {}, this.#link(moment, each.waiters[0])))));
+    this.#lints(moment);
+    this.#services(moment);
     this.#workers(moment);
+  }
+
+  /** What looks wrong, each with its task and its place. */
+  #lints(moment) {
+    const element = $("lints");
+    element.hidden = moment.lints.length === 0;
+    this.#replace(element, JSON.stringify(moment.lints), () => [
+      make("h2", {}, "Looks wrong"),
+      make("ul", {}, ...moment.lints.slice(0, MOST_ROWS).map(([kind, text, task, place]) => make("li", {},
+        make("b", {}, kind), `: ${text} `,
+        ...(place ? [make("span", {className: "place"}, place[0]), " "] : []),
+        ...(moment.tasks.has(task) ? [this.#link(moment, task)] : [])))),
+    ]);
+  }
+
+  /** Services, those without a task as well: they wait to be restarted. */
+  #services(moment) {
+    const element = $("services");
+    element.hidden = moment.services.length === 0;
+    this.#replace(element, JSON.stringify(moment.services), () => [
+      make("h2", {}, "Services"),
+      make("ul", {}, ...moment.services.slice(0, MOST_ROWS).map(({name, text, supervisor, task}) => make("li", {},
+        moment.tasks.has(task) ? this.#link(moment, task) : make("b", {}, name), `  ${text}`,
+        ...(moment.tasks.has(supervisor) ? [", in the group of ", this.#link(moment, supervisor)] : [])))),
+    ]);
   }
 
   #workers(moment) {
