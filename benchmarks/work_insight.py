@@ -21,6 +21,7 @@ NUMBER = 1_000
 TASKS = 10_000
 STEPS = 20
 PLAIN = "not watched"
+PSTREE = "python -m asyncio pstree"
 SECOND = 1.0
 """Seconds that a sample beside a viewer takes: the viewer looks once in each."""
 VIEWER = """
@@ -183,6 +184,72 @@ def snapshots(backend: Backend, settings: Settings) -> dict[str, list[float]]:
     return {CRECHE: taken[1:]}
 
 
+def stop(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """Return the milliseconds of the longest stop of a loop while 10,000 of its tasks are looked at."""
+    from creche import create_task_group, insight, sleep, sleep_forever
+
+    longest: list[float] = []
+
+    async def main() -> None:
+        async with create_task_group() as group:
+            for _ in range(TASKS):
+                group.start_soon(sleep_forever)
+            await sleep(0.1)
+            for _ in range(1 + (3 if settings.quick else settings.rounds)):
+                thread = threading.Thread(target=lambda: insight.snapshot().to_json())
+                thread.start()
+                stops, before = [0.0], perf_counter()
+                while thread.is_alive():
+                    await sleep(0)
+                    before, past = perf_counter(), before
+                    stops.append((before - past) * 1e3)
+                longest.append(max(stops))
+            group.cancel_scope.cancel()
+
+    run(main, backend)
+    return {CRECHE: longest[1:]}
+
+
+CROWD = """
+import sys
+import creche
+from creche import insight
+
+async def main():
+    async with creche.create_task_group() as group:
+        for _ in range(1000):
+            group.start_soon(creche.sleep_forever)
+        await creche.wait_all_tasks_blocked()
+        print("ready", flush=True)
+
+insight.serve()
+creche.run(main)
+"""
+
+
+def asked(_backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """Return the milliseconds from a command to what it says of 1,000 tasks, asyncio's own from 3.14 on."""
+    commands = {CRECHE: ["creche", "tree"]}
+    if sys.version_info >= (3, 14):
+        commands[PSTREE] = ["asyncio", "pstree"]
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    with subprocess.Popen([sys.executable, "-c", CROWD], stdout=subprocess.PIPE) as target:
+        assert target.stdout is not None, "asked for"
+        target.stdout.readline()
+        try:
+            for _ in range(3 if settings.quick else settings.rounds):
+                for name, command in commands.items():
+                    begin = perf_counter()
+                    subprocess.run(
+                        [sys.executable, "-m", *command, str(target.pid)],
+                        check=True, stdout=subprocess.DEVNULL,
+                    )  # fmt: skip
+                    found[name].append((perf_counter() - begin) * 1e3)
+        finally:
+            target.kill()
+    return found
+
+
 ROWS = (
     SpecialRow(
         key="recorded",
@@ -209,5 +276,19 @@ ROWS = (
         unit="ms",
         measure=snapshots,
         targets=(Target(None, 200),),
+    ),
+    SpecialRow(
+        key="snapshot-stop",
+        title="longest stop of the loop meanwhile",
+        unit="ms",
+        measure=stop,
+        targets=(Target(None, 5),),
+    ),
+    SpecialRow(
+        key="asked",
+        title="command that shows 1,000 tasks",
+        unit="ms",
+        measure=asked,
+        backends=("asyncio",),
     ),
 )

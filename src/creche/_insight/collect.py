@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .._introspection.naming import kept_task_names, task_names
 from .._kernel.inspection import loops
@@ -77,11 +77,14 @@ class _Loop:
         self.records = _in_tree_order(list(_patiently(kernel.tasks)))
         self.by_key: dict[int, TaskRecord] = {}
         """Each task by every object that stands for it."""
+        self.seen: dict[int, numbers.Seen] = {}
+        """Its number, and since when it is known; by the `id` of the loop's own object."""
         self.places = Places()
         self.scopes: dict[int, Scope] = {}
         self.groups: dict[int, Group] = {}
         self.chains: dict[tuple[int, int], tuple[tuple[Scope, ...], bool]] = {}
         """The scopes around tasks, by the innermost and the group: those of many tasks are the same."""
+        self.waits: dict[object, Wait] = {}
         self.resources: dict[int, Resource] = {}
         self.waiters: dict[int, list[int]] = {}
         self.now = monotonic()
@@ -90,15 +93,15 @@ class _Loop:
 
     def result(self, workers: tuple[Worker, ...]) -> Loop:
         kernel = self.kernel
-        for record in self.records:
+        for record in self._in_batches(self.records):
             for key in (record.native, record.label, kernel.task_of(record.native)):
                 if key is not None:
                     self.by_key[id(key)] = record
+            self.seen[id(record.native)] = numbers.tasks.seen(record.native)
         native = kernel.running()
         frames = running_frames(kernel.thread_id) if native is not None else []
         founds = self._read_all(native, frames)
-        objects = [part for found in founds for part in _objects(found)]
-        self.names = Names({id(thing): thing for thing in objects}.values(), founds)
+        self.names = Names(_objects(self._in_batches(founds)).values(), founds)
         if not self.names.complete:
             self.gaps.append("the search for the names of objects took too long")
         self.task_names = self._name_tasks()
@@ -170,7 +173,7 @@ class _Loop:
     def _task(self, found: Found, running: Any) -> Task:
         record, kernel = found.record, self.kernel
         native, label = record.native, record.label
-        seen = numbers.tasks.seen(native)
+        seen = self.seen[id(native)]
         parent = record.parent_id
         if isinstance(label, TaskHandle):
             starting = label._starting
@@ -210,54 +213,76 @@ class _Loop:
 
     def _number_of(self, task: object) -> int | None:
         record = None if task is None else self._find(task)
-        return None if record is None else numbers.tasks.of(record.native)
+        return None if record is None else self.seen[id(record.native)].number
 
     def _number_of_id(self, task_id: int) -> int | None:
         record = self.by_key.get(task_id)
-        return None if record is None else numbers.tasks.of(record.native)
+        return None if record is None else self.seen[id(record.native)].number
 
     # Waits
 
     def _wait(self, found: Found, number: int) -> Wait | None:
+        """Return what a task waits for: the same object for all that wait for the same."""
         description = found.description
         if description is None:
-            return Wait(found.call) if found.call else None
+            return self._known(found.call, Wait, found.call) if found.call else None
+        if description.tasks is not None:
+            return self._new_wait(description, None)
+        parts, primitive = _parts(description), found.primitive
+        key = (id(primitive), *map(id, parts), description[1], description[4:],
+               *map(id, description.holders))  # fmt: skip
+        wait = self._known(key, self._new_wait, description, primitive)
+        self.waiters[id(primitive)].append(number)
+        return wait
+
+    def _known(self, key: object, make: Callable[..., Wait], *arguments: Any) -> Wait:
+        wait = self.waits.get(key)
+        if wait is None:
+            wait = self.waits[key] = make(*arguments)
+        return wait
+
+    def _new_wait(self, description: WaitDescription, primitive: Any) -> Wait:
         wait = Wait(self._words(description), description.takes)
         wait.needs_all, wait.complete = description.needs_all, description.complete
-        wait.holders = self._numbers(description.holders)
-        wait.tasks = self._numbers(description.tasks or ())
+        if description.holders:
+            wait.holders = self._numbers(description.holders)
+        if description.tasks:
+            wait.tasks = self._numbers(description.tasks)
         if description.tasks is None:
-            wait.resource = self._resource(found.primitive, wait.holders, number)
+            wait.resource = self._resource(primitive, wait.holders)
         return wait
 
     def _words(self, description: WaitDescription) -> str:
-        parts = _parts(description)
-        text = "".join(part if isinstance(part, str) else self.names.of(part) for part in parts)
+        names = self.names
+        text = ""
+        for part in _parts(description):
+            text += part if isinstance(part, str) else names.of(part)
         if description.tasks is None:
             return text
-        names = [self._task_name(task) for task in description.tasks]
-        return f"{text} {_listed(names)}".rstrip()
+        tasks = [self._task_name(task) for task in description.tasks]
+        return f"{text} {_listed(tasks)}".rstrip()
 
     def _task_name(self, task: object) -> str:
         record = self._find(task)
         return "a task that has ended" if record is None else self.task_names[record.id]
 
     def _numbers(self, tasks: Iterable[object]) -> tuple[int, ...]:
-        records = [self._find(task) for task in tasks]
-        return tuple(numbers.tasks.of(record.native) for record in records if record is not None)
+        found = [self._number_of(task) for task in tasks]
+        return tuple([number for number in found if number is not None])
 
     def _find(self, task: Any) -> TaskRecord | None:
-        native = getattr(task, "_native", None)  # of a TaskInfo
-        return self.by_key.get(id(task)) or self.by_key.get(id(native))
+        found = self.by_key.get(id(task))
+        if found is None:
+            native = getattr(task, "_native", None)  # of a TaskInfo
+            found = self.by_key.get(id(native))
+        return found
 
-    def _resource(self, thing: Any, holders: tuple[int, ...], waiter: int) -> int:
+    def _resource(self, thing: Any, holders: tuple[int, ...]) -> int:
         key = id(thing)
-        known = self.resources.get(key)
-        if known is None:
+        if key not in self.resources:
             name = self.names.of(thing)
-            known = self.resources[key] = Resource(key, type(thing).__name__, name, holders, ())
+            self.resources[key] = Resource(key, type(thing).__name__, name, holders, ())
             self.waiters[key] = []
-        self.waiters[key].append(waiter)
         return key
 
     # Scopes and groups
@@ -338,18 +363,23 @@ class _Loop:
         return Group(scope.id, number, 0, started, failed, cancelled, scope.entered)
 
 
-def _objects(found: Found) -> list[object]:
-    """Return the objects that the description of a wait names, and the one waited in."""
-    description = found.description
-    if description is None:
-        return []
-    objects = [part for part in _parts(description) if not isinstance(part, str)]
-    return objects if description.tasks is not None else [*objects, found.primitive]
+def _objects(founds: Iterable[Found]) -> dict[int, object]:
+    """Return the objects that the descriptions of waits name, and those waited in, by their `id`."""
+    objects: dict[int, object] = {}
+    for found in founds:
+        description = found.description
+        if description is not None:
+            for part in _parts(description):
+                if not isinstance(part, str):
+                    objects[id(part)] = part
+            if description.tasks is None:
+                objects[id(found.primitive)] = found.primitive
+    return objects
 
 
 def _parts(description: WaitDescription) -> tuple[object, ...]:
-    what = description.what
-    return cast("tuple[object, ...]", what) if type(what) is tuple else (what,)
+    what: Any = description.what
+    return what if type(what) is tuple else (what,)
 
 
 def _listed(names: list[str]) -> str:

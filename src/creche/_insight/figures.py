@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from itertools import chain
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -117,8 +118,8 @@ class Figures:
         """Return what was seen of the steps of a task; None if none of its steps was."""
         return self._busy.get(id(native))
 
-    def _take(self, words: list[int], _texts: dict[int, str]) -> None:
-        busy = self._busy
+    def _take(self, taken: list[tuple[int, ...]], _texts: dict[int, str]) -> None:
+        busy, words = self._busy, tuple(chain.from_iterable(taken))
         for place in range(0, len(words), layout.WORDS):
             kind = words[place] & 0xFF
             key = words[place + 1]

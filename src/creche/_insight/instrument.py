@@ -82,7 +82,7 @@ def instrument(instrument: Instrument) -> Generator[None]:
         watch.unsubscribe(nothing)
 
 
-def _nothing(_words: list[int], _texts: dict[int, str]) -> None:
+def _nothing(_taken: list[tuple[int, ...]], _texts: dict[int, str]) -> None:
     """What is written is not wanted: the calls are."""
 
 

@@ -1,7 +1,9 @@
 """What is called at each point (`points.py`), for one lane: a thread that runs a loop.
 
 Owns the records that are written there (`layout.py`), and the step that the lane is in. These functions
-run in the program's own threads, at each step of each task: each does the least.
+run in the program's own threads, at each step of each task: each does the least. What they write are tuples of
+whole records, which others take apart later, or never. That a task is there is written with what it does first: most
+tasks end in their first step, and are one tuple.
 
     between steps --begin, or a task goes on--> in a step --it waits, or ends--> between steps
 
@@ -21,7 +23,7 @@ from collections.abc import Callable
 from sys import _getframe
 from time import perf_counter_ns as now
 from types import CodeType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import layout, points
 from .layout import LANE, TEXT
@@ -35,10 +37,23 @@ _told: set[str] = set()
 _RUN, _MAIN = points.RUN, points.START
 
 
+class Brother(NamedTuple):
+    """A task, as far as the next one has it too: most tasks have brothers that begin just after."""
+
+    group: Any
+    origin: Any
+    tag: int
+    key: int
+    """Words 0 and 3 of its record."""
+
+
+STRANGER = Brother(object(), None, 0, 0)
+
+
 class Lane:
     """The callbacks of one lane, and what they know of it."""
 
-    __slots__ = ("_begin", "_end_text", "_entered", "_last", "_outer", "_returns", "_starts", "_step", "_task", "_told_end", "_unknown", "_wait_words", "_waits_tag", "_yields", "current", "depth", "extend", "here", "kernel", "label_of", "number", "returns", "starts", "waits", "words", "yields")  # fmt: skip
+    __slots__ = ("_begin", "_brother", "_end_text", "_entered", "_fresh", "_last", "_outer", "_returns", "_starts", "_step", "_task", "_told_end", "_unknown", "_wait_words", "_waits_tag", "_yields", "append", "current", "depth", "here", "kernel", "label_of", "number", "returns", "starts", "waits", "words", "yields")  # fmt: skip
 
     FRAMES = 1
     """How many frames a point is below a callback that nothing stands between."""
@@ -49,14 +64,14 @@ class Lane:
         kernel: Kernel | None,
         current: Callable[[], Any],
         words: Words,
-        extend: Callable[[tuple[int, ...]], None],
+        append: Callable[[tuple[int, ...]], None],
         notice: Callable[[Any], object],
         here: Callable[[], Lane],
     ) -> None:
         self.number = number
         self.kernel = kernel
         self.words = words
-        self.extend = extend
+        self.append = append
         self.current = current
         self.here = here
         self.label_of: Callable[[Any], Any] = _no_label if kernel is None else kernel.label_of
@@ -67,6 +82,9 @@ class Lane:
         self._task: Any = None
         self._begin = 0
         self._outer: list[tuple[Any, int]] = []
+        self._fresh: Brother | None = None
+        """Of a task that has begun in this step, if that is not written: its brother."""
+        self._brother = STRANGER
         self._end_text = 0
         self._told_end = 0
         """For instruments: the `id` of the task whose end was told before it returns."""
@@ -108,25 +126,71 @@ class Lane:
         """Return word 0 of a record of this lane."""
         return kind + (self.number << LANE) + (text << TEXT)
 
+    def extend(self, words: tuple[int, ...]) -> None:
+        """Write records, after the one that says that the task is there which writes them."""
+        if self._fresh is not None:
+            self._tell_fresh()
+        self.append(words)
+
+    def _tell_fresh(self) -> None:
+        fresh, self._fresh = self._fresh, None
+        if fresh is not None:
+            self.append((fresh.tag, id(self._task), self._begin, fresh.key))
+
+    def let_go(self) -> None:
+        """Forget the last task's group: it may end any time. From any thread."""
+        self._brother = STRANGER
+
+    def go_on_from(self, before: Lane) -> None:
+        """Take over the step that another lane is in, in whose place this one is."""
+        self._task, self._begin, self._fresh = before._task, before._begin, before._fresh
+        self._outer = before._outer
+
     # What the interpreter calls
 
     def start(self, code: CodeType, offset: int) -> None:
         try:
-            if code is _MAIN and (lane := self.here()) is not self:
-                lane.start(code, offset)  # Of a loop that has not used Creche so far.
-            elif code is _RUN or code is _MAIN:
-                time = now()
-                if self._task is not None:
-                    self._outer.append((self._task, self._begin))  # Inside the step of another.
-                elif self.waits is not None:
-                    self._tell_unseen()
-                self._begin = time
+            if code is _RUN:
+                if self._task is not None or self.waits is not None:
+                    self._end_other_step()
+                self._begin = now()
                 self._task = task = self.current()
-                self.extend(self.words.task_record(self, task, time))
+                label, brother = self.label_of(task), self._brother
+                if (
+                    label is not None
+                    and label._group is brother.group
+                    and label._origin is brother.origin
+                ):
+                    self._fresh = brother
+                else:
+                    self._tell_begin(task)
+            elif code is _MAIN:
+                lane = self.here()
+                if lane is not self:
+                    lane.start(code, offset)  # Of a loop that has not used Creche so far.
+                    return
+                self._end_other_step()
+                self._begin = now()
+                self._task = task = self.current()
+                self._tell_begin(task)
             elif (call := self._starts.get(id(code))) is not None:
                 call(_getframe(self.depth))
         except Exception:
             _tell_failure()
+
+    def _end_other_step(self) -> None:
+        if self._task is not None:
+            self._tell_fresh()
+            self._outer.append((self._task, self._begin))  # This one is inside the step of another.
+        elif self.waits is not None:
+            self._tell_unseen()
+
+    def _tell_begin(self, task: Any) -> None:
+        tag, key, time, group = self.words.task_record(self, task, self._begin)
+        self.append((tag, key, time, group))
+        label = self.label_of(task)
+        if group:
+            self._brother = Brother(label._group, label._origin, tag, group)
 
     def resume(self, _code: CodeType, _offset: int) -> None:
         try:
@@ -144,15 +208,17 @@ class Lane:
                 task = self._task
                 if task is None:
                     task, self._begin = self.current(), time
+                if self._fresh is not None:
+                    self._tell_fresh()
                 if self.waits is not None:
                     thing, waiter, text, _, _ = self.waits
                     self.waits = None
-                    self.extend((self._waits_tag + (text << TEXT), thing, waiter, 0,
+                    self.append((self._waits_tag + (text << TEXT), thing, waiter, 0,
                                  self._step, id(task), self._begin, time))  # fmt: skip
                 elif value is None or type(value) is type:  # It gives way.
-                    self.extend((self._step, id(task), self._begin, time))
+                    self.append((self._step, id(task), self._begin, time))
                 else:
-                    self.extend((self._unknown, id(task), self._begin, time))
+                    self.append((self._unknown, id(task), self._begin, time))
                 self._task = None
                 if self._outer:
                     self._task, self._begin = self._outer.pop()
@@ -167,11 +233,16 @@ class Lane:
     def returned(self, code: CodeType, _offset: int, value: Any) -> None:
         try:
             if code is _RUN or code is _MAIN:
-                time = now()
-                task = self._task
-                if task is None:
-                    task, self._begin = self.current(), time
-                self.extend((self._last + self._end_text, id(task), self._begin, time))
+                fresh, task = self._fresh, self._task
+                if fresh is not None:
+                    key, begin, self._fresh = id(task), self._begin, None
+                    self.append((fresh.tag, key, begin, fresh.key,
+                                 self._last + self._end_text, key, begin, now()))  # fmt: skip
+                else:
+                    time = now()
+                    if task is None:
+                        task, self._begin = self.current(), time
+                    self.append((self._last + self._end_text, id(task), self._begin, time))
                 self._end_text = 0
                 self._task = None
                 if self._outer:

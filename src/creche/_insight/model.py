@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from operator import attrgetter
-from typing import Any, cast
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .writing import Writer
 
 VERSION = 1
 
@@ -245,7 +246,10 @@ class Snapshot:
 
         :param indent: how far each level is set in; None for one line
         """
-        return json.dumps(self, indent=indent, ensure_ascii=False, default=_by_name)
+        text = Writer().write(self)
+        if indent is not None:
+            text = json.dumps(json.loads(text), indent=indent, ensure_ascii=False)
+        return text
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Snapshot:
@@ -254,22 +258,6 @@ class Snapshot:
         :raises ValueError: the text is not a snapshot, or of another version
         """
         return from_dict(json.loads(text))
-
-
-def _by_name(thing: Any) -> dict[str, Any]:
-    kind = cast("Any", type(thing))
-    known = _FIELDS.get(kind)
-    if known is None:
-        if not is_dataclass(kind):
-            raise TypeError(f"{thing!r} is no part of a snapshot")
-        names = tuple(each.name for each in fields(kind))
-        known = _FIELDS[kind] = names, attrgetter(*names)
-    names, values = known
-    return dict(zip(names, values(thing), strict=True))
-
-
-_FIELDS: dict[Any, tuple[tuple[str, ...], attrgetter[Any]]] = {}
-"""The names of the fields of each kind of part, and what gets their values: thousands are asked for theirs."""
 
 
 def from_dict(data: Any) -> Snapshot:

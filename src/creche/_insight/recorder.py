@@ -128,12 +128,12 @@ class Recorder(AbstractContextManager["Recorder", None]):
         with self._lock:
             self._tape.write(path, {"at": now(), "why": why})
 
-    def _take(self, words: list[int], texts: dict[int, str]) -> None:
+    def _take(self, taken: list[tuple[int, ...]], texts: dict[int, str]) -> None:
         with self._lock:
             if texts:
                 self._tape.texts(texts)
-            if words:
-                self._tape.records(words)
+            if taken:
+                self._tape.records(taken)
 
     # Snapshots, and what is wrong in them
 

@@ -8,7 +8,7 @@ end at any time. Needs CPython 3.12: before that, `SUPPORTED` is False and steps
 
 Rules
 -----
-* The lanes only append to the buffer, a whole number of records at a time; one thread takes out.
+* The lanes only append to the buffer, tuples of whole records; one thread takes out.
 * One loop is called without a detour. With the second one, each call first finds its thread's lane.
 * Native tasks, which the loop or another library has made, run no code of Creche's: their steps are not seen.
 """
@@ -41,8 +41,8 @@ NAME = "creche insight"
 TOOLS = (4, 3, 5, 1)
 """The tool numbers that are tried, of those that are not meant for debuggers and profilers first."""
 
-Sink = Callable[[list[int], dict[int, str]], None]
-"""Takes whole records, and the texts that are new in them."""
+Sink = Callable[[list[tuple[int, ...]], dict[int, str]], None]
+"""Takes records, one or some in each tuple, and the texts that are new in them."""
 
 
 class NoToolError(RuntimeError):
@@ -63,7 +63,7 @@ class Watch:
         self._reset()
 
     def _reset(self) -> None:
-        self._buffer: list[int] = []
+        self._buffer: list[tuple[int, ...]] = []
         self._words = Words(self._add_return_point)
         self._lanes: dict[int, Lane] = {}
         self._looked = 0.0
@@ -157,7 +157,8 @@ class Watch:
     def hand_on(self) -> None:
         """Give what was written to those who want it."""
         with self._lock:
-            self._words.let_go()
+            for lane in (*self._lanes.values(), self._stranger):
+                lane.let_go()
             buffer = self._buffer
             size = len(buffer)
             taken = buffer[:size]
@@ -174,7 +175,7 @@ class Watch:
             lane = self._lanes.get(threading.get_ident())
             where = 0 if lane is None else lane.number
             tag = layout.MARK + (where << layout.LANE) + (number << layout.TEXT)
-            self._buffer.extend((tag, 0, perf_counter_ns(), 0))
+            self._buffer.append((tag, 0, perf_counter_ns(), 0))
 
     # Points
 
@@ -267,7 +268,9 @@ class Watch:
 
     def _renew_lanes(self) -> None:
         for thread, lane in list(self._lanes.items()):
-            self._lanes[thread] = self._new_lane(lane.number, lane.kernel, lane.current)
+            new = self._new_lane(lane.number, lane.kernel, lane.current)
+            new.go_on_from(lane)
+            self._lanes[thread] = new
         self._stranger = self._new_lane(0, None, _nobody)
         self._set_points()
 
@@ -286,9 +289,9 @@ class Watch:
             self._set_points()
 
     def _new_lane(self, number: int, kernel: Kernel | None, current: Callable[[], Any]) -> Lane:
-        extend = self._buffer.extend
+        append = self._buffer.append
         return self._kind(
-            number, kernel, current, self._words, extend, self._notice, self._lane_here
+            number, kernel, current, self._words, append, self._notice, self._lane_here
         )
 
     def _lane_here(self) -> Lane:

@@ -3,7 +3,8 @@
 Owns the bytes and how many of them are kept. Knows neither loops nor what is recorded.
 
 A ring keeps the newest blocks of records, `size` bytes of them, and of the newest snapshots as many bytes at most;
-and the texts of them.
+and the texts of them. Its records stay the tuples that they came as until somebody wants a file: most are never
+wanted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections import deque
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,20 +24,29 @@ MOST_TEXTS = 4 * 1024 * 1024
 """Bytes of texts that a ring keeps: of more, the oldest are gone."""
 
 
+TUPLE, WORD = 64, 28
+"""Bytes of a tuple, its place in the list included, and of each word: half of these are integers of their own."""
+
+
 class Tape(Protocol):
     """What a recorder writes to."""
 
     def texts(self, new: dict[int, str]) -> None: ...
-    def records(self, words: list[int]) -> None: ...
+    def records(self, taken: list[tuple[int, ...]]) -> None: ...
     def snapshot(self, payload: bytes) -> None: ...
 
 
-def as_bytes(words: list[int]) -> bytes:
+def as_bytes(taken: list[tuple[int, ...]]) -> bytes:
     """Return records as they are in a file."""
-    packed = array("q", words)
+    packed = array("q", chain.from_iterable(taken))
     if _BIG_ENDIAN:
         packed.byteswap()
     return packed.tobytes()
+
+
+def size_of(taken: list[tuple[int, ...]]) -> int:
+    """Return about how many bytes of memory records take as tuples."""
+    return len(taken) * TUPLE + sum(map(len, taken)) * WORD
 
 
 _BIG_ENDIAN = array("H", [1]).tobytes()[0] == 0
@@ -51,8 +62,8 @@ class FileTape:
     def texts(self, new: dict[int, str]) -> None:
         self._write(layout.pack_json(b"T", new))
 
-    def records(self, words: list[int]) -> None:
-        self._write(layout.pack(b"E", as_bytes(words)))
+    def records(self, taken: list[tuple[int, ...]]) -> None:
+        self._write(layout.pack(b"E", as_bytes(taken)))
 
     def snapshot(self, payload: bytes) -> None:
         self._write(layout.pack(b"S", payload))
@@ -77,7 +88,7 @@ class RingTape:
     def __init__(self, size: int, head: dict[str, Any]) -> None:
         self._size = size
         self._head = head
-        self._blocks: deque[bytes] = deque()
+        self._blocks: deque[list[tuple[int, ...]]] = deque()
         self._held = 0
         self._texts: dict[int, str] = {}
         self._text_bytes = 0
@@ -92,15 +103,14 @@ class RingTape:
         while self._text_bytes > MOST_TEXTS and len(self._texts) > 1:
             self._text_bytes -= len(self._texts.pop(next(iter(self._texts))))
 
-    def records(self, words: list[int]) -> None:
-        block = as_bytes(words)
-        self._blocks.append(block)
+    def records(self, taken: list[tuple[int, ...]]) -> None:
+        self._blocks.append(taken)
         self._count += 1
-        self._held += len(block)
+        self._held += size_of(taken)
         while self._held > self._size and len(self._blocks) > 1:
             oldest = self._blocks.popleft()
-            self._held -= len(oldest)
-            self.lost += len(oldest) // layout.RECORD.size
+            self._held -= size_of(oldest)
+            self.lost += sum(map(len, oldest)) // layout.WORDS
 
     def snapshot(self, payload: bytes) -> None:
         self._snapshots.append((self._count, payload))
@@ -122,7 +132,7 @@ class RingTape:
                 for number, block in enumerate(self._blocks, self._count - len(self._blocks)):
                     while snapshots and snapshots[0][0] <= number:
                         file.write(layout.pack(b"S", snapshots.popleft()[1]))
-                    file.write(layout.pack(b"E", block))
+                    file.write(layout.pack(b"E", as_bytes(block)))
                 for _, payload in snapshots:
                     file.write(layout.pack(b"S", payload))
                 file.write(layout.pack_json(b"F", {**end, "lost": self.lost}))

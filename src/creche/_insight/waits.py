@@ -106,23 +106,33 @@ _COROUTINES = 0x80 | 0x100 | 0x200  # coroutines, those made by types.coroutine,
 
 
 class Places:
-    """Places in files, each made once."""
+    """Places in files, each made once. Code goes by its `id`, for its hash looks at all that is in it."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[CodeType, int], Place] = {}
-        self._in_library: dict[CodeType, bool] = {}
+        self._made: dict[tuple[int, int], Place] = {}
+        self._frames: dict[tuple[int, int], Place] = {}
+        """The same by the instruction that a frame is at: to ask for its line takes long."""
+        self._in_library: dict[int, bool] = {}
+        self._codes: list[CodeType] = []
+        """All of these: no other is to get the `id` of one."""
 
     def of(self, frame: FrameType) -> Place:
         """Return where a frame is."""
-        return self.at(frame.f_code, frame.f_lineno)
+        code = frame.f_code
+        key = id(code), frame.f_lasti
+        place = self._frames.get(key)
+        if place is None:
+            place = self._frames[key] = self.at(code, frame.f_lineno)
+        return place
 
     def at(self, code: CodeType, line: int) -> Place:
         """Return the place of a line in a function."""
-        key = (code, line)
+        key = id(code), line
         place = self._made.get(key)
         if place is None:
             place = Place(short_path(code.co_filename), line, code.co_qualname)
             self._made[key] = place
+            self._codes.append(code)
         return place
 
     def program(self, found: Found) -> Place | None:
@@ -135,9 +145,10 @@ class Places:
 
     def _is_library(self, frame: FrameType) -> bool:
         code = frame.f_code
-        known = self._in_library.get(code)
+        known = self._in_library.get(id(code))
         if known is None:
-            known = self._in_library[code] = in_library(frame)
+            known = self._in_library[id(code)] = in_library(frame)
+            self._codes.append(code)
         return known
 
     def stack(self, found: Found, *, library: bool) -> tuple[Place, ...]:
@@ -153,6 +164,8 @@ class Names:
     def __init__(self, things: Iterable[object], founds: Sequence[Found]) -> None:
         wanted = {id(thing): thing for thing in things if given_name(thing) is None}
         self._found: dict[int, str] = {}
+        self._told: dict[int, str] = {}
+        """What objects are called, once it was asked for. They live as long as this: tasks wait in them."""
         self.complete = True
         """Whether the search came to its end."""
         if wanted:
@@ -160,6 +173,12 @@ class Names:
 
     def of(self, thing: object) -> str:
         """Name an object."""
+        known = self._told.get(id(thing))
+        if known is None:
+            known = self._told[id(thing)] = self._name(thing)
+        return known
+
+    def _name(self, thing: object) -> str:
         given = given_name(thing)
         if given is not None:
             return given

@@ -50,11 +50,6 @@ class Words:
         self._things: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._entries: dict[tuple[int, int], int] = {}
 
-        self._last: tuple[Any, Any, int, int, int]
-        """Of the last task: its group, what it runs, its lane, and words 0 and 3 of its record. Most tasks have
-        brothers that begin just after. Kept for a moment only."""
-        self.let_go()
-
     def of(self, text: str) -> int:
         """Return the number of a text."""
         number = self._numbers.get(text) if text else 0
@@ -74,7 +69,7 @@ class Words:
 
     # Tasks and groups
 
-    def task_record(self, lane: Lane, task: Any, time: int) -> tuple[int, ...]:
+    def task_record(self, lane: Lane, task: Any, time: int) -> tuple[int, int, int, int]:
         """Return the record that says that a task is there."""
         label = lane.label_of(task)
         nursery = origin = None
@@ -84,9 +79,6 @@ class Words:
             kernel = lane.kernel
             name = "" if kernel is None or task is None else kernel.record(task).name
             return lane.tag(layout.TASK, self.of(name)), id(task), time, 0
-        last = self._last
-        if last[0] is nursery and last[1] is origin and last[2] == lane.number:
-            return last[3], id(task), time, last[4]
         # Not the function: what it refers to is not to live longer.
         key = origin if type(origin) is str else id(getattr(origin, "__code__", None))
         number = self._names.get(key)
@@ -96,13 +88,7 @@ class Words:
         group = id(scope)
         if group not in self._groups:
             self.note_group(lane, nursery)
-        tag = lane.tag(layout.TASK, number)
-        self._last = nursery, origin, lane.number, tag, group
-        return tag, id(task), time, group
-
-    def let_go(self) -> None:
-        """Forget the group of the last task: it may end any time."""
-        self._last = None, None, 0, 0, 0
+        return lane.tag(layout.TASK, number), id(task), time, group
 
     def _new_name(self, key: object, origin: object) -> int:
         number = self.of(name_of(origin) if not isinstance(origin, str) else origin)
