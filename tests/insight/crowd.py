@@ -17,7 +17,8 @@ async def request(database: creche.Lock) -> None:
 
 async def transfer(first: creche.Lock, second: creche.Lock) -> None:
     async with first:
-        await creche.sleep(0.01)
+        while not second.locked():  # The other one has it.
+            await creche.sleep(0.001)
         async with second:
             pass
 
@@ -47,10 +48,13 @@ async def blocks_a_thread() -> None:
 
 
 async def blocking() -> None:
-    await creche.sleep(0.3)
     print("blocked", flush=True)
     while True:
         time.sleep(0.01)
+
+
+def calls_in_workers() -> int:
+    return sum(worker.call == "sleep" for worker in insight.snapshot().workers)
 
 
 async def main() -> None:
@@ -63,7 +67,8 @@ async def main() -> None:
         for _ in range(10):
             group.start_soon(client, port)
         group.start_soon(request, database, name="holder")
-        await creche.sleep(0.05)
+        while not database.locked():
+            await creche.sleep(0.001)
         for _ in range(370):
             group.start_soon(request, database)
         group.start_soon(transfer, accounts, ledger, name="forth")
@@ -72,7 +77,11 @@ async def main() -> None:
         group.start_soon(producer, send)
         for _ in range(5):
             group.start_soon(blocks_a_thread)
-        await creche.sleep(0.2)
+        locks = (database, 370), (accounts, 1), (ledger, 1)
+        while any(lock.statistics().tasks_waiting < count for lock, count in locks):
+            await creche.sleep(0.001)
+        while send.statistics().tasks_waiting_send < 1 or calls_in_workers() < 5:
+            await creche.sleep(0.001)
         if "blocked" in sys.argv:
             group.start_soon(blocking)
         else:

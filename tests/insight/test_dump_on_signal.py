@@ -27,7 +27,8 @@ import creche
 
 async def transfer(first, second):
     async with first:
-        await creche.sleep(0.01)
+        while not second.locked():  # The other one has it.
+            await creche.sleep(0.001)
         async with second:
             pass
 
@@ -36,11 +37,13 @@ async def main():
     async with creche.create_task_group() as group:
         group.start_soon(transfer, accounts, ledger)
         group.start_soon(transfer, ledger, accounts)
-        await creche.sleep(0.1)
+        while any(lock.statistics().tasks_waiting == 0 for lock in (accounts, ledger)):
+            await creche.sleep(0.001)
         print("ready", flush=True)
 """
 
 STUCK = """
+import os
 import creche
 
 async def clean_up():
@@ -48,12 +51,13 @@ async def clean_up():
         await creche.sleep_forever()
     finally:
         with creche.CancelScope(shield=True):
-            await creche.sleep(2.5)
+            while not os.path.exists("seen"):
+                await creche.sleep(0.01)
 
 async def main():
     async with creche.create_task_group() as group:
         group.start_soon(clean_up)
-        await creche.sleep(0.01)
+        await creche.wait_all_tasks_blocked()
         print("ready", flush=True)
 """
 
@@ -79,7 +83,7 @@ def running(folder: Path, source: str, flags: list[str]) -> Iterator[subprocess.
     script.write_text(source)
     command = [sys.executable, "-m", "creche", "run", *flags, str(script)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
     ) as process:
         assert process.stdout is not None
         try:
@@ -137,6 +141,7 @@ def test_after_ctrl_c_the_tasks_that_hold_it_up_are_shown(tmp_path: Path, flags:
         shown = error_line(process, "clean_up")
         assert shown.startswith("cancelling; press again to stop at once\n")
         assert "not finished 2 s after it was cancelled:" in shown
+        (tmp_path / "seen").touch()
         assert process.wait() == 130
 
 

@@ -237,6 +237,10 @@ async def test_json_round_trip_and_schema() -> None:
     snapshot = insight.snapshot(stacks=True)
     text = snapshot.to_json()
     assert insight.Snapshot.from_json(text) == snapshot
+    assert json.loads(snapshot.to_json(indent=2)) == json.loads(text)
+    snapshot.argv = ("schlüssel", 'a "quoted" \\ name', "\x00\n\u2028", "\udcff")
+    assert insight.Snapshot.from_json(snapshot.to_json()) == snapshot
+    snapshot = insight.Snapshot.from_json(text)
     _check(json.loads(text), insight.schema(), insight.schema()["$defs"])
     with pytest.raises(ValueError, match="no snapshot of version 1, but of 99"):
         insight.Snapshot.from_json(text.replace('"version": 1', '"version": 99', 1))
