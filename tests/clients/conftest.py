@@ -13,14 +13,18 @@ from __future__ import annotations
 import sys
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from lints import Lints
 
 HERE = Path(__file__).resolve().parent
 BACKENDS = ("asyncio", "uvloop", "trio")
 VARIABLE = "CRECHE_AS_ANYIO"
 SECONDS = 60.0  # the longest that an async test may take
+LINTS: pytest.StashKey[Lints] = pytest.StashKey()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -33,6 +37,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_addoption(parser: pytest.Parser) -> None:
     # An ordinary run that names this folder reads this file as well: no option that clashes.
     parser.addoption("--library", choices=("creche", "anyio"), default="creche")
+    parser.addoption("--lints", action="store_true", help="tell what looks wrong in the clients")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,6 +62,30 @@ def library_in_use() -> str:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"anyio is {config.getoption('--library')}"
+
+
+# ── Lints ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.rootpath == HERE and session.config.getoption("--lints"):
+        from lints import Lints
+
+        session.config.stash[LINTS] = Lints()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if (lints := item.config.stash.get(LINTS, None)) is not None:
+        lints.test = item.name
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if (lints := config.stash.get(LINTS, None)) is not None:
+        terminalreporter.section("lints")
+        terminalreporter.write_line("\n".join(lints.stop()) or "none")
+        terminalreporter.write_line(f"looked {lints.looks} times")
 
 
 # ── Backends ──────────────────────────────────────────────────────────────────────────────────────
