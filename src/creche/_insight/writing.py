@@ -16,14 +16,15 @@ from operator import attrgetter
 from typing import Any, cast
 
 BATCH = 400
-_PLAIN: dict[type, Callable[[Any], str]] = {
+_kind_of: Callable[[Any], Any] = type
+_PLAIN: dict[Any, Callable[[Any], str]] = {
     str: encode_basestring,
     int: int.__repr__,
     bool: lambda value: "true" if value else "false",
     float: lambda value: repr(value) if isfinite(value) else json.dumps(value),
     type(None): lambda _: "null",
 }
-_FIELDS: dict[type, tuple[str, attrgetter[Any]]] = {}
+_FIELDS: dict[Any, tuple[str, attrgetter[Any]]] = {}
 """The JSON of each kind of part, with gaps for its values, and what gets these."""
 
 
@@ -36,7 +37,7 @@ class Writer:
 
     def write(self, value: Any) -> str:
         """Return a value as JSON."""
-        kind: Any = type(value)
+        kind = _kind_of(value)
         plain = _PLAIN.get(kind)
         if plain is not None:
             return plain(value)
@@ -57,7 +58,7 @@ class Writer:
         return template % tuple(
             [
                 "null" if each is None
-                else write(each) if (how := plain(type(each))) is None
+                else write(each) if (how := plain(_kind_of(each))) is None
                 else how(each)
                 for each in values(value)
             ]
