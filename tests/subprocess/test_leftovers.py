@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from typing import Any
 
 import pytest
 from _commands import FOREVER, children
@@ -11,6 +12,7 @@ from _commands import FOREVER, children
 import creche
 from _harness import cancel_at_each_checkpoint, on_asyncio, open_descriptors
 from creche import create_task_group, open_process, run_process
+from creche._subprocess import spawner
 
 
 async def test_run_process_cancelled_at_each_await(way: str) -> None:
@@ -136,7 +138,17 @@ async def test_a_thousand_one_after_the_other(way: str) -> None:
     assert (open_descriptors(), children()) == (before, [])
 
 
-async def test_a_process_that_was_dropped_while_it_runs_warns_and_is_reaped_later() -> None:
+async def test_a_process_that_was_dropped_while_it_runs_warns_and_is_reaped_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starts: list[object] = []  # As the thread that starts processes, which may let go of them late.
+    ask = spawner._spawner.ask
+
+    def ask_and_keep(start: Any) -> None:
+        starts.append(start)
+        ask(start)
+
+    monkeypatch.setattr(spawner._spawner, "ask", ask_and_keep)
     process = await open_process(FOREVER)
     pid = process.pid
     process.kill()

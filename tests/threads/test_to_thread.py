@@ -21,6 +21,7 @@ from creche import (
     move_on_after,
     wait_all_tasks_blocked,
 )
+from creche._threads.calls import Call
 from creche.lowlevel import checkpoint
 from creche.to_thread import current_default_thread_limiter, run_sync
 
@@ -111,6 +112,23 @@ async def test_a_worker_keeps_neither_arguments_nor_result() -> None:
     await run_sync(lambda one: one, thing)
     del thing
     await run_sync(int)
+    gc.collect()
+    assert reference() is None
+
+
+async def test_a_result_is_its_callers_however_late_the_worker_lets_go_of_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[Call] = []
+    run = Call.run
+
+    def run_and_keep(call: Call) -> None:
+        kept.append(call)
+        run(call)
+
+    monkeypatch.setattr(Call, "run", run_and_keep)
+    reference = weakref.ref(await run_sync(Event))
+    assert kept
     gc.collect()
     assert reference() is None
 

@@ -67,10 +67,11 @@ class _Start:
         """Wait for the thread, and return or raise what the function does."""
         await self._waiter.wait()
         error, self._error = self._error, None
+        result, self._result = self._result, None  # The thread may still hold this call.
         try:
             if error is not None:
                 raise error
-            return self._result
+            return result
         finally:
             del error
 

@@ -128,7 +128,8 @@ class Call:
         """Return what the function returned, or raise what it raised."""
         error = self.error
         if error is None:
-            return self.result
+            result, self.result = self.result, None  # The other thread may still hold this call.
+            return result
         self.error = None  # The frames in its traceback hold the call, and this one holds it.
         try:
             raise error

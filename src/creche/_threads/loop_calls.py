@@ -112,7 +112,8 @@ class LoopCall:
     def outcome(self) -> Any:
         error = self.error
         if error is None:
-            return self.result
+            result, self.result = self.result, None  # The other thread may still hold this call.
+            return result
         self.error = None  # Its frames hold the loop_call, and this one holds it.
         try:
             raise error
