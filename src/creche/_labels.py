@@ -27,8 +27,8 @@ noting: list[None] = []
 """One entry for each request to record where primitives are made; if any, `label` is called."""
 
 
-class Place(NamedTuple):
-    """A line of the program."""
+class MadeAt(NamedTuple):
+    """The line of the program that made a primitive without a name."""
 
     file: str
     line: int
@@ -37,7 +37,7 @@ class Place(NamedTuple):
         return f"{short_path(self.file)}:{self.line}"
 
 
-def label(name: str | None) -> str | Place:
+def label(name: str | None) -> str | MadeAt:
     """Return what a primitive that is being made keeps to be called by."""
     if name is not None:
         return name
@@ -45,7 +45,9 @@ def label(name: str | None) -> str | Place:
     while frame is not None and in_library(frame):
         frame = frame.f_back
     return (
-        Place("a library", 0) if frame is None else Place(frame.f_code.co_filename, frame.f_lineno)
+        MadeAt("a library", 0)
+        if frame is None
+        else MadeAt(frame.f_code.co_filename, frame.f_lineno)
     )
 
 
@@ -59,17 +61,17 @@ def places_noted() -> Generator[None]:
         noting.pop()
 
 
-def label_of(thing: object) -> str | Place | None:
+def label_of(thing: object) -> str | MadeAt | None:
     """Return what was kept of a primitive, None if nothing was."""
     state = getattr(thing, "_state", None)  # of a memory stream, whose ends have one name
-    kept: str | Place | None = getattr(thing, "_name", getattr(state, "name", None))
+    kept: str | MadeAt | None = getattr(thing, "_name", getattr(state, "name", None))
     return kept
 
 
 def given(thing: object) -> str | None:
     """Return the name that a primitive was given, None if it was given none."""
     kept = label_of(thing)
-    return None if isinstance(kept, Place) else kept
+    return None if isinstance(kept, MadeAt) else kept
 
 
 def shown(thing: object) -> str:

@@ -157,7 +157,7 @@ def test_places_are_noted_only_while_somebody_asks() -> None:
     assert _labels.label_of(creche.Lock()) is None
     with _labels.places_noted():
         kept = _labels.label_of(creche.Lock())
-    assert isinstance(kept, _labels.Place) and kept.file == __file__
+    assert isinstance(kept, _labels.MadeAt) and kept.file == __file__
     assert _labels.label_of(creche.Lock()) is None
 
 

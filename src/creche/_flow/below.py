@@ -14,7 +14,7 @@ from .._exceptions import TaskCancelled as TaskCancelled
 from .._exceptions import WouldBlock as WouldBlock
 from .._kernel import current_task as current_task
 from .._kernel.wait_queue import WaitQueue as WaitQueue
-from .._labels import Place as Place
+from .._labels import MadeAt as MadeAt
 from .._labels import label as label
 from .._labels import noting as noting
 from .._labels import shown as shown

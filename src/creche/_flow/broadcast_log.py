@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from .below import ClosedResourceError, EndOfStream, Place, WaitQueue
+from .below import ClosedResourceError, EndOfStream, MadeAt, WaitQueue
 
 OnLag: TypeAlias = Literal["raise", "wait", "drop_oldest"]
 
@@ -84,7 +84,7 @@ class BroadcastLog:
     __slots__ = ("_paced", "_ring", "_wanted", "capacity", "name", "next", "on_lag",
                  "open_receivers", "open_senders", "senders", "waiting")  # fmt: skip
 
-    name: str | Place
+    name: str | MadeAt
     """What the ends are called; only set if there is something to keep."""
 
     def __init__(self, capacity: int, on_lag: OnLag) -> None:

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
 from .below import (
+    MadeAt,
     Operation,
-    Place,
     TaskInfo,
     WaitDescription,
     Waiter,
@@ -75,7 +75,7 @@ class Watched(Generic[T]):
 
     __slots__ = ("__weakref__", "_followers", "_name", "_value", "_version", "_waiting")
 
-    _name: str | Place
+    _name: str | MadeAt
     """Only set if there is something to keep."""
 
     def __init__(self, value: T, *, name: str | None = None) -> None:

@@ -15,7 +15,7 @@ from itertools import islice
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
-from .._labels import Place, in_library, label_of
+from .._labels import MadeAt, in_library, label_of
 
 if TYPE_CHECKING:
     from .._kernel.contract import TaskRecord
@@ -75,7 +75,7 @@ def given_name(thing: object) -> str | None:
 def plain_name(thing: object) -> str:
     """Name an object by its type, and the place where it was made if that was noted."""
     kept, kind = label_of(thing), type(thing).__name__
-    return f"{kind} made at {kept}" if isinstance(kept, Place) else kind
+    return f"{kind} made at {kept}" if isinstance(kept, MadeAt) else kind
 
 
 def part_of(value: object, thing: object) -> str | None:

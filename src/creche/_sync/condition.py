@@ -52,7 +52,7 @@ class Condition:
 
     __slots__ = ("__weakref__", "_lock", "_name", "_queue")
 
-    _name: str | _labels.Place
+    _name: str | _labels.MadeAt
     """Only set if there is something to keep."""
 
     def __init__(self, lock: Lock | None = None, *, name: str | None = None) -> None:

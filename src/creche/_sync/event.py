@@ -35,7 +35,7 @@ class Event:
 
     __slots__ = ("__weakref__", "_name", "_queue", "_set")
 
-    _name: str | _labels.Place
+    _name: str | _labels.MadeAt
     """Only set if there is something to keep."""
 
     def __init__(self, *, name: str | None = None) -> None:

@@ -53,7 +53,7 @@ class Future(Generic[T]):
     _value: T
 
     def __init__(self, *, name: str | None = None) -> None:
-        self._name: str | _labels.Place | None = _labels.label(name) if _labels.noting else name
+        self._name: str | _labels.MadeAt | None = _labels.label(name) if _labels.noting else name
         self._status = Future.Status.PENDING
         self._exception: BaseException | None = None
         self._done = Event()

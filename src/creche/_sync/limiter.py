@@ -52,7 +52,7 @@ class CapacityLimiter:
 
     __slots__ = ("__weakref__", "_borrowers", "_name", "_queue", "_total")
 
-    _name: str | _labels.Place
+    _name: str | _labels.MadeAt
     """Only set if there is something to keep."""
 
     def __init__(self, total_tokens: float, *, name: str | None = None) -> None:

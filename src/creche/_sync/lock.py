@@ -46,7 +46,7 @@ class Lock:
 
     __slots__ = ("__weakref__", "_fast", "_name", "_noted", "_owner", "_queue")
 
-    _name: str | _labels.Place
+    _name: str | _labels.MadeAt
     """Only set if there is something to keep."""
     _noted: set[Any]
     """The tasks whose end this lock would hear of: see `holders.py`. Set with `_queue`."""
@@ -76,7 +76,9 @@ class Lock:
             return
         if self._owner is task:
             raise _held_already(task)
-        queue = self._queue_behind(self._owner)
+        queue = self._queue
+        if queue is None or self._owner not in self._noted:
+            queue = self._queue_behind(self._owner)
         # As `WaitQueue.wait`. Inlined: `lock-hand-over` in benchmarks.
         waiter = task.make_waiter()
         queue.add(waiter, task)

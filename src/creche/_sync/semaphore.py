@@ -39,7 +39,7 @@ class Semaphore:
 
     __slots__ = ("__weakref__", "_fast", "_max", "_name", "_queue", "_value")
 
-    _name: str | _labels.Place
+    _name: str | _labels.MadeAt
     """Only set if there is something to keep."""
 
     def __init__(

@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 
 from .._exceptions import BrokenResourceError, ClosedResourceError, EndOfStream
 from .._kernel.wait_queue import WaitQueue
-from .._labels import Place
+from .._labels import MadeAt
 
 NOTHING: Final = object()
 """What `Channel.take` returns when there is no item yet."""
@@ -61,7 +61,7 @@ class Channel:
     __slots__ = ("buffer", "name", "open_receivers", "open_senders", "receivers", "senders",
                  "size")  # fmt: skip
 
-    name: str | Place
+    name: str | MadeAt
     """What the two ends are called; only set if there is something to keep."""
     size: float
     """The most items that `buffer` may hold."""
