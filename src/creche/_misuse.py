@@ -17,13 +17,7 @@ def explain_call(caller: str, func: Any) -> None:
         raise TypeError(
             f"{caller}() was given a coroutine, and it wants the async function itself: write "
             f"{caller}({name}, ...), not {caller}({name}(...))"
-        )
-
-
-def called(caller: str, func: Any, args: tuple[Any, ...]) -> Any:
-    """Call what cannot be called, or say what should have been given in its place."""
-    explain_call(caller, func)
-    return func(*args)
+        ) from None
 
 
 def check_callable(caller: str, func: Any) -> None:

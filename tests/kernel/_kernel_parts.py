@@ -119,6 +119,11 @@ def cancel(scope: Scope) -> None:
         scope._host.kernel.update_scope(scope)
 
 
+def caught(scope: Scope) -> bool:
+    """Tell whether a scope has swallowed a cancellation of its own."""
+    return scope._entered == "caught"
+
+
 class Parked:
     """A child that waits, seen from outside."""
 

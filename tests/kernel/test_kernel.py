@@ -1,4 +1,4 @@
-"""`Kernel`: what it is, time and scopes, on every kernel. `test_kernel_outside.py` has the rest of it."""
+"""`Kernel`: what it is, time and scopes, on every kernel. `test_outside.py` has the rest of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from math import inf
 
 import pytest
-from _kernel_parts import Group, cancel, entered, let_run
+from _kernel_parts import Group, cancel, caught, entered, let_run
 
 from _harness import Backend, on_every_backend
 from creche._kernel import current_kernel, current_task
@@ -105,7 +105,7 @@ async def test_a_scope_that_caught_nothing_lets_the_same_exception_through() -> 
     with pytest.raises(LookupError) as raised, entered() as scope:
         raise error
     assert raised.value is error
-    assert not scope._caught
+    assert not caught(scope)
     assert task.scope is None
 
 
@@ -113,13 +113,13 @@ async def test_a_cancelled_scope_takes_its_cancellation() -> None:
     with entered() as scope:
         cancel(scope)
         await current_task().checkpoint()
-    assert scope._caught
+    assert caught(scope)
 
 
 async def test_a_cancelled_scope_that_nobody_heard_of_has_caught_nothing() -> None:
     with entered() as scope:
         cancel(scope)
-    assert not scope._caught
+    assert not caught(scope)
 
 
 async def test_a_cancelled_scope_takes_its_cancellation_out_of_a_group() -> None:
@@ -131,7 +131,7 @@ async def test_a_cancelled_scope_takes_its_cancellation_out_of_a_group() -> None
         except current_kernel().cancelled_class as exc:
             raise BaseExceptionGroup("both", [exc, error]) from None
     assert raised.value.exceptions == (error,)
-    assert scope._caught
+    assert caught(scope)
 
 
 async def test_the_cancellation_of_a_scope_around_goes_on_to_it() -> None:
@@ -139,7 +139,7 @@ async def test_the_cancellation_of_a_scope_around_goes_on_to_it() -> None:
         with entered() as inner:
             cancel(outer)
             await current_task().checkpoint()
-    assert (inner._caught, outer._caught) == (False, True)
+    assert (caught(inner), caught(outer)) == (False, True)
 
 
 async def test_a_scope_that_was_cancelled_before_it_is_entered_cancels_its_block() -> None:
@@ -163,13 +163,13 @@ async def test_a_scope_that_was_cancelled_before_it_is_entered_cancels_its_block
 async def test_a_deadline_cancels_its_scope() -> None:
     with entered(deadline=current_kernel().now() + 0.01) as scope:
         await sleep_forever()
-    assert scope._caught
+    assert caught(scope)
 
 
 async def test_a_deadline_that_has_passed_cancels_at_the_first_checkpoint() -> None:
     with entered(deadline=-inf) as scope:
         await current_task().checkpoint()
-    assert scope._caught
+    assert caught(scope)
 
 
 @pytest.mark.parametrize("deadline", [-inf, 0.01])
@@ -180,7 +180,7 @@ async def test_a_new_deadline_is_carried_out(deadline: float) -> None:
         kernel.update_scope(scope)
         assert scope._cancelled is (deadline < 0)  # One that has passed cancels at once.
         await sleep_forever()
-    assert scope._caught
+    assert caught(scope)
 
 
 async def test_a_later_deadline_is_carried_out() -> None:
@@ -245,4 +245,4 @@ async def test_a_cancel_reaches_every_task_inside_the_scope() -> None:
         assert rest is not None
         assert all(label.cancelled for label in labels)
         raise rest
-    assert outer._caught
+    assert caught(outer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar, copy_context
 
 import pytest
-from _kernel_parts import Group, Starting, cancel, entered, let_run
+from _kernel_parts import Group, Starting, cancel, caught, entered, let_run
 
 from _harness import on_every_backend
 from creche._kernel import current_task
@@ -417,7 +417,7 @@ async def test_close_returns_nothing_where_the_nurserys_own_scope_was_cancelled(
     group.cancel()
     assert await group.close() is None
     assert label.cancelled
-    assert group.scope._caught
+    assert caught(group.scope)
 
 
 async def test_close_returns_the_cancellation_of_the_body_to_the_scopes_around() -> None:
@@ -433,7 +433,7 @@ async def test_close_returns_the_cancellation_of_the_body_to_the_scopes_around()
             group_rest.append(rest)
             raise rest from None
     assert len(group_rest) == 1
-    assert outer._caught
+    assert caught(outer)
 
 
 async def test_close_catches_the_cancellation_of_the_body_by_the_nurserys_own_scope() -> None:
@@ -444,7 +444,7 @@ async def test_close_catches_the_cancellation_of_the_body_by_the_nurserys_own_sc
     except group.kernel.cancelled_class as exc:
         rest.append(await group.close(exc))
     assert rest == [None]
-    assert group.scope._caught
+    assert caught(group.scope)
 
 
 async def test_the_wait_of_close_injects_no_cancellation() -> None:
@@ -469,7 +469,7 @@ async def test_the_deadline_of_a_nursery_cancels_its_children() -> None:
     label = group.spawn(sleep_forever)
     assert await group.close() is None
     assert label.cancelled
-    assert group.scope._caught
+    assert caught(group.scope)
 
 
 async def test_a_nursery_may_be_opened_in_a_scope_that_is_cancelled_already() -> None:
@@ -481,4 +481,4 @@ async def test_a_nursery_may_be_opened_in_a_scope_that_is_cancelled_already() ->
         assert label.cancelled
         assert isinstance(rest, group.kernel.cancelled_class)
         raise rest
-    assert outer._caught
+    assert caught(outer)

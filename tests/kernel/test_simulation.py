@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
-from _kernel_parts import Group, cancel, entered
+from _kernel_parts import Group, cancel, caught, entered
 
 from _harness import on_each_simulated_loop
 from creche import _kernel
@@ -199,7 +199,7 @@ def test_a_deadline_of_a_scope_cancels_in_virtual_time(loop: str) -> None:
     async def main() -> float:
         with entered(deadline=100.0) as scope:
             await sleep(inf)
-        assert scope._caught
+        assert caught(scope)
         return current_kernel().now()
 
     assert simulate(loop, main) == 100.0

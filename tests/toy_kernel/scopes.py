@@ -28,12 +28,12 @@ def canceller(scope: Scope | None) -> Scope | None:
 def absorb(scope: Scope, exc: BaseException | None) -> BaseException | None:
     """Take the cancellations out of `exc`, and note in the scope that there were some."""
     if isinstance(exc, Cancelled):
-        scope._caught = True
+        scope._entered = "caught"
         return None
     if isinstance(exc, BaseExceptionGroup):
         caught, rest = exc.split(Cancelled)
         if caught is not None:
-            scope._caught = True
+            scope._entered = "caught"
             return rest
     return exc
 

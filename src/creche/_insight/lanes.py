@@ -317,7 +317,7 @@ class Lane:
 
     def _leave(self, frame: Any, _value: Any) -> None:
         scope, kernel = frame.f_locals["scope"], self.kernel
-        if kernel is not None and scope._caught:
+        if kernel is not None and scope._entered == "caught":
             late = kernel.now() - scope._deadline
             if late >= 0:
                 passed = now() - int(late * 1e9)

@@ -36,9 +36,9 @@ class Scope:
     __slots__ = (
         "__weakref__",
         "_cancelled",
-        "_caught",
         "_code",
         "_deadline",
+        "_entered",
         "_host",
         "_instruction",
         "_native",
@@ -46,7 +46,6 @@ class Scope:
         "_reached",
         "_reason",
         "_shield",
-        "_entered",
         "_stopping",
         "_terms",
     )
@@ -55,10 +54,9 @@ class Scope:
     _shield: bool
     _cancelled: bool
     """Whether it was cancelled. A deadline that has passed counts once the kernel has seen it."""
-    _caught: bool
-    """Whether it swallowed a cancellation of its own when it was left."""
-    _entered: bool | Literal["lost"]
-    """Whether it was ever entered. `"lost"` if a task that is not its host has tried to leave it."""
+    _entered: bool | Literal["lost", "caught"]
+    """Whether it was ever entered. `"lost"` if a task that is not its host has tried to leave it, `"caught"` if
+    it swallowed a cancellation of its own when it was left."""
     _reason: str | None
     _stopping: Any
     """What is known of a graceful stop, None if nobody has asked for one. No kernel looks at it."""
@@ -85,7 +83,7 @@ class Scope:
     def __init__(self, deadline: float = inf, shield: bool = False) -> None:
         self._deadline = deadline
         self._shield = shield
-        self._cancelled = self._caught = self._entered = False
+        self._cancelled = self._entered = False
         self._host = self._parent = self._reason = self._native = None
         self._reached = self._stopping = None
 

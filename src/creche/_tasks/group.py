@@ -13,7 +13,7 @@ leaves it bare, and where there are errors it is raised at the next checkpoint. 
 by such a request ends alone, and the group goes on.
 """
 
-# A group and its handles are one thing in two rooms.
+# A group and its handles are one thing in two files.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .._kernel import current_task
 from .._kernel.cleanup import give
 from .._kernel.scope import is_innermost, link
 from .._kernel.waking import OtherLoop
-from .._misuse import NeedsAsyncWith, called
+from .._misuse import NeedsAsyncWith, explain_call
 from .._tracebacks import innermost_place, place_in, without_machinery
 from .._wait_description import WaitDescription
 from . import stop as _stop
@@ -48,10 +48,10 @@ from .errors import (
     take_frames_out,
     without_cancellations,
 )
-from .handle import CANCELLED, CANCELLING, FAILED, FINISHED, TaskHandle, origin_of
+from .handle import CANCELLED, CANCELLING, FAILED, FINISHED, TaskHandle, child_of, origin_of
 from .info import TaskInfo
 from .scope import CancelScope
-from .start import Starting
+from .start import new_starting
 
 if TYPE_CHECKING:
     from .._kernel.contract import Nursery, Task
@@ -160,7 +160,7 @@ class TaskGroup(NeedsAsyncWith):
         if errors and self.cancel_scope._cancelled and not enclosed:
             errors, found = without_cancellations(errors, host.kernel.cancelled_class)
             if found:
-                self.cancel_scope._caught = True
+                self.cancel_scope._entered = "caught"
         try:
             if errors:
                 if len(errors) == 1 and errors[0] is body and isinstance(body, GeneratorExit):
@@ -207,17 +207,18 @@ class TaskGroup(NeedsAsyncWith):
         nursery = self._nursery
         if not self._open or nursery is None:
             raise inactive()
-        coro: Any = func(*args) if callable(func) else called("start_soon", func, args)  # type: ignore[redundant-expr]  # anything may be given
+        try:
+            coro: Any = func(*args)
+        except TypeError:
+            explain_call("start_soon", func)
+            raise
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
         # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
-        plain = name is None and FunctionType is type(func)
-        handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
-        handle._group = self
-        self._started += 1
-        frame = _getframe(1)
-        handle._code = frame.f_code
-        handle._at = frame.f_lasti
+        origin = (
+            func if name is None and FunctionType is type(func) else origin_of(func, coro, name)
+        )
+        handle: TaskHandle[T_co] = child_of(self, coro, origin, _getframe(1))
         try:
             nursery.spawn(self._run(handle), handle, None)
         except OtherLoop:
@@ -249,12 +250,7 @@ class TaskGroup(NeedsAsyncWith):
         if not self._open or nursery is None:
             coro.close()
             raise inactive()
-        handle = TaskHandle(coro, origin_of(None, coro, name))
-        handle._group = self
-        self._started += 1
-        frame = _getframe(1)
-        handle._code = frame.f_code
-        handle._at = frame.f_lasti
+        handle = child_of(self, coro, origin_of(None, coro, name), _getframe(1))
         try:
             nursery.spawn(self._run(handle), handle, context)
         except OtherLoop:
@@ -303,15 +299,20 @@ class TaskGroup(NeedsAsyncWith):
         nursery = self._nursery
         if not self._open or nursery is None:
             raise inactive()
-        status = Starting()
-        coro: Any = func(*args, task_status=status) if callable(func) else called("start", func, ())  # type: ignore[redundant-expr]  # anything may be given
+        status = new_starting()
+        try:
+            coro: Any = func(*args, task_status=status)
+        except TypeError:
+            explain_call("start", func)
+            raise
         if CoroutineType is not type(coro):  # Said this way round, pyright keeps what it knows.
             coro = checked_coroutine(func, coro)
         # `origin_of`, without the call for what is most often started (`spawn-1` in benchmarks).
-        plain = name is None and FunctionType is type(func)
-        handle: TaskHandle[T_co] = TaskHandle(coro, func if plain else origin_of(func, coro, name))
-        handle._group = self
-        self._started += 1
+        origin = (
+            func if name is None and FunctionType is type(func) else origin_of(func, coro, name)
+        )
+        # A frame that was kept would keep the caller's locals for as long as this waits.
+        handle: TaskHandle[T_co] = child_of(self, coro, origin, _getframe(1))
         handle._starting = status
         caller = current_task()
         if caller.kernel is not self._host.kernel:  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]  # it is active
@@ -320,10 +321,6 @@ class TaskGroup(NeedsAsyncWith):
         if self._starts is None:
             self._starts = {}
         self._starts[caller] = handle
-        frame = _getframe(1)
-        handle._code = frame.f_code
-        handle._at = frame.f_lasti
-        del frame  # It would keep the caller's locals for as long as this waits.
         status._early = False
         run = status._act_first(self._run, handle) if status._called else self._run(handle)
         try:
@@ -340,13 +337,13 @@ class TaskGroup(NeedsAsyncWith):
                 ):
                     raise
                 nursery.put_off(caller, exc)
-            if status._abandoned and handle._state is FINISHED:
-                status._started = True
             if not status._started:
-                raise_unstarted(handle)
+                if not status._abandoned or handle._state is not FINISHED:
+                    raise_unstarted(handle)
+                status._started = True
             return handle if return_handle else status._value
         finally:
-            self._starts.pop(caller, None)
+            del self._starts[caller]
             # The frames of an error that is raised here lead here, and the handle holds the error.
             del caller, handle, coro, run
 

@@ -1,6 +1,6 @@
 """How a task group is left in the wrong task, or at the wrong moment: its tasks end all the same."""
 
-# The rest of the groups' room.
+# A group and this file are one thing.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations

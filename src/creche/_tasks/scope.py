@@ -55,20 +55,22 @@ class CancelScope(Scope):
     ) -> None:
         if cleanup is not None:
             give(self, cleanup)
-        if relative_deadline != inf:
+        if relative_deadline is not inf and relative_deadline != inf:
             deadline = _checked_delay(relative_deadline, deadline)
             self.__class__ = _RelativeScope  # pyright: ignore[reportAttributeAccessIssue]  # no more slots
-        try:
-            if not deadline >= EARLIEST:
-                raise ValueError("deadline must not be NaN: use math.inf for no deadline")
-        except TypeError:
-            check_seconds("CancelScope", "deadline", deadline)
-            raise
-        # As `Scope.__init__`, without the call; `_parent` is set when it is entered.
+        if deadline is not inf:
+            _check_deadline(deadline)
+        # As `Scope.__init__`, without the call; `_parent` and `_native` are set when it is entered. To store
+        # a local is a step less than to store a constant (`empty-scope` in benchmarks).
+        none, no = None, False
         self._deadline = deadline
         self._shield = shield
-        self._cancelled = self._caught = self._entered = False
-        self._host = self._reason = self._native = self._reached = self._stopping = None
+        self._cancelled = no
+        self._entered = no
+        self._host = none
+        self._reason = none
+        self._reached = none
+        self._stopping = none
 
     if not TYPE_CHECKING:  # to type checkers there is no such thing
         __aenter__ = __aexit__ = refuse_async_with
@@ -151,6 +153,8 @@ class CancelScope(Scope):
     def deadline(self, value: float) -> None:
         if value != value:
             raise ValueError("deadline must not be NaN: use math.inf for no deadline")
+        if not self._entered:
+            self._count_from_entry(None)
         called = self.cancel_called  # The old deadline may have passed.
         if self._stopping is not None:
             value = min(value, self._stopping.cancel_at)
@@ -172,7 +176,7 @@ class CancelScope(Scope):
             return self._deadline - current_kernel().now()
         if self._deadline != inf:
             raise _not_relative()
-        return inf
+        return self._from_entry()
 
     @relative_deadline.setter
     def relative_deadline(self, value: float) -> None:
@@ -182,13 +186,22 @@ class CancelScope(Scope):
         elif self._deadline != inf:
             raise _not_relative()
         elif seconds != inf:
+            self._count_from_entry(seconds)
+
+    def _count_from_entry(self, seconds: float | None) -> None:
+        """Have the deadline come `seconds` after the entry, which is to come; None if it is a time."""
+        if seconds is not None:
             self._deadline = seconds
             self.__class__ = _RelativeScope  # pyright: ignore[reportAttributeAccessIssue]  # no more slots
+
+    def _from_entry(self) -> float:
+        """Return the seconds from the entry to the deadline, inf where it does not count from there."""
+        return inf
 
     @property
     def is_relative(self) -> bool | None:
         """Whether the deadline counts from entering the scope; None once that was done."""
-        return None if self._entered else False
+        return None if self._entered else self._from_entry() != inf
 
     @property
     def shield(self) -> bool:
@@ -229,7 +242,7 @@ class CancelScope(Scope):
     @property
     def cancelled_caught(self) -> bool:
         """Whether the scope, when it was left, swallowed a cancellation of its own."""
-        return self._caught
+        return self._entered == "caught"
 
     def __repr__(self) -> str:
         host = self._host
@@ -265,6 +278,15 @@ def raise_as_is(exc: BaseException) -> None:
         exc.__cause__ = cause
         exc.__context__ = context
         del exc, context, cause
+
+
+def _check_deadline(deadline: float) -> None:
+    try:
+        if not deadline >= EARLIEST:
+            raise ValueError("deadline must not be NaN: use math.inf for no deadline")
+    except TypeError:
+        check_seconds("CancelScope", "deadline", deadline)
+        raise
 
 
 def _checked_delay(seconds: float, deadline: float) -> float:
@@ -391,10 +413,16 @@ class FailScope(TimedScope):
     ) -> bool:
         swallow = super().__exit__(exc_type, exc_val, exc_tb)
         # A loop with a coarse clock may fire a little early: then it was the deadline all the same.
-        if self._caught and (not self._called or self._deadline <= current_kernel().now()):
+        if self.cancelled_caught and (not self._called or self._deadline <= current_kernel().now()):
             message = self._message
             raise TimeoutError(message if message is not None else f"{self._spoken()} timed out")
         return swallow
+
+    def _count_from_entry(self, seconds: float | None) -> None:
+        self._delay = seconds
+
+    def _from_entry(self) -> float:
+        return inf if self._delay is None else self._delay
 
     def _expiry(self) -> str:
         return super()._expiry().replace("by the deadline of fail", "by fail")

@@ -49,8 +49,8 @@ def move_on_after(
     scope: CancelScope = RunningScope()
     scope._deadline = now + delay  # As `CancelScope.__init__`, without the call.
     scope._shield = shield
-    scope._cancelled = scope._caught = scope._entered = False
-    scope._host = scope._reason = scope._native = scope._reached = scope._stopping = None
+    scope._cancelled = scope._entered = False
+    scope._host = scope._reason = scope._reached = scope._stopping = None
     if cleanup is not None:
         give(scope, cleanup)
     return scope

@@ -78,6 +78,13 @@ class UntilStop(CancelScope):
             _stop.ignore(host.kernel, self)
         return super().__exit__(exc_type, exc_val, exc_tb)
 
+    def _count_from_entry(self, seconds: float | None) -> None:
+        if seconds is not None:
+            raise RuntimeError(
+                "until_stop() has no deadline that counts from its entry: set it when the block has begun, "
+                "or put the block into a move_on_after()"
+            )
+
     def _told(self, state: _stop.Stop) -> None:
         self._stop_asked = True
         for wait in list(self._waits):

@@ -9,9 +9,9 @@ its state beside it, as for every task that it did not make.
 
 Rules
 -----
-* `asyncio.eager_task_factory` is passed over: it only says when a task begins, and so do we. A child
+* `asyncio.eager_task_factory` is ignored: it only decides when a task begins, and so do we. A child
   takes its first step after `start_soon` has returned, whatever the factory; see `_begin`.
-* The child lets its value and its error out, for the factory's coroutine to see and to change.
+* The child's value and error reach the factory's coroutine, which may change them.
 * A factory that raises has made nothing: the child's coroutine is closed, and the error goes on.
 """
 
@@ -20,7 +20,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextvars import Context
 from types import coroutine
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from ..contract import ChildLabel
 from ..inspection import TaskRecord
 from .state import Factories, LoopKernel
-from .tasks import ForeignTask, foreign_tasks, new_task
+from .tasks import ForeignTask, foreign_tasks
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -49,15 +49,9 @@ class _Asked:
 
 
 def factories_of(loop: asyncio.AbstractEventLoop) -> Factories:
-    """Return what to look at, for each child, to know whether there is a factory."""
+    """Return the object whose `_task_factory` tells, for each child, whether there is a factory."""
     stock: Any = loop if hasattr(loop, "_task_factory") else _Asked(loop)
     return stock  # type: ignore[no-any-return]  # either
-
-
-def maker_of_children(kernel: LoopKernel) -> Callable[..., Any]:
-    """Return what makes a child of a group, as things are now."""
-    factory = kernel.factories._task_factory
-    return new_task if factory is None or factory is EAGER else make_child
 
 
 class FactoryTask(ForeignTask):
@@ -86,11 +80,11 @@ class FactoryTask(ForeignTask):
         return record._replace(parent_id=id(nursery.host.native), coro=label.coro, label=label)
 
     def end(self, native: asyncio.Task[Any]) -> None:
-        """The factory's task has ended: so has the child, in the same way."""
+        """End the child as the factory's task has ended."""
         label, nursery = self.label, self.nursery
         cancelled: BaseException | None = None
         try:
-            # The factory's coroutine may have left it alone, before its first step or after.
+            # The factory's coroutine may not have awaited it to its end, or at all.
             self._exposed.close()
             label.coro.close()
             cancelled = label._finish(native.result(), None)
@@ -104,7 +98,7 @@ class FactoryTask(ForeignTask):
 
 
 class _Slot:
-    """What a child finds its state in, once its task is made."""
+    """Where a child finds its state, once its task is made."""
 
     __slots__ = ("state",)
 
@@ -147,7 +141,7 @@ def make_child(
 
 async def _begin(exposed: Coroutine[Any, Any, Any], slot: _Slot) -> Any:
     if slot.state is None:
-        await _give_way()  # An eager factory, which is still at it.
+        await _give_way()  # An eager factory, which has not returned yet.
     state, slot.state = slot.state, None
     assert state is not None, "set when the factory has returned"
     state._begun = True

@@ -1,4 +1,4 @@
-"""`AsyncioKernel`: one asyncio loop, with the rooms of this package put together."""
+"""`AsyncioKernel`: one asyncio loop, made of the parts in this package."""
 
 from __future__ import annotations
 
@@ -139,7 +139,9 @@ class AsyncioKernel:
     # The task is of this kernel, and the contract cannot say so: `Any`.
     def open_nursery(self, scope: Scope, task: Any) -> Nursery:
         scopes.enter(scope, task)
-        return Nursery(self, scope, task)
+        nursery = Nursery()
+        nursery.open(self, scope, task)
+        return nursery
 
     @property
     def readiness(self) -> Readiness:
@@ -199,7 +201,7 @@ class AsyncioKernel:
         return self.exits.over or self.loop.is_closed()
 
     def close(self) -> None:
-        """The loop is about to end: let go of what belongs to it."""
+        """Release what belongs to the loop, which is about to end."""
         self.exits.run()
         self._threadsafe_calls.close()
         self.timers.close()

@@ -25,10 +25,10 @@ from . import cleaning, scopes
 from .call_graph import TOLD, add, discard
 from .checked import check_thread
 from .delivery import Delivery, interrupt, settle
-from .factory import EAGER, make_child, maker_of_children
+from .factory import EAGER, make_child
 from .reach import reached
 from .state import LoopKernel, ScopeState, base_of, requests, running_loop, state_of
-from .tasks import Task, running_task
+from .tasks import Task, new_task, running_task
 
 if TYPE_CHECKING:
     from .factory import FactoryTask
@@ -53,7 +53,24 @@ class Nursery(ScopeState):
         "starting",
     )
 
-    def __init__(self, kernel: LoopKernel, scope: Scope, host: Task | ForeignTask) -> None:
+    __init__ = (
+        object.__init__
+    )  # CPython has no fast way to one of ours (`spawn-1` in benchmarks): see `open`.
+
+    _cancelled: BaseException | None
+    _idle: asyncio.Future[Any] | None
+    _name: str | None
+    _named_for: object
+    _stopped: BaseException | None
+    host: Task | ForeignTask
+    kernel: LoopKernel
+    native_host: Any
+    scope: Scope
+    starting: int
+    """Children that `start()` waits for."""
+
+    def open(self, kernel: LoopKernel, scope: Scope, host: Task | ForeignTask) -> None:
+        """Begin, as the nursery of `scope`, which `host` has just entered."""
         kept = scope._native
         if kept is None:
             self.base = 0
@@ -67,20 +84,18 @@ class Nursery(ScopeState):
         self.kernel = kernel
         self.scope = scope
         self.host = host
-        self.native_host = host.native if TOLD else None
-        self._named_for: object = None
-        self._name: str | None = None
         self.starting = 0
-        """Children that `start()` waits for."""
-        self._idle: asyncio.Future[Any] | None = None
-        self._cancelled: BaseException | None = None
-        self._stopped: BaseException | None = None
+        self._idle = self._cancelled = self._stopped = None
+        if TOLD:
+            self.native_host = host.native
+            self._named_for = self._name = None
 
     def spawn(
         self, coro: Coroutine[Any, Any, None], label: ChildLabel, context: Context | None
     ) -> None:
         scope, kernel = self.scope, self.kernel
-        if running_loop() is not kernel.loop:
+        loop = kernel.loop
+        if running_loop() is not loop:
             coro.close()
             raise OtherLoop
         factory = kernel.factories._task_factory
@@ -94,10 +109,10 @@ class Nursery(ScopeState):
                 origin is not self._named_for
             ):  # As a rule a group starts one function again and again.
                 self._named_for, self._name = origin, label.name
-            task = Task(coro, loop=kernel.loop, name=self._name, context=context)
+            task = Task(coro, loop=loop, name=self._name, context=context)
             add(task, self.native_host)
         else:
-            task = Task(coro, loop=kernel.loop, context=context)
+            task = Task(coro, loop=loop, context=context)
         label._key = task
         task.kernel = kernel
         task.label = label
@@ -148,7 +163,8 @@ class Nursery(ScopeState):
         self, coro: Coroutine[Any, Any, None], label: ChildLabel, move: Starting
     ) -> Generator[Any, Any, None]:
         caller = running_task(self.kernel)
-        pending = PendingStart(self, caller, coro, label)
+        pending = PendingStart()
+        pending.begin(self, caller, coro, label)
         move._move = pending.move
         self.starting += 1
         try:
@@ -224,7 +240,11 @@ class Nursery(ScopeState):
             if cancelled is None:
                 native = self._stopped is not None
                 cancelled = self._stopped or self._cancelled
-            unlink(scope, host)
+            if host.scope is scope:
+                host.scope = scope._parent  # `unlink`, without the call (`spawn-1` in benchmarks).
+                scope._host = None
+            else:
+                unlink(scope, host)
             # `scopes.leave`, without the call: this nursery is what is kept of the scope.
             if self.timer is not None:
                 self.kernel.timers.drop(self.timer)
@@ -235,7 +255,9 @@ class Nursery(ScopeState):
                 cleaning.begin(host, None)  # The end of the group raises it.
             return cancelled
         finally:
-            self._cancelled = self._stopped = self.native_host = self._named_for = None
+            self._cancelled = self._stopped = None
+            if TOLD:
+                self.native_host = self._named_for = None
             del cancelled
 
     def _hear_deferred(self, delivery: Delivery) -> None:
@@ -304,23 +326,26 @@ class PendingStart:
         "_nursery", "_scope", "given_up", "host", "native_host", "over", "task", "waiter",
     )  # fmt: skip
 
-    def __init__(
+    def begin(
         self,
         nursery: Nursery,
         caller: Task | ForeignTask,
         coro: Coroutine[Any, Any, None],
         label: ChildLabel,
     ) -> None:
+        """Make the child. Not in an `__init__`, which would be slower (`start` in benchmarks)."""
         self._nursery = nursery
         self.host = caller
-        self.native_host = caller.native if TOLD else None
         scope = self._scope = caller.scope
         self.over = self.given_up = False
-        self.waiter: asyncio.Future[Any] = asyncio.Future(loop=nursery.kernel.loop)
-        make = maker_of_children(nursery.kernel)
-        task = self.task = make(nursery.kernel, coro, label, self, scope, None)
+        kernel = nursery.kernel
+        self.waiter: asyncio.Future[Any] = asyncio.Future(loop=kernel.loop)
+        factory = kernel.factories._task_factory
+        make: Any = new_task if factory is None or factory is EAGER else make_child
+        task = self.task = make(kernel, coro, label, self, scope, None)
         label._key = task
         if TOLD:
+            self.native_host = caller.native
             add(task.native, self.native_host)
         if scope is not None:
             home = nursery if scope is nursery.scope else state_of(scope)

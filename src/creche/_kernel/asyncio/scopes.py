@@ -1,22 +1,22 @@
 """Scopes on asyncio: entered, left, cancelled and changed. Level-triggered, and never polled.
 
 The rule is Trio's: while a scope is cancelled, every await of an unshielded task inside it that
-would block raises again, until the task has left the scope. What a scope reaches is asked in
-`reach.py`; `delivery.py` brings a cancellation home to each task.
+would block raises again, until the task has left the scope. `reach.py` knows what a
+scope reaches; `delivery.py` delivers a cancellation to each task.
 
     enter --> [update | expire --> spread] --> leave
 
-    enter     note the native cancels of before; arm the deadline; deliver if cancelled already
+    enter     note earlier native cancels; arm the deadline; deliver if cancelled already
     update    `cancel()`, `deadline` or `shield` has changed: arm anew, and spread
     spread    deliver to each task that is cancelled now and was not, or take back from those that
               a shield is around now
-    leave     take back what was asked of the task if it is out of every cancelled scope
+    leave     take our requests back if the task is out of every cancelled scope
 
 Counts: `Delivery.delivered` is how often we called `cancel()` on the task; the outermost cancelled
-scope, and a shield inside it, take that back with as many `uncancel()`. What `cancelling()` says
-beyond that, and beyond what was older than the scope (`ScopeState.base`), is native: somebody else
-wants the task gone, and a scope must not swallow that. A native cancel that was asked for and is not
-thrown yet, on entry, is not older; `uncancel()` takes back the youngest, so it lowers a base at most.
+scope, and a shield inside it, take that back with as many `uncancel()`. What `cancelling()` counts
+beyond that, and beyond what is older than the scope (`ScopeState.base`), is native: other code wants the
+task to end, and a scope must not swallow that. A native cancel that was requested before the entry and not
+thrown yet is not older; `uncancel()` takes back the youngest, so it can only lower a base.
 """
 
 # pyright: reportPrivateUsage=false
@@ -160,7 +160,7 @@ def settle_counts(
     if caught is None:
         return exc
     if not native:
-        scope._caught = True
+        scope._entered = "caught"
         return rest
     delivery = Delivery.of(task)
     delivery.deferred = None  # It is on its way, in `exc`,
@@ -194,7 +194,7 @@ def cancel(scope: Scope) -> None:
 
 
 def expire(scope: Scope) -> None:
-    """The deadline of a scope has come, and its entry is out of the timers."""
+    """Cancel a scope whose deadline has come; its entry is out of the timers."""
     _forget_timer(scope)
     if scope._floats:
         scope._shield, scope._deadline = False, inf
@@ -233,7 +233,7 @@ def _forget_timer(scope: Scope) -> list[Any] | None:
 
 
 def spread(scope: Scope) -> None:
-    """Carry inwards what has changed about a scope, and act on each task for which that is news."""
+    """Carry inwards what has changed about a scope, and act on each task for which something changed."""
     if cleanup.used:
         cleanup.changed(scope)
     tasks = carry(scope)

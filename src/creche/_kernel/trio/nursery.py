@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Run = Coroutine[Any, Any, None]
 
+_current_token = trio.lowlevel.current_trio_token
+
 
 class Nursery:
     """The children of one group."""
@@ -60,8 +62,12 @@ class Nursery:
         group_scopes[self._nursery] = scope
 
     def spawn(self, coro: Run, label: ChildLabel, context: Context | None) -> None:
-        lowlevel = trio.lowlevel
-        if not lowlevel.in_trio_run() or lowlevel.current_trio_token() is not self.kernel.token:
+        kernel = self.kernel
+        try:
+            here = _current_token() is kernel.token
+        except RuntimeError:  # no run of Trio in this thread
+            here = False
+        if not here:
             coro.close()
             raise OtherLoop
         label._key = coro
@@ -73,7 +79,7 @@ class Nursery:
             task = self._find(coro)
             if task is not None:
                 task.context = context  # Trio made a copy: the child's changes are to be seen.
-        self.kernel.labels[coro] = label
+        kernel.labels[coro] = label
 
     def retire(self, key: Run, cancelled: BaseException | None) -> None:
         self.kernel.labels.pop(key, None)

@@ -100,7 +100,8 @@ def record_outcome(scope: Scope) -> None:
     """Note in the scope what Trio knows of it, now that it is left."""
     native = scope._native
     scope._cancelled = scope._cancelled or native.cancel_called
-    scope._caught = scope._caught or native.cancelled_caught
+    if native.cancelled_caught:
+        scope._entered = "caught"
 
 
 def update(scope: Scope) -> None:
