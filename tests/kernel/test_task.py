@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
-from typing import Any
 
 import pytest
 from _kernel_parts import Group, Parked, cancel, entered, let_run, times_given_way
@@ -14,7 +12,6 @@ from _kernel_parts import Group, Parked, cancel, entered, let_run, times_given_w
 from _harness import on_every_backend
 from creche._kernel import current_task
 from creche._kernel.contract import BUDGET, Task
-from creche._kernel.scope import Scope
 
 pytestmark = on_every_backend
 
@@ -102,24 +99,6 @@ async def test_the_kernel_of_a_task_is_that_of_the_loop_it_runs_in() -> None:
     assert kernels[0] is kernels[1]
 
 
-async def test_info_describes_the_task() -> None:
-    records: list[Any] = []
-
-    async def child() -> None:
-        records.append(current_task().info())
-
-    group = Group()
-    label = group.spawn(child)
-    await group.close()
-    me, its = current_task().info(), records[0]
-    assert its.name == "a child"
-    assert its.parent_id == me.id
-    assert its.id != me.id
-    assert me.parent_id is None or me.parent_id != its.id
-    assert current_task().kernel.record(me.native).id == me.id
-    assert label.ended
-
-
 # Waiting
 
 
@@ -187,36 +166,6 @@ async def test_a_grant_before_the_wait_wins_over_a_cancellation_before_the_wait(
         assert await task.wait(waiter) == "granted"
         with pytest.raises(task.kernel.cancelled_class):
             await task.checkpoint_if_cancelled()
-
-
-async def test_park_does_what_wait_does_with_the_dance_that_its_docstring_tells() -> None:
-    group = Group()
-    tasks: list[tuple[Task, Any, Scope]] = []
-    steps: list[object] = []
-
-    async def park() -> None:
-        task = current_task()
-        waiter = task.make_waiter()
-        with entered() as scope:
-            tasks.append((task, waiter, scope))
-            try:
-                steps.append(await task.park(waiter))
-            except BaseException as exc:
-                if not task.granted(waiter, exc):
-                    steps.append(("raised", waiter.done()))
-                    raise
-                steps.append(waiter.result())
-
-    group.spawn(park)
-    await let_run()
-    tasks[0][1].set_result("granted")
-    cancel(tasks[0][2])
-    await let_run()
-    group.spawn(park)
-    await let_run()
-    cancel(tasks[1][2])
-    await group.close()
-    assert steps == ["granted", ("raised", True)]
 
 
 # Cancellation is level-triggered
@@ -438,54 +387,3 @@ async def test_the_effective_deadline_of_a_cancelled_task_is_minus_infinity() ->
             assert task.effective_deadline() == -inf
             with entered(shield=True):
                 assert task.effective_deadline() == inf
-
-
-# From other threads
-
-
-def in_a_thread(func: Callable[[], object]) -> BaseException | None:
-    """Return what a function raises in another thread."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            func()
-        except BaseException as exc:
-            raised.append(exc)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return raised[0] if raised else None
-
-
-async def test_check_parked_raises_nothing_for_a_task_that_is_not_cancelled() -> None:
-    group = Group()
-    parked = Parked(group, firm=True)
-    await let_run()
-    assert in_a_thread(partial(parked.task.check_parked, parked.waiter)) is None
-    parked.waiter.set_result(None)
-    await group.close()
-
-
-async def test_check_parked_raises_the_cancellation_that_comes_after_a_firm_wait() -> None:
-    group = Group()
-    parked = Parked(group, firm=True)
-    await let_run()
-    cancel(parked.scope)
-    await let_run()
-    raised = in_a_thread(partial(parked.task.check_parked, parked.waiter))
-    assert isinstance(raised, group.kernel.cancelled_class)
-    parked.waiter.set_result(None)
-    await group.close()
-
-
-async def test_check_parked_raises_the_cancellation_that_has_ended_a_wait() -> None:
-    group = Group()
-    parked = Parked(group)
-    await let_run()
-    cancel(parked.scope)
-    await let_run()
-    raised = in_a_thread(partial(parked.task.check_parked, parked.waiter))
-    assert isinstance(raised, group.kernel.cancelled_class)
-    await group.close()

@@ -177,7 +177,7 @@ async def test_descriptors_that_are_not_open_or_too_many_are_refused() -> None:
     async with left, right:
         with pytest.raises(ValueError, match="open file descriptors, and 987654 is not"):
             await left.send_fds(b"x", [0, 987654])
-        with pytest.raises(ValueError, match="not be more than 253"):
+        with pytest.raises(ValueError, match="must be at most 253"):
             await left.send_fds(b"x", [0] * 254)
         await left.send_fds(b"x", [0])
         _, fds = await right.receive_fds(1, 1)

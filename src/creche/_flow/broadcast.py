@@ -59,10 +59,7 @@ class BroadcastReceiveStream(StreamEnd, ObjectReceiveStream[T_co], Generic[T_co]
         :raises EndOfStream: all send streams were closed, and no item is left
         """
         task = current_task()
-        if task.credit > 0:  # Inlined: `broadcast` in benchmarks.
-            task.credit -= 1
-        else:
-            await task.ready_checkpoint()
+        await task.ready_checkpoint()
         if self._closed:
             raise ClosedResourceError(CLOSED)
         state, reader = self._state, self._reader

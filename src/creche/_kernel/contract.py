@@ -2,9 +2,10 @@
 
 Two kernels implement it, `_kernel/asyncio/` and `_kernel/trio/`; everything above is written
 once against these names. Nothing here imports an event loop. What only some callers need has an
-interface of its own: `descriptors.py` (sockets), `inspection.py` (looking at tasks), `running.py`
-(starting a loop), `probing.py` (tests), `simulation.py` (simulated runs). "Adding a kernel" in
-`docs/architecture.md` shows how to add a third one.
+interface of its own: `descriptors.py` (sockets), `inspection.py` (looking at tasks), `outside.py` (other
+threads, signals, the end of the loop, native calls), `running.py` (starting a loop), `inlining.py` (copies of two verbs),
+`probing.py` (tests), `simulation.py` (simulated runs). "Adding a kernel" in `docs/architecture.md` shows
+how to add a third one.
 
 The rules
 ---------
@@ -21,13 +22,9 @@ Budget      A task may do `Kernel.budget` ready operations before it lets the ot
             need not wait awaits `Task.ready_checkpoint()`, which costs one of them; one whose work
             grows with its bytes also calls `Task.spend`. Pay first, then act: `ready_checkpoint`
             may run other tasks, so look at the state after it.
-Inlining    Where a benchmark shows that a call or a frame costs too much, a function may hold a copy
-            of `ready_checkpoint` (it looks at `Task.credit`) and of `wait` (`park` and `granted`).
-            A comment there names the benchmark. `tests/kernel/test_inlined.py` has the list, and
-            holds each copy to what the verb does.
 Threads     All of this belongs to the loop's own thread, but `Kernel.call_soon_threadsafe`,
-            `Kernel.ended`, `Kernel.now`, `Task.check_parked` and what looks at tasks
-            (`inspection.py`), which any thread may call.
+            `Kernel.ended`, `Kernel.now`, `Task.check_parked` and what looks at the tasks of a loop
+            (`Inspection`), which any thread may call.
 """
 
 from __future__ import annotations
@@ -39,8 +36,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .descriptors import Descriptors
 from .descriptors import Watch as Watch
-from .inspection import Inspection
+from .inlining import Parts
+from .inspection import Inspection, TaskInspection
 from .inspection import TaskRecord as TaskRecord
+from .outside import NativeCalls, Outside
 
 if TYPE_CHECKING:
     from .cleanup import Cleanups
@@ -111,7 +110,7 @@ class FirmWaiter(Waiter, Protocol):
         ...
 
 
-class Task(Protocol):
+class Task(Parts, TaskInspection, Protocol):
     """What a kernel knows of one running task. Hashable, compared by identity."""
 
     scope: Scope | None
@@ -119,8 +118,6 @@ class Task(Protocol):
 
     Then that of the nursery it was born in, or None on a loop that has scopes of its own: the chain is
     for code that enters and leaves scopes. What reaches a task is asked of `effective_deadline`."""
-    credit: int
-    """Ready operations left, or 0 if the kernel has to be asked. For inlined copies alone."""
 
     @property
     def kernel(self) -> Kernel:
@@ -146,39 +143,11 @@ class Task(Protocol):
         """
         ...
 
-    def park(self, waiter: Waiter, /) -> Awaitable[Any]:
-        """Do what `wait` does, but for a grant that meets a cancel. For inlined copies alone.
-
-        try:
-            value = await task.park(waiter)
-        except BaseException as exc:
-            if not task.granted(waiter, exc):
-                queue.discard(waiter)
-                raise
-            value = waiter.result()
-        """
-        ...
-
-    def granted(self, waiter: Waiter, exc: BaseException, /) -> bool:
-        """Tell, when `park` raised `exc`, whether `waiter` had been granted before the cancel.
-
-        Then the operation has succeeded, and the cancel is put off to the next checkpoint.
-        Otherwise the waiter is done.
-        """
-        ...
-
     def make_firm_waiter(self, heard: Callable[[], object] | None = None, /) -> FirmWaiter:
         """Make a waiter that this task will wait on shielded.
 
         `heard()` is called when the task is cancelled natively, around all scopes, as it waits, or
         was in a shielded wait just before.
-        """
-        ...
-
-    def check_parked(self, waiter: Waiter, /) -> None:
-        """Raise the cancellation that has ended the wait on `waiter`, or comes after it, if any.
-
-        From any thread. The task is parked on `waiter`, or was when it was cancelled.
         """
         ...
 
@@ -215,18 +184,6 @@ class Task(Protocol):
 
     def effective_deadline(self) -> float:
         """Return the earliest deadline that applies: -inf if cancelled, inf if none."""
-        ...
-
-    def info(self) -> TaskRecord:
-        """Describe this task."""
-        ...
-
-    def ended(self) -> bool:
-        """Tell whether the task has done its last step. In its loop's thread."""
-        ...
-
-    def at_end(self, callback: Callable[[], object], /) -> None:
-        """Have `callback()` called, in no task or in the one that ends, soon after its last step."""
         ...
 
 
@@ -345,7 +302,7 @@ class Starting(Protocol):
     _move: Callable[[], bool] | None
 
 
-class Kernel(Descriptors, Inspection, Protocol):
+class Kernel(Descriptors, Inspection, NativeCalls, Outside, Protocol):
     """One running event loop."""
 
     @property
@@ -394,7 +351,8 @@ class Kernel(Descriptors, Inspection, Protocol):
         """Take `scope` off `task`. The chain is unlinked already.
 
         Returns what is left of `exc`: the same object if `scope` caught nothing, None if it was
-        all this scope's cancellation, else a group without it. Sets `scope._caught`.
+        all this scope's cancellation, else a group without it. Sets `scope._entered`
+        to `"caught"` if it caught any.
         """
         ...
 
@@ -407,44 +365,4 @@ class Kernel(Descriptors, Inspection, Protocol):
 
     def open_nursery(self, scope: Scope, task: Task) -> Nursery:
         """Enter `scope` (the chain is linked already) as the scope of a group. No checkpoint."""
-        ...
-
-    def call_soon_threadsafe(self, func: Callable[..., object], *args: Any) -> None:
-        """Have the loop call `func(*args)` soon, outside any task. From any thread, in a copy of
-        whose context it runs.
-
-        Raises RunFinishedError when the loop is gone.
-        """
-        ...
-
-    def wake_on_signals(self) -> Callable[[], None]:
-        """Have the loop wake up for a signal whichever thread gets it; return what ends that.
-
-        Python's handlers run in the main thread, and with this also while the loop sleeps there.
-        Only from the main thread. Any number of callers, each ends it once.
-        """
-        ...
-
-    def spawn_detached(self, coro: Coroutine[Any, Any, None], name: str) -> None:
-        """Run `coro`, which never raises, as a task outside all scopes. Not only from a task.
-
-        It has a copy of the current context. The end of the loop cancels it.
-        """
-        ...
-
-    def run_native(
-        self, func: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], grace: float
-    ) -> Awaitable[Any]:
-        """Carry out `lowlevel.run_native`; raise RuntimeError where the loop is not asyncio's."""
-        ...
-
-    def at_exit(self, callback: Callable[[], object], /) -> None:
-        """Have `callback()` called once when the loop ends, in its thread; see `exits.py`.
-
-        It must not raise, nor take long. Called at once if the loop is ending already.
-        """
-        ...
-
-    def ended(self) -> bool:
-        """Tell, from any thread, whether `at_exit` was called back, or the loop is closed."""
         ...

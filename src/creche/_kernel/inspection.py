@@ -8,11 +8,11 @@ may be shown as it was before or after.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from .contract import Kernel, Task
+    from .contract import Kernel, Task, Waiter
 
 
 class TaskRecord(NamedTuple):
@@ -25,6 +25,29 @@ class TaskRecord(NamedTuple):
     native: Any
     label: Any = None
     """The `Label` of a child of a group, None of any other task."""
+
+
+class TaskInspection(Protocol):
+    """The part of a task that others ask, who do not run in it."""
+
+    def info(self) -> TaskRecord:
+        """Describe this task."""
+        ...
+
+    def ended(self) -> bool:
+        """Tell whether the task has done its last step. In its loop's thread."""
+        ...
+
+    def at_end(self, callback: Callable[[], object], /) -> None:
+        """Have `callback()` called, in no task or in the one that ends, soon after its last step."""
+        ...
+
+    def check_parked(self, waiter: Waiter, /) -> None:
+        """Raise the cancellation that has ended the wait on `waiter`, or comes after it, if any.
+
+        From any thread. The task is parked on `waiter`, or was when it was cancelled.
+        """
+        ...
 
 
 class Inspection(Protocol):

@@ -139,7 +139,7 @@ class AsyncioKernel:
     # The task is of this kernel, and the contract cannot say so: `Any`.
     def open_nursery(self, scope: Scope, task: Any) -> Nursery:
         scopes.enter(scope, task)
-        nursery = Nursery()
+        nursery: Nursery = Nursery()
         nursery.open(self, scope, task)
         return nursery
 

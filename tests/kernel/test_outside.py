@@ -1,4 +1,4 @@
-"""`Kernel`: the way in from outside, detached tasks and the end of the loop, on every kernel."""
+"""`Outside`: the way in from other threads, detached tasks and the end of the loop, on every kernel."""
 
 from __future__ import annotations
 
