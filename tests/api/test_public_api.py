@@ -47,7 +47,7 @@ RUN_WHEN_IMPORTED = ("__main__", "as_anyio", "interpreter_main", "worker_main")
     ("module", "name", "public"),
     [
         ("creche._files.listing", "Listing", {"aclose"}),
-        ("creche._files.listing", "Tour", {"aclose"}),
+        ("creche._files.listing", "PathWalk", {"aclose"}),
         ("creche._itertools.tee", "_TeeIterator", {"aclose"}),
         ("creche._signals", "SignalReceiver", set()),
     ],

@@ -11,8 +11,8 @@ Subclasses extend the method of their base with `with super().__contextmanager__
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from inspect import isasyncgen, iscoroutine, isgenerator
-from types import TracebackType
+from inspect import iscoroutine
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, Protocol, TypeVar, final
 
 T_co = TypeVar("T_co", covariant=True)
@@ -62,7 +62,7 @@ class ContextManagerMixin:
         if self.__cm is not None:
             raise _entered_already(self)
         cm: Any = self.__contextmanager__()
-        _check(self, cm)
+        _check(self, cm, _SYNC)
         self.__cm = cm
         try:
             value: T_co = cm.__enter__()
@@ -137,7 +137,7 @@ class AsyncContextManagerMixin:
         if self.__cm is not None:
             raise _entered_already(self)
         cm: Any = self.__asynccontextmanager__()
-        _check_async(self, cm)
+        _check(self, cm, _ASYNC)
         self.__cm = cm
         try:
             value: T_co = await cm.__aenter__()
@@ -185,44 +185,34 @@ def _not_entered(mixin: object) -> RuntimeError:
     return RuntimeError(f"this {type(mixin).__name__} has not been entered yet: use it in a `with`")
 
 
-def _check(mixin: object, found: object) -> None:
-    """Raise a TypeError that helps, unless a context manager was found that is not the object."""
-    if found is mixin:
-        raise _returned_self(mixin, "contextmanager")
-    if isinstance(found, AbstractContextManager):
-        return
-    if isgenerator(found):
-        raise TypeError(
-            "__contextmanager__() returned a generator object instead of a context manager. "
-            "Did you forget to add the @contextmanager decorator?"
-        )
-    if iscoroutine(found):
-        found.close()
-    raise TypeError(
-        f"__contextmanager__() did not return a context manager object, but {type(found)}"
-    )
+_SYNC, _ASYNC = "contextmanager", "asynccontextmanager"
+_WANTED = {_SYNC: AbstractContextManager, _ASYNC: AbstractAsyncContextManager}
+_NAMES = {_SYNC: "a context manager", _ASYNC: "an async context manager"}
+_SLIPS = {
+    (_SYNC, GeneratorType): ("a generator object", ""),
+    (_ASYNC, AsyncGeneratorType): ("an async generator", ""),
+    (_ASYNC, CoroutineType): ("a coroutine object", " and a 'yield' statement"),
+}
+"""What a method returns that lacks its decorator, by what the decorator would make of it."""
 
 
-def _check_async(mixin: object, found: object) -> None:
-    """Raise a TypeError that helps, unless an async context manager was found, not the object."""
+def _check(mixin: object, found: object, decorator: str) -> None:
+    """Raise a TypeError that helps, unless `found` is a context manager, and not the object itself."""
     if found is mixin:
-        raise _returned_self(mixin, "asynccontextmanager")
-    if isinstance(found, AbstractAsyncContextManager):
+        raise _returned_self(mixin, decorator)
+    if isinstance(found, _WANTED[decorator]):
         return
-    if isasyncgen(found):
-        raise TypeError(
-            "__asynccontextmanager__() returned an async generator instead of an async context "
-            "manager. Did you forget to add the @asynccontextmanager decorator?"
-        )
     if iscoroutine(found):
         found.close()
+    slip = _SLIPS.get((decorator, type(found)))
+    if slip is not None:
         raise TypeError(
-            "__asynccontextmanager__() returned a coroutine object instead of an async context "
-            "manager. Did you forget to add the @asynccontextmanager decorator and a 'yield' "
-            "statement?"
+            f"__{decorator}__() returned {slip[0]} instead of {_NAMES[decorator]}. "
+            f"Did you forget to add the @{decorator} decorator{slip[1]}?"
         )
+    kind = " object" if decorator is _SYNC else ""
     raise TypeError(
-        f"__asynccontextmanager__() did not return an async context manager, but {type(found)}"
+        f"__{decorator}__() did not return {_NAMES[decorator]}{kind}, but {type(found)}"
     )
 
 

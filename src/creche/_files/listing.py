@@ -1,7 +1,7 @@
-"""What is found in directories, fetched a batch at a time: the iterators of `Path`.
+"""The iterators of `Path`: the entries of directories, fetched a batch at a time.
 
-Owns the batch that was fetched and not yet asked for, and how large the next one may be. Knows
-nothing of paths but what it is given: `Listing` fetches from a plain iterator, `Walk` goes over a
+Owns the batch that was fetched and not asked for yet, and how large the next one may be. Knows of paths
+only what it is given: `Listing` fetches from a plain iterator, `Walk` goes over a
 tree by itself.
 
     fresh --first item asked for--> fetching <--> handing out --nothing left--> used up
@@ -10,16 +10,16 @@ tree by itself.
 Rules
 -----
 * A batch ends after `BATCH` entries or `SECONDS`, whichever comes first: a large directory costs
-  one trip to a thread for many entries (`iterdir` in benchmarks), and a slow one does not keep
-  what it has found to itself.
-* A program that edits the tree as it goes sees what it would with pathlib. So nothing is looked at before
-  the program asks for what comes after: a batch is what pathlib has read of one directory at once. What
+  one call in a thread for many entries (`iterdir` in benchmarks), and a slow one hands out early what
+  it has found.
+* A program that edits the tree as it goes sees what it would with pathlib. So nothing is read before
+  the program asks for what comes after: a batch is what pathlib reads of one directory at once. What
   goes from one directory to the next (`walk`, patterns of several parts) is fetched one by one.
 * Entries found before an error are handed out before the error is raised.
 * Nothing has to be closed: an iterator that is dropped lets go of its directory by itself, and
   `aclose` does so at once. One task at a time may fetch.
-* A top-down walk goes where the list of directories says when the next one is asked for: it is the
-  caller's to change.
+* A top-down walk goes where the list of directories says when the next one is asked for: the caller
+  may change it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ T = TypeVar("T")
 BATCH = 1024
 """Entries in a batch at most."""
 SECONDS = 0.01
-"""How long a thread goes on with a batch."""
+"""How long a thread may take for a batch."""
 CHUNK = 32
 """Entries between two looks at the clock."""
 
@@ -77,7 +77,7 @@ class _Batches(Generic[T]):
         self._over = True
         self._found.clear()
         self._error = None
-        self._let_go()
+        self._release()
 
     def _fetch_safely(self) -> None:
         try:
@@ -85,7 +85,7 @@ class _Batches(Generic[T]):
         except Exception as exc:
             self._over = True
             self._error = exc
-            self._let_go()
+            self._release()
 
     def _raise_error(self) -> None:
         error, self._error = self._error, None
@@ -98,7 +98,7 @@ class _Batches(Generic[T]):
     def _fetch(self) -> None:
         raise NotImplementedError
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         raise NotImplementedError
 
 
@@ -138,82 +138,84 @@ class Listing(_Batches[T]):
                 batch.extend(map(self._make, islice(self._iterator, chunk)))
                 if len(batch) < before + chunk:
                     self._over = True
-                    self._let_go()
+                    self._release()
                     break
         finally:
             self._found.extend(batch)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         iterator, self._iterator = self._iterator, None
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
 
 
-class Stop(NamedTuple):
-    """A directory to be visited, and those that come after it."""
+class Pending(NamedTuple):
+    """A directory that is still to be read, and those to read after it: a stack."""
 
     path: str
-    after: Stop | None
+    rest: Pending | None
 
 
-class Visit(NamedTuple):
-    """A directory that was visited."""
+class Directory(NamedTuple):
+    """A directory that was read: the names of what is in it, or why it could not be read."""
 
     path: str
     directories: list[str]
     files: list[str]
-    after: Stop | None
-    """Where to go when all that is below has been visited."""
+    rest: Pending | None
+    """What to read when all that is below has been read."""
     error: OSError | None
 
 
 @final
-class Walk(_Batches[Visit]):
+class Walk(_Batches[Directory]):
     """A walk over a tree, directories before what is in them."""
 
-    __slots__ = ("_follow", "_last", "_stop")
+    __slots__ = ("_follow", "_last", "_pending")
 
     def __init__(self, top: str, follow: bool, limiter: CapacityLimiter | None) -> None:
         super().__init__(limiter)
-        self._stop: Stop | None = Stop(top, None)
+        self._pending: Pending | None = Pending(top, None)
         self._follow = follow
-        self._last: Visit | None = None
+        self._last: Directory | None = None
 
-    async def __anext__(self) -> Visit:
+    async def __anext__(self) -> Directory:
         if self._last is not None:
             with self._guard:
-                self._go_on(self._last)
-        visit = self._last = await super().__anext__()
-        return visit
+                self._advance(self._last)
+        directory = self._last = await super().__anext__()
+        return directory
 
-    def _go_on(self, last: Visit) -> None:
-        """Decide where to go from the directory that the caller got last."""
+    def _advance(self, last: Directory) -> None:
+        """Put what is below the directory that the caller got last before all that is pending."""
         self._last = None
-        self._stop = below(last.path, last.directories, last.after)
-        self._over = self._stop is None
+        self._pending = last.rest
+        for name in reversed(last.directories):
+            self._pending = Pending(os.path.join(last.path, name), self._pending)
+        self._over = self._pending is None
 
     def _fetch(self) -> None:
-        if self._stop is not None:
-            self._found.append(look_into(self._stop, self._follow))
+        if self._pending is not None:
+            self._found.append(read_directory(self._pending, self._follow))
 
-    def _let_go(self) -> None:
-        self._stop = self._last = None
+    def _release(self) -> None:
+        self._pending = self._last = None
 
 
 @final
-class Tour(Generic[T]):
-    """The async iterator that `Path.walk` returns: visits as it shows them."""
+class PathWalk(Generic[T]):
+    """The async iterator that `Path.walk` returns: directories as it shows them."""
 
-    __slots__ = ("_make", "_on_error", "_visits")
+    __slots__ = ("_directories", "_make", "_on_error")
 
     def __init__(
         self,
-        visits: Walk | Listing[Visit],
+        directories: Walk | Listing[Directory],
         make: Callable[[str], T],
         on_error: Callable[[OSError], object] | None,
     ) -> None:
-        self._visits = visits
+        self._directories = directories
         self._make = make
         self._on_error = on_error
 
@@ -222,42 +224,35 @@ class Tour(Generic[T]):
 
     async def __anext__(self) -> tuple[T, list[str], list[str]]:
         while True:
-            visit = await self._visits.__anext__()
-            if visit.error is None:
-                return self._make(visit.path), visit.directories, visit.files
+            found = await self._directories.__anext__()
+            if found.error is None:
+                return self._make(found.path), found.directories, found.files
             if self._on_error is not None:
-                self._on_error(visit.error)
+                self._on_error(found.error)
 
     async def aclose(self) -> None:
         """End the walk. Not a checkpoint."""
-        await self._visits.aclose()
+        await self._directories.aclose()
 
 
-def below(path: str, directories: list[str], after: Stop | None) -> Stop | None:
-    """Return the first stop of those below `path`, with all others behind it."""
-    for name in reversed(directories):
-        after = Stop(os.path.join(path, name), after)
-    return after
-
-
-def look_into(stop: Stop, follow: bool) -> Visit:
-    """Read one directory; what goes wrong is told in the visit."""
+def read_directory(pending: Pending, follow: bool) -> Directory:
+    """Read one directory; what goes wrong is in the result."""
     directories: list[str] = []
     files: list[str] = []
     error: OSError | None = None
     try:
-        with os.scandir(stop.path) as entries:
+        with os.scandir(pending.path) as entries:
             for entry in entries:
-                (directories if leads_on(entry, follow) else files).append(entry.name)
+                (directories if is_subdirectory(entry, follow) else files).append(entry.name)
     except OSError as exc:
         error = exc
         directories.clear()
         files.clear()
-    return Visit(stop.path, directories, files, stop.after, error)
+    return Directory(pending.path, directories, files, pending.rest, error)
 
 
-def leads_on(entry: os.DirEntry[str], follow: bool) -> bool:
-    """Tell whether a walk goes into an entry."""
+def is_subdirectory(entry: os.DirEntry[str], follow: bool) -> bool:
+    """Tell whether an entry is a directory that a walk goes into."""
     try:
         if follow:
             return entry.is_dir()
@@ -267,14 +262,14 @@ def leads_on(entry: os.DirEntry[str], follow: bool) -> bool:
         return False
 
 
-def upwards(top: str, follow: bool) -> Iterator[Visit]:
+def bottom_up(top: str, follow: bool) -> Iterator[Directory]:
     """Walk over a tree, what is in a directory before the directory itself."""
-    stack: list[Visit | str] = [top]
+    stack: list[Directory | str] = [top]
     while stack:
         here = stack.pop()
-        if isinstance(here, Visit):
+        if isinstance(here, Directory):
             yield here
         else:
-            visit = look_into(Stop(here, None), follow)
-            stack.append(visit)
-            stack.extend(os.path.join(here, name) for name in reversed(visit.directories))
+            directory = read_directory(Pending(here, None), follow)
+            stack.append(directory)
+            stack.extend(os.path.join(here, name) for name in reversed(directory.directories))

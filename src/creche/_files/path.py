@@ -1,7 +1,7 @@
-"""`Path`: `pathlib.Path` with async methods for what asks the disk.
+"""`Path`: `pathlib.Path` with async methods for what needs the disk.
 
-Owns what asks the disk, in a thread. What only looks at the path's text is in `pure_path.py`, and the
-state, with the methods that not every version of Python has, in `base.py`.
+Owns the methods that need the disk; each makes its call in a thread. `pure_path.py` has those that need
+the text alone, `base.py` the state and the methods that depend on the version of Python.
 
 Rules
 -----
@@ -25,16 +25,16 @@ from .._hints import OpenBinaryMode, OpenTextMode, ReadableBuffer
 from .._sync import CapacityLimiter
 from .base import plain, said
 from .file import AsyncFile, open_file
-from .listing import Listing, Tour, Walk, upwards
+from .listing import Listing, PathWalk, Walk, bottom_up
 from .pure_path import PathNames
 from .thread import in_thread
 
 
 class Path(PathNames):
-    """A path whose methods that ask the disk are async; otherwise as `pathlib.Path`.
+    """A path whose methods that need the disk are async; otherwise like `pathlib.Path`.
 
-    It is no `pathlib.Path`, but equal to one of the same name, an `os.PathLike`, and good wherever
-    one is taken.
+    It is not a `pathlib.Path`, but it equals one of the same name. It is an `os.PathLike`, and works
+    wherever one is accepted.
 
     ```python
     import creche
@@ -47,8 +47,8 @@ class Path(PathNames):
     ```
 
     :param args: the segments
-    :param limiter: what bounds the number of calls that run at a time, of this path and of all that
-        come of it; None for the event loop's own
+    :param limiter: what bounds the number of calls that run at a time, for this path and all that
+        derive from it; None for the event loop's own
     """
 
     __slots__ = ()
@@ -95,7 +95,7 @@ class Path(PathNames):
         return await self._new(self._path.rename, plain(target))
 
     async def replace(self, target: str | pathlib.PurePath | Path) -> Self:
-        """Do the same, replacing a file that is there."""
+        """Do what `rename` does, replacing a file that is there."""
         return await self._new(self._path.replace, plain(target))
 
     # Questions
@@ -137,11 +137,11 @@ class Path(PathNames):
         return await self._run(self._path.is_symlink)
 
     async def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Return what the system knows of the file."""
+        """Return what the system knows about the file."""
         return await self._run(self._path.stat, follow_symlinks=follow_symlinks)
 
     async def lstat(self) -> os.stat_result:
-        """Do the same, of a symbolic link itself."""
+        """Do what `stat` does, for a symbolic link itself."""
         return await self._run(self._path.lstat)
 
     async def owner(self, *, follow_symlinks: bool = True) -> str:
@@ -159,7 +159,7 @@ class Path(PathNames):
     # What is in a directory
 
     def iterdir(self) -> AsyncIterator[Self]:
-        """Go over what is in the directory, in no order. OSError at the first step if it is none."""
+        """Go over what is in the directory, in no order. The first step raises OSError if it is not one."""
         return Listing(self._path.iterdir, self._derive, self._limiter)
 
     def glob(
@@ -210,21 +210,21 @@ class Path(PathNames):
         """Go over the directories of a tree: each with the names of its directories and files.
 
         :param top_down: whether a directory comes before those in it; then the list of directories
-            may be changed, and the walk goes where it says
-        :param on_error: a function that is told, in the event loop, of a directory that cannot be
-            read; it is left out
+            may be changed, and the walk follows it
+        :param on_error: a function that is called, in the event loop, with the error of a directory
+            that cannot be read; that one is left out
         :param follow_symlinks: whether links to directories count as directories, not as files
         """
         top = str(self._path)
-        visits: Any
+        directories: Any
         if top_down:
-            visits = Walk(top, follow_symlinks, self._limiter)
+            directories = Walk(top, follow_symlinks, self._limiter)
         else:
-            begin = partial(upwards, top, follow_symlinks)
-            visits = Listing(begin, _itself, self._limiter, one_by_one=True)
-        return Tour(visits, self._visited, on_error)
+            begin = partial(bottom_up, top, follow_symlinks)
+            directories = Listing(begin, _itself, self._limiter, one_by_one=True)
+        return PathWalk(directories, self._at, on_error)
 
-    def _visited(self, path: str) -> Self:
+    def _at(self, path: str) -> Self:
         return self._derive(pathlib.Path(path))
 
     # Changes
@@ -246,7 +246,7 @@ class Path(PathNames):
         target: str | bytes | PathLike[str] | PathLike[bytes],
         target_is_directory: bool = False,
     ) -> None:
-        """Make this path a symbolic link to `target`; Windows has to know if that is a directory."""
+        """Make this path a symbolic link to `target`. Windows needs to know whether that is a directory."""
         await self._run(self._path.symlink_to, plain(target), target_is_directory)
 
     async def mkdir(
@@ -257,7 +257,7 @@ class Path(PathNames):
         *,
         parent_mode: int | None = None,
     ) -> None:
-        """Make a directory, and the parents it lacks if asked to.
+        """Make a directory, and its missing parents if asked to.
 
         :param parent_mode: the permissions of those parents; needs Python 3.15
         """
@@ -331,7 +331,7 @@ class Path(PathNames):
         return await self._run(self._path.read_text, encoding, errors, newline=newline)
 
     async def write_bytes(self, data: ReadableBuffer) -> int:
-        """Make this the whole file; return the number of bytes."""
+        """Replace the file's contents by these bytes; return how many they are."""
         return await self._run(self._path.write_bytes, data)
 
     async def write_text(
@@ -341,7 +341,7 @@ class Path(PathNames):
         errors: str | None = None,
         newline: str | None = None,
     ) -> int:
-        """Make this text the whole file; return the number of characters."""
+        """Replace the file's contents by this text; return its number of characters."""
         return await self._run(self._path.write_text, data, encoding, errors, newline=newline)
 
 
@@ -354,5 +354,5 @@ def _in_one_directory(pattern: str) -> bool:
     return "**" not in pattern and len(pathlib.PurePath(pattern).parts) == 1
 
 
-def _itself(visit: Any) -> Any:
-    return visit
+def _itself(directory: Any) -> Any:
+    return directory

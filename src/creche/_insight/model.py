@@ -137,6 +137,21 @@ class Resource:
 
 
 @dataclass(slots=True)
+class Worker:
+    """A worker thread, process or interpreter."""
+
+    kind: str
+    """`thread`, `process` or `interpreter`."""
+    name: str
+    call: str | None
+    """The function that it runs, None if it runs none."""
+    since: float | None
+    """Seconds since the call began."""
+    task: int | None
+    """The task that waits for it."""
+
+
+@dataclass(slots=True)
 class Lint:
     """Something that looks wrong."""
 
@@ -201,21 +216,6 @@ class Loop:
     lints: tuple[Lint, ...] = ()
     services: tuple[Service, ...] = ()
     """Those of all supervisors, in the order in which each has started them."""
-
-
-@dataclass(slots=True)
-class Worker:
-    """A worker thread, process or interpreter."""
-
-    kind: str
-    """`thread`, `process` or `interpreter`."""
-    name: str
-    call: str | None
-    """The function that it runs, None if it runs none."""
-    since: float | None
-    """Seconds since the call began."""
-    task: int | None
-    """The task that waits for it."""
 
 
 @dataclass(slots=True)
