@@ -138,7 +138,7 @@ async def test_what_is_on_its_way_when_the_loop_ends_is_made() -> None:
     assert not calls.descriptors()
 
 
-async def test_a_signal_handler_may_ring_in_the_middle_of_a_ring(
+async def test_a_signal_handler_may_make_a_call_in_the_middle_of_a_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[str] = []

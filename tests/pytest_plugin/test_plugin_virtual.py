@@ -255,7 +255,7 @@ def test_a_token_gives_the_failing_run_again(inner: Inner) -> None:
         ([f"--creche-replay={TOKEN}", "-k", "plain"], "none of the selected tests is under"),
         (
             [f"--creche-replay={TOKEN}-0000", "-k", "right or lost"],
-            "the token is of another test than those selected; name the test that printed it",
+            "the token belongs to a test that is not selected; name the test that printed it",
         ),
         (["--creche-replay=nonsense"], "'nonsense' is not a token of a run"),
         (["--creche-runs=0"], "--creche-runs must be 1 or more, not 0"),

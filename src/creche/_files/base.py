@@ -1,15 +1,15 @@
-"""`PathBase`: what an async path is made of, and the methods that not every Python's paths have.
+"""`PathBase`: the state of an async path, and the methods that not every version of Python has.
 
-Owns the plain path and the limiter, both fixed for life, and the ways on from them: `_run`
-calls a method of the plain path in a thread, `_derive` makes an async path of a plain one, `_new` does both.
+Owns the plain path and the limiter, both fixed for life. `_run` calls a method of the plain path in a
+thread, `_derive` makes an async path of a plain one, `_new` does both.
 
 Rules
 -----
 * A method that came or went with a version of Python is here, and exists exactly where
-  `pathlib.Path` has it: `hasattr` tells the truth, and type checkers know from which version on
-  it may be used.
-* An argument that came with a version is passed on only if it says something; then an older
-  Python refuses it by itself.
+  `pathlib.Path` has it: `hasattr` tells the truth, and type checkers know since which version it
+  exists.
+* An argument that came with a version is passed on only if it was given; then an older Python
+  refuses it by itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ UNSAID = {
     "recurse_symlinks": False,
     "walk_up": False,
 }
-"""Arguments that older versions lack, with the value that they have where they are left out."""
+"""Arguments that older versions lack, with their default values."""
 
 
 def said(options: dict[str, Any]) -> dict[str, Any]:
@@ -47,12 +47,12 @@ def said(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain(path: Any) -> Any:
-    """Return what pathlib is to see in place of `path`: its own kind of path, for ours."""
+    """Return what pathlib gets in place of `path`: its own kind of path for one of ours."""
     return path.__plain__() if isinstance(path, PathBase) else path
 
 
 class PathBase:
-    """The ground floor of `Path`."""
+    """The base of `Path`."""
 
     __slots__ = ("__weakref__", "_limiter", "_path")
 
@@ -80,7 +80,7 @@ class PathBase:
     if sys.version_info < (3, 15):
 
         def is_reserved(self) -> bool:
-            """Tell whether Windows keeps the name for itself. Deprecated, and gone in Python 3.15."""
+            """Tell whether the name is reserved on Windows. Deprecated, and gone in Python 3.15."""
             return self._path.is_reserved()
 
     if sys.version_info < (3, 12):
@@ -103,7 +103,7 @@ class PathBase:
             """Make a path of a `file:` URI.
 
             :param limiter: what bounds the number of calls of this path that run at a time
-            :raises ValueError: not a URI of a file, or not absolute
+            :raises ValueError: it is not the URI of a file, or not absolute
             """
             return cls(pathlib.Path.from_uri(uri), limiter=limiter)
 
@@ -118,7 +118,7 @@ class PathBase:
 
         @property
         def info(self) -> PathInfo:
-            """What is known of the file without asking again; its methods may block."""
+            """What is known about the file without asking again; its methods may block."""
             return self._path.info
 
         async def copy(

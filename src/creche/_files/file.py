@@ -1,17 +1,17 @@
 """`AsyncFile`: an open file whose blocking calls are made in threads.
 
-Owns nothing but the file it wraps, whose state is the only one: open, then closed. Knows no loop.
+Owns nothing but the file that it wraps, and has no other state: open, then closed. Knows no loop.
 
 Rules
 -----
 * One call here is one call of the file's own method in a thread, so position, buffering, newlines
   and errors are the file's. A call that was cancelled before its turn did nothing; one that runs
   is waited for, since a thread cannot be stopped.
-* Where the next bytes may never come, from a terminal, a pipe or a socket, a thread is taken when there is
-  something to read, and not before (`arrivals.py`). There bytes are read ahead.
-* A close and a flush happen, whatever is cancelled: what was written is not lost.
-* No line is read ahead, though that would save trips: whoever uses the file itself (`wrapped`,
-  `fileno`) finds it where the last line ended, and a pipe's line does not wait for the next one.
+* From a terminal, a pipe or a socket the next bytes may never come, so a thread is taken only when there
+  is something to read (`arrivals.py`). There bytes are read ahead.
+* A close and a flush are carried out even when they are cancelled, so what was written is not lost.
+* No line is read ahead, though that would save calls: code that uses the file itself (`wrapped`,
+  `fileno`) finds it where the last line ended.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from .thread import for_certain, in_thread
 class AsyncFile(AsyncResource, Generic[AnyStr]):
     """A file object with async methods for what may block; everything else is passed through.
 
-    `async with` closes it, `async for` goes over its lines. `name`, `closed`, `fileno()` and what
-    else the file has are there as usual.
+    `async with` closes it, `async for` goes over its lines. `name`, `closed`, `fileno()` and the file's
+    other attributes are there as usual.
 
     :param fp: the file to wrap
     :param limiter: what bounds the number of calls that run at a time; None for the event loop's
@@ -70,7 +70,7 @@ class AsyncFile(AsyncResource, Generic[AnyStr]):
         return self._limiter
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_fp":  # asked for before there is one, by `copy` and the like
+        if name == "_fp":  # asked for before there is one, by `copy` and similar
             raise AttributeError(name)
         return getattr(self._fp, name)
 
@@ -96,7 +96,7 @@ class AsyncFile(AsyncResource, Generic[AnyStr]):
         await for_certain(self._fp.close, limiter=self._limiter)
 
     async def read(self, size: int = -1) -> AnyStr:
-        """Read up to `size` characters or bytes; all that is left if that is negative."""
+        """Read up to `size` characters or bytes, or to the end if `size` is negative."""
         source = self._source()
         if source is not None:
             return cast("AnyStr", await source.read(size))
@@ -152,7 +152,7 @@ class AsyncFile(AsyncResource, Generic[AnyStr]):
     async def write(self, b: ReadableBuffer | str) -> int:
         """Write to the file's buffer, and through it when it is full.
 
-        :param b: bytes or text, as the file's mode wants it
+        :param b: bytes or text, according to the file's mode
         :return: how much was written, in bytes or characters
         """
         count: int = await in_thread(self._fp.write, b, limiter=self._limiter)
@@ -169,12 +169,12 @@ class AsyncFile(AsyncResource, Generic[AnyStr]):
         await in_thread(self._fp.writelines, lines, limiter=self._limiter)
 
     async def truncate(self, size: int | None = None) -> int:
-        """Make the file `size` bytes long, by default as long as to here; return its size."""
+        """Make the file `size` bytes long, by default up to the position; return its size."""
         new_size: int = await in_thread(self._fp.truncate, size, limiter=self._limiter)
         return new_size
 
     async def seek(self, offset: int, whence: int | None = os.SEEK_SET) -> int:
-        """Go to a position, in bytes from the start, here or the end; return where that is."""
+        """Set the position, in bytes from the start, the position or the end; return the new one."""
         origin = os.SEEK_SET if whence is None else whence
         position: int = await in_thread(self._fp.seek, offset, origin, limiter=self._limiter)
         return position
@@ -185,7 +185,7 @@ class AsyncFile(AsyncResource, Generic[AnyStr]):
         return position
 
     async def flush(self) -> None:
-        """Hand what is buffered to the system, also if the caller is cancelled.
+        """Write what is buffered to the system, also if the caller is cancelled.
 
         :raises OSError: it could not be written; it stays in the buffer
         """
@@ -276,7 +276,7 @@ async def open_file(
 
 
 def wrap_file(file: IO[AnyStr], *, limiter: CapacityLimiter | None = None) -> AsyncFile[AnyStr]:
-    """Make an async file of an open one, which from then on is used through it only.
+    """Wrap an open file in an async one, and use it through that only from then on.
 
     Reading standard input (`wrap_file(sys.stdin)`), or a terminal, pipe or socket that was opened for bytes,
     can be cancelled at any time: no thread is held while nothing comes.

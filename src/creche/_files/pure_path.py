@@ -1,6 +1,6 @@
-"""`PathNames`: all that one can tell of a path by its text alone, done at once as in pathlib.
+"""`PathNames`: what a path's text alone tells, as in pathlib.
 
-Owns how a path is shown, compared and put together. Knows nothing of the disk: nothing here is async.
+Owns how a path is shown, compared and put together. Knows no disk, so nothing here is async.
 
 Rules
 -----
@@ -22,7 +22,7 @@ from .base import PathBase, plain, said
 
 
 class PathNames(PathBase):
-    """What `Path` has in common with a path that is nothing but text."""
+    """What `Path` has in common with `pathlib.PurePath`."""
 
     __slots__ = ()
 
@@ -72,17 +72,17 @@ class PathNames(PathBase):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The components, the anchor being one."""
+        """The components, the anchor among them."""
         return self._path.parts
 
     @property
     def drive(self) -> str:
-        """The drive, empty where there are none."""
+        """The drive; empty on systems without drives."""
         return self._path.drive
 
     @property
     def root(self) -> str:
-        """The root, empty for a relative path."""
+        """The root; empty for a relative path."""
         return self._path.root
 
     @property
@@ -154,9 +154,9 @@ class PathNames(PathBase):
         return self._derive(self._path.relative_to(*others, **said({"walk_up": walk_up})))
 
     def with_segments(self, *pathsegments: str | PathLike[str]) -> Self:
-        """Make a path of the same kind. A subclass may have it hand on more than the limiter.
+        """Make a path of the same kind. Every path that derives from this one is made by it.
 
-        Every path that comes of this one is made by it.
+        A subclass may override it to hand on more than the limiter.
         """
         return type(self)(*pathsegments, limiter=self._limiter)
 
@@ -167,7 +167,7 @@ class PathNames(PathBase):
     def with_stem(self, stem: str) -> Self:
         """Return the path with another name but the same suffix.
 
-        :raises ValueError: the path has no name, or the new one would be nothing but a suffix
+        :raises ValueError: the path has no name, or the new one would be a suffix alone
         """
         if not stem and self._path.suffix:
             raise ValueError(

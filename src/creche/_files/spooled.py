@@ -1,6 +1,6 @@
 """`SpooledTemporaryFile`: a temporary file that is in memory while it is small.
 
-Owns the question where a call is made. The file itself is the standard library's.
+Decides where a call is made. The file itself is the standard library's.
 
     in memory --more than max_size, rollover, fileno--> on disk --aclose--> closed
         `--aclose--> closed
@@ -8,8 +8,8 @@ Owns the question where a call is made. The file itself is the standard library'
 Rules
 -----
 * In memory nothing can block, so a call is made at once; it is a checkpoint all the same.
-* The way to the disk is `rollover`, in a thread, as all calls are from then on. What is written goes to memory
-  first, so a class that overrides it finds all there.
+* `rollover` moves the file to the disk, in a thread, and all calls are made in threads from then on. A
+  write goes to memory first, so that a class which overrides `rollover` finds all of it there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
 
     :param max_size: the most bytes to keep in memory; 0 for any number, until `rollover`
     :param mode: how to open it; what follows is as for `open`
-    :param suffix: how its name ends on disk, where it has one for a moment; so `prefix`
+    :param suffix: how its name on disk ends, on systems where it has one; `prefix`: how it begins
     :param dir: the directory it is made in
     """
 
@@ -117,7 +117,7 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
         return await in_thread(func, *args)
 
     async def rollover(self) -> None:
-        """Move what is in memory to the disk. Nothing if it is there.
+        """Move the file from memory to the disk, if it is not there yet.
 
         A write or `truncate` that makes the file too large calls it.
         """
@@ -126,11 +126,11 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
     async def _keep_to(self, size: int) -> None:
         """Move the file to the disk if `size` is too much for memory."""
         if 0 < self._max_size < size and self._in_memory():
-            with CancelScope(shield=True):  # what is written is written
+            with CancelScope(shield=True):  # the write itself is done: it must not raise
                 await self.rollover()
 
     async def aclose(self) -> None:
-        """Close the file, which is the end of it. A second call does nothing. A checkpoint."""
+        """Close the file, which removes it. A second call does nothing. A checkpoint."""
         if self._in_memory():
             self._fp.close()
             await ready_checkpoint()
@@ -138,14 +138,14 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
             await super().aclose()
 
     async def flush(self) -> None:
-        """Hand what is buffered to the system, if the file is on disk."""
+        """Write what is buffered to the system, if the file is on disk."""
         if self._in_memory():
             await ready_checkpoint()
         else:
             await super().flush()
 
     async def read(self, size: int = -1) -> AnyStr:
-        """Read up to `size` characters or bytes; all that is left if that is negative."""
+        """Read up to `size` characters or bytes, or to the end if `size` is negative."""
         data: AnyStr = await self._do(self._fp.read, size)
         return data
 
@@ -175,7 +175,7 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
         return count
 
     async def seek(self, offset: int, whence: int | None = os.SEEK_SET) -> int:
-        """Go to a position, in bytes from the start, here or the end; return where that is."""
+        """Set the position, in bytes from the start, the position or the end; return the new one."""
         position: int = await self._do(
             self._fp.seek, offset, os.SEEK_SET if whence is None else whence
         )
@@ -187,9 +187,9 @@ class SpooledTemporaryFile(AsyncFile[AnyStr]):
         return position
 
     async def truncate(self, size: int | None = None) -> int:
-        """Make the file `size` bytes long, by default as long as to here; return its size.
+        """Make the file `size` bytes long, by default up to the position; return its size.
 
-        A size goes to the disk at once if it is over `max_size`.
+        A file of more than `max_size` goes to the disk first.
         """
         if size is not None:
             await ready_checkpoint()

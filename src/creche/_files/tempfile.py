@@ -1,13 +1,13 @@
 """Temporary files and directories: the standard library's `tempfile`, made and removed in threads.
 
-Owns what has to be undone at the end of a with-block. Knows the disk only by `tempfile`.
+Owns the clean-up at the end of a with-block. Uses the disk only through `tempfile`.
 
     new --async with--> open --end of the block--> gone      closed and removed, whatever is
                                                              cancelled
 
 Rules
 -----
-* What was made is undone also if the caller is cancelled right then.
+* What was made is removed also if the caller is cancelled at that moment.
 * What an older Python's `tempfile` cannot do is done here: `delete_on_close` and `delete` before
   Python 3.12.
 """
@@ -29,7 +29,7 @@ from .thread import for_certain, in_thread
 
 
 class _Block:
-    """What is there for the length of an `async with` block."""
+    """Something that exists for the length of an `async with` block."""
 
     async def __aexit__(
         self,
@@ -58,7 +58,7 @@ class TemporaryFile(_FileBlock[AnyStr]):
     """A temporary file without a name; `async with` opens it and removes it.
 
     :param mode: how to open it; what follows is as for `open`
-    :param suffix: how its name ends, where it has one for a moment; so `prefix`, how it begins
+    :param suffix: how its name ends, on systems where it has one; `prefix`: how it begins
     :param dir: the directory it is made in
     """
 
@@ -117,10 +117,10 @@ class NamedTemporaryFile(_FileBlock[AnyStr]):
     The path is the `name` of the file that the with-block gets.
 
     :param mode: how to open it; what follows is as for `open`
-    :param suffix: how its name ends; so `prefix`, how it begins
+    :param suffix: how its name ends; `prefix`: how it begins
     :param dir: the directory it is made in
     :param delete: whether it is removed, when it is closed or when the block ends
-    :param delete_on_close: whether to remove it when it is closed already
+    :param delete_on_close: whether it is removed as soon as it is closed
     """
 
     @overload
@@ -169,7 +169,7 @@ class NamedTemporaryFile(_FileBlock[AnyStr]):
         errors: str | None = None,
         delete_on_close: bool = True,
     ) -> None:
-        # Before 3.12 a file that is to outlive its closing is one that tempfile does not delete.
+        # Before 3.12 tempfile cannot keep a file past its closing and delete it later: we delete it.
         options: dict[str, Any] = {"errors": errors, "delete": delete}
         self._remove = False
         if sys.version_info >= (3, 12):
@@ -199,9 +199,9 @@ class TemporaryDirectory(_Block, Generic[AnyStr]):
 
     The with-block gets its path.
 
-    :param suffix: how its name ends; so `prefix`, how it begins
+    :param suffix: how its name ends; `prefix`: how it begins
     :param dir: the directory it is made in
-    :param ignore_cleanup_errors: whether to leave without a word what cannot be removed
+    :param ignore_cleanup_errors: whether to ignore what cannot be removed
     :param delete: whether to remove it at the end of the block
     """
 
@@ -227,9 +227,9 @@ class TemporaryDirectory(_Block, Generic[AnyStr]):
             await self.cleanup()
 
     async def cleanup(self) -> None:
-        """Remove the directory now, also if the caller is cancelled. Nothing if it is not there.
+        """Remove the directory now, if it is there, also if the caller is cancelled.
 
-        :raises OSError: something in it cannot be removed, and that is not to be ignored
+        :raises OSError: something in it cannot be removed, and errors are not ignored
         """
         remove, self._remove = self._remove, None
         if remove is not None:
@@ -271,11 +271,11 @@ async def mkstemp(
     dir: AnyStr | None = None,
     text: bool = False,
 ) -> tuple[int, str | bytes]:
-    """Make a temporary file, which is yours to close and to remove. A checkpoint.
+    """Make a temporary file, which the caller closes and removes. A checkpoint.
 
-    :param suffix: how its name ends; so `prefix`, how it begins
+    :param suffix: how its name ends; `prefix`: how it begins
     :param dir: the directory it is made in
-    :param text: whether to open it in text mode, where the system knows one
+    :param text: whether to open it in text mode, on systems that have one
     :return: the open descriptor and the path
     """
     make: Any = tempfile.mkstemp
@@ -298,9 +298,9 @@ async def mkdtemp(
 async def mkdtemp(
     suffix: AnyStr | None = None, prefix: AnyStr | None = None, dir: AnyStr | None = None
 ) -> str | bytes:
-    """Make a temporary directory, which is yours to remove, and return its path. A checkpoint.
+    """Make a temporary directory, which the caller removes; return its path. A checkpoint.
 
-    :param suffix: how its name ends; so `prefix`, how it begins
+    :param suffix: how its name ends; `prefix`: how it begins
     :param dir: the directory it is made in
     """
     make: Any = tempfile.mkdtemp

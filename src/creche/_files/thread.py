@@ -1,9 +1,7 @@
-"""The one door from files to the worker threads.
+"""Calls of files in worker threads, of two kinds. All operations on files are made of them.
 
-Two ways through it, and a file's operations are made of nothing else:
-
-    in_thread      an operation: cancelled before its function is called, or not at all
-    for_certain    a duty (close, flush, delete): its function is called whatever is cancelled
+in_thread      an operation: cancelled before its function is called, or not at all
+for_certain    a duty (close, flush, delete): its function is called even if the caller is cancelled
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ Ts = TypeVarTuple("Ts")
 async def for_certain(
     func: Callable[[*Ts], T], *args: *Ts, limiter: CapacityLimiter | None = None
 ) -> T:
-    """Call `func(*args)` in a thread also if the caller is cancelled, and raise that after it.
+    """Call `func(*args)` in a thread even if the caller is cancelled; raise the cancellation after it.
 
-    What `func` raises goes before a cancellation: a disk that is full is not to be missed.
+    An error of `func` wins over a cancellation, so that a full disk is not missed.
     """
     task = current_task()
     begun = False
@@ -44,7 +42,7 @@ async def for_certain(
             try:
                 result = await in_thread(begin, limiter=limiter)
             except task.kernel.cancelled_class as exc:
-                # No shield keeps out a native cancel, which strikes while this waits for a token.
+                # No shield keeps out a native cancel, which may come while this waits for a token.
                 cancelled = exc
     if cancelled is not None:
         raise cancelled

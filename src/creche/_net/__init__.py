@@ -15,9 +15,9 @@
     eyeballs.py        which address to try next (RFC 8305), and the race between them
     tcp.py             `connect_tcp`, `create_tcp_listener`
     unix.py            `connect_unix`, `create_unix_listener`
-    connectables.py    how to open a stream, told now and done later
-    readiness.py       `wait_readable` and its kin, for sockets that stay the user's
+    connectables.py    descriptions of how to open a stream, to be opened later
+    readiness.py       `wait_readable` and similar functions, for sockets that stay the user's
 
-A public class stands in one file with the class that keeps its promises. Each file imports only files
-above it in this list; a contract in `pyproject.toml` says the floors.
+A public class and the class that implements it are in one file. Each file imports only files above it in
+this list; a contract in `pyproject.toml` checks that.
 """

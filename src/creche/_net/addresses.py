@@ -5,8 +5,8 @@ addresses. Knows no stream and opens no socket.
 
 Rules
 -----
-* A numeric host with a numeric port is worked out at once; anything else asks the system's
-  resolver, which blocks, in a thread.
+* A numeric host with a numeric port is resolved at once. For anything else the system's resolver is
+  asked, in a thread, because it blocks.
 * Inside Creche an address is the tuple that `socket` made, scope id and all (`resolve`). Users get
   `(host, port)`, the scope id as a suffix of the host (`public_address`).
 * ASCII names go to the resolver as they are. Others are encoded by IDNA 2008 (`_idna.py`), not
@@ -61,15 +61,15 @@ def public_address(address: Any) -> Any:
 
 
 def describe(address: Any) -> str:
-    """Say an address in a message: `127.0.0.1 port 80`."""
+    """Return an address as messages show it: `127.0.0.1 port 80`."""
     shown = public_address(address)
     return f"{shown[0]} port {shown[1]}" if isinstance(shown, tuple) else repr(shown)
 
 
 def say_what(exc: OSError, what: str) -> None:
-    """Add to the system's error what was being done, for the caller to raise it again.
+    """Add to the system's error what was being done; the caller raises it again.
 
-    A new error would have the old one behind it, and a traceback would tell everything twice.
+    A new error would have the old one as its context, and the traceback would show everything twice.
     """
     exc.strerror = f"{exc.strerror or exc}{what}"
     if exc.errno is not None:
@@ -92,7 +92,7 @@ def encode_host(host: str) -> bytes:
 def checked_port(port: Any) -> Any:
     """Return `port`, a number given as text as an int.
 
-    The resolver would take a number that is too large modulo 65536.
+    The resolver takes a number that is too large modulo 65536.
 
     :raises OverflowError: it is not in 0-65535
     :raises NotImplementedError: there are no sockets here
@@ -101,7 +101,7 @@ def checked_port(port: Any) -> Any:
     if isinstance(port, str) and port.isdecimal():
         port = int(port)
     if isinstance(port, int) and not 0 <= port <= 65535:
-        raise OverflowError(f"port must be 0-65535, and {port} is not")
+        raise OverflowError(f"port must be 0-65535, not {port}")
     return port
 
 
@@ -170,7 +170,7 @@ async def getnameinfo(sockaddr: IPSockAddrType, flags: int = 0) -> tuple[str, st
         there is nothing to look up, and no thread is used.
     :return: the name of the host and the name of the service; the numbers, as text, where they have
         no name
-    :raises socket.gaierror: the address is not one, or has no name and NI_NAMEREQD was given
+    :raises socket.gaierror: the address is not valid, or it has no name and NI_NAMEREQD was given
     """
     look_up = partial(socket.getnameinfo, sockaddr, flags)
     numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from .addresses import INTERNET
 
 State = Literal["connected", "bound", "any"]
-"""What a socket has to be: connected to a peer, bound to a local address, or neither."""
+"""The state that a socket must be in: connected to a peer, bound to a local address, or neither."""
 
 
 def check_adoptable(

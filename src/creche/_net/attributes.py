@@ -1,4 +1,4 @@
-"""What any object over a socket can tell of it with `extra()`: `SocketAttribute`, `SocketProvider`.
+"""What any object over a socket can say about it with `extra()`: `SocketAttribute`, `SocketProvider`.
 
 Owns the keys and the answers. Knows no event loop, and never reads or writes a socket.
 
@@ -6,7 +6,7 @@ Rules
 -----
 * `_raw_socket` is the standard library's socket, non-blocking; libraries read that name.
 * Addresses are shown as `(host, port)`, also for IPv6, and as a path for UNIX sockets.
-* The address of the peer is kept from the start: it can be asked for when the peer is long gone.
+* The address of the peer is stored at the start, so it is still known when the peer is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .addresses import INTERNET, SockAddrType, public_address
 
 
 class SocketAttribute(TypedAttributeSet):
-    """Keys of what a stream or listener over a socket can tell with `extra()`."""
+    """The keys of `extra()` that a stream or listener over a socket can answer."""
 
     family: AddressFamily = typed_attribute()
     """the address family of the socket"""

@@ -1,10 +1,10 @@
-"""Connectables: how to open a stream, told now and done later.
+"""Connectables: descriptions of how to open a stream, to be opened later.
 
 Owns `TCPConnectable`, `UNIXConnectable` and the reading of what users give in their place
 (`as_connectable`). Opens nothing itself: `tcp.py` and `unix.py` do.
 
-Its one rule: an attempt that fails raises ConnectionFailed, whatever the system said, which is the
-cause.
+Its one rule: an attempt that fails raises ConnectionFailed, whatever the system's error was; that is
+the cause.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class TCPConnectable(ByteStreamConnectable):
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
-            raise ValueError(f"TCP port number out of range: it is 1-65535, and {self.port} is not")
+            raise ValueError(f"TCP port number out of range: must be 1-65535, not {self.port}")
 
     async def connect(self) -> SocketStream:
         """Connect as `connect_tcp` does. A checkpoint.
 
-        :raises ConnectionFailed: there was no connecting, or there is no such host
+        :raises ConnectionFailed: the connection could not be made, or there is no such host
         """
         from .tcp import connect_tcp
 
@@ -65,7 +65,7 @@ class UNIXConnectable(ByteStreamConnectable):
     async def connect(self) -> UNIXSocketStream:
         """Connect as `connect_unix` does. A checkpoint.
 
-        :raises ConnectionFailed: there was no connecting
+        :raises ConnectionFailed: the connection could not be made
         """
         from .unix import connect_unix
 
@@ -85,17 +85,15 @@ def as_connectable(
     tls_hostname: str | None = None,
     tls_standard_compatible: bool = True,
 ) -> ByteStreamConnectable:
-    """Return a connectable for what programs take as "where to connect to". Does not wait.
+    """Return a connectable for what a program accepts as "where to connect to". Does not wait.
 
     :param remote: a connectable, which is returned as it is; a host and port, for TCP; or the path
         of a UNIX socket
     :param tls: speak TLS with the host and port, or over the UNIX socket
     :param ssl_context: how to speak TLS; certificates are checked if this is omitted
-    :param tls_hostname: the name that the certificate of the server has to be for; that of the host
-        if omitted
-    :param tls_standard_compatible: False to close without the closing handshake of TLS, as many
-        programs do
-    :raises TypeError: it is none of these
+    :param tls_hostname: the name that the server's certificate must be for; the host's if omitted
+    :param tls_standard_compatible: False to close without TLS's closing handshake, as many programs do
+    :raises TypeError: `remote` is none of these
     :raises ValueError: the port is not in 1-65535
     """
     if isinstance(remote, ByteStreamConnectable):

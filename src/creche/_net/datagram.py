@@ -7,14 +7,14 @@ its own kind says with `_take` how a datagram is received.
 
 Rules
 -----
-* Try first, and wait only when the system says that it would block. But a queue that was found
-  empty is likely to be empty the next time: then wait at once, and try again only now and then
+* Try first, and wait only when the system says that it would block. But a queue that was empty is
+  likely to be empty the next time: then wait at once, and try first only now and then
   (`udp-ping-pong` in `benchmarks/`: a call that can only fail is a fifth of the work).
 * One reader and one writer at a time. A flag is up only while a task waits.
 * A datagram is sent whole or not at all. One that the system refuses leaves the socket usable.
-* Sends pay by the byte, as those of streams do: a sender that never gives way fills the receiver's
-  buffer, and what does not fit there is lost.
-* What the system reports stays the `__cause__`.
+* Sends are charged by the byte, as those of streams are: a sender that never gives way fills the
+  receiver's buffer, and what does not fit is lost.
+* The system's error stays the `__cause__`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ T = TypeVar("T")
 BYTES_PER_CREDIT = 4096
 """How many bytes of a datagram cost as much as the call that sends it."""
 LOOK_AGAIN = 8
-"""How many times to wait at once, before it is tried again whether more has come already."""
+"""How many receives in a row wait at once, before one tries first again."""
 
 
 class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvider, Generic[T]):
@@ -52,7 +52,7 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
     )
 
     _kind: ClassVar[str]
-    """What such a socket is called in a message."""
+    """The name of such a socket in messages."""
 
     def __init__(
         self, sock: socket.socket, peer: Any, kernel: Kernel, take: Callable[[], T]
@@ -78,8 +78,8 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
 
         :raises ClosedResourceError: this socket was closed, before or while this waited
         :raises BusyResourceError: another task is receiving from it
-        :raises BrokenResourceError: the system reports a failure, such as that nobody receives
-            what was sent to the peer; its error is the cause
+        :raises BrokenResourceError: the system reports a failure, for example that nobody listens at
+            the peer's address; its error is the cause
         """
         task = current_task()
         await task.ready_checkpoint()
@@ -105,7 +105,7 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
             self._receiving = False
 
     async def _push(self, put: Callable[[], object], to: Any = None) -> None:
-        """Wait until the socket has room, and send a datagram with `put`. `to`: where it goes."""
+        """Wait until the socket has room, and send a datagram with `put`. `to` is its destination."""
         if self._sending:  # since the caller looked, while a name was looked up
             raise BusyResourceError("writing to")
         self._sending = True
@@ -117,7 +117,7 @@ class DirectDatagramSocket(OwnedSocket, UnreliableObjectStream[T], SocketProvide
             self._sending = False
 
     def _raise_for(self, exc: OSError, to: Any = None) -> NoReturn:
-        """Raise what a failed system call means for the user. `to`: where a datagram was to go."""
+        """Raise what a failed system call means for the user. `to` is the datagram's destination."""
         if self._raw_socket.fileno() < 0:
             raise self._closed_error() from None
         what = f"this {self._where()}"

@@ -1,17 +1,17 @@
 """Happy eyeballs, RFC 8305: which address of a host to try next, and the race between them.
 
-Owns the order (`interleave`), the race (`race`) and the error when all have lost
+Owns the order (`interleave`), the race (`race`) and the error when all have failed
 (`all_failed`). Opens no socket: an attempt is any coroutine function whose result can be closed.
 
 An attempt    waiting → trying → won | failed | too late | cancelled
 
 Rules
 -----
-* The resolver's order stands (it has sorted by RFC 6724), but families take turns, beginning with
-  the resolver's first, so that one dead family costs one delay.
+* The resolver's order is kept (it sorts by RFC 6724), but families take turns, beginning with the
+  resolver's first, so that one dead family costs one delay.
 * The next attempt starts when the last one to start has failed, or after the delay.
-* Exactly one result comes out. Who is too late is closed; who is cancelled closes what it opened;
-  the winner too is closed if the caller is cancelled before it gets it.
+* Exactly one result is returned. A result that comes too late is closed. An attempt that is cancelled
+  closes what it opened. The winner too is closed if the caller is cancelled before it gets it.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ async def race(
 
     :param candidates: at least one
     :param attempt: tries one candidate; raises OSError when that fails
-    :param delay: seconds to wait for an attempt before the next one starts beside it
-    :param target: the name of it all, for the error
+    :param delay: seconds to wait for an attempt before the next one starts as well
+    :param target: what is being connected to, for the error
     :raises ConnectionFailed: every attempt has failed. An OSError.
     """
     if len(candidates) > 1:

@@ -1,4 +1,4 @@
-"""`SocketListener`, and how it is kept: a listening socket whose connections become streams.
+"""`SocketListener`: a listening socket whose connections become streams.
 
 Owns the socket (with `owned.py`), the accepting and what to do when that fails. Knows nothing of
 addresses to listen on, and nothing of what is done with a connection.
@@ -7,9 +7,9 @@ addresses to listen on, and nothing of what is done with a connection.
 
 Rules
 -----
-* A connection that is gone before it was accepted is no error: the next one is taken.
-* `accept` reports that descriptors have run out; `serve` logs it, waits a little and goes on, for
-  a server outlives the moment in which it is too popular.
+* A connection that is gone before it is accepted is no error: the next one is taken.
+* `accept` reports that descriptors have run out. `serve` logs it, waits a little and goes on, since a
+  server should survive a burst of connections.
 * A stream that no task could be started for is closed.
 """
 
@@ -135,8 +135,8 @@ class DirectSocketListener(OwnedSocket, SocketListener):
     ) -> None:
         """Accept connections until it is cancelled, each handled in a new task. A checkpoint.
 
-        When a stop is asked for (`CancelScope.stop()`) it accepts no more, and leaves be what it has
-        accepted: the handlers run on.
+        When a stop is asked for (`CancelScope.stop()`) it accepts no more. Handlers of connections that it
+        has accepted run on.
 
         When the process has run out of descriptors this logs a warning and tries again.
 

@@ -1,7 +1,7 @@
 """Options of sockets that a platform may not have.
 
-Knows only how to ask for one. Its one rule: where there is no such option, it is passed over; what else the
-system says is the caller's.
+Its one rule: an option that the platform does not have is skipped; any other error goes to the
+caller.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """`OwnedSocket`: a socket that belongs to one of our objects, and the watch on it.
 
-Owns how the two begin and end together. Knows neither what the socket is for nor how it is used.
+Owns their common life. Knows neither what the socket is for nor how it is used.
 
     open --aclose--> closed
 
 Rules
 -----
-* The watch is closed before the socket: the loop must not go on with a number that others will get.
-* When the loop has ended, so has the socket: whoever asks for it finds it closed, and a wait raises
-  ClosedResourceError (`_kernel/descriptors.py`).
+* The watch is closed before the socket: the loop must not watch a number that another socket may get.
+* The socket ends with its loop: after that it is found closed, and a wait raises ClosedResourceError
+  (`_kernel/descriptors.py`).
 * A socket that is dropped without being closed warns of it, as the standard library's do.
 """
 
@@ -21,7 +21,7 @@ from .._kernel.contract import Kernel
 
 
 class OwnedSocket:
-    """What streams, listeners and datagram sockets have in common."""
+    """The base of streams, listeners and datagram sockets."""
 
     __slots__ = ("_closed", "_kernel", "_raw_socket", "_watch")
 
@@ -54,8 +54,8 @@ class OwnedSocket:
         await current_task().ready_checkpoint()
 
     def _close_with_loop(self) -> None:
-        # Pools of connections look at the socket before they use it. With this they drop one that
-        # an earlier loop has left, and connect anew.
+        # Connection pools look at the socket before they use it. With this they drop one that an
+        # earlier loop left behind, and connect anew.
         if self._closed or running_kernel() is self._kernel or not self._kernel.ended():
             return
         self._leave()
@@ -67,4 +67,4 @@ class OwnedSocket:
         self._raw_socket.close()
 
     def _leave(self) -> None:
-        """Clear away what belongs to the socket, which is about to be closed."""
+        """Clean up what belongs to the socket, which is about to be closed."""

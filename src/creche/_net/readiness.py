@@ -1,7 +1,7 @@
 """Waiting for sockets and descriptors that stay the user's: the kernel's verbs, made public.
 
-Owns nothing: no registration is left when one of these calls returns. Streams do not come this way,
-they keep a watch of their own.
+Owns nothing: no registration is left when one of these calls returns. Streams do not use these; they
+keep a watch of their own.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def wait_writable(obj: FileDescriptorLike) -> Coroutine[Any, Any, None]:
 
 
 def notify_closing(obj: FileDescriptorLike) -> None:
-    """Say that a socket or descriptor is about to be closed: whoever waits for it wakes up.
+    """Wake the tasks that wait for a socket or descriptor, because it is about to be closed. Never waits.
 
-    Those waiting in `wait_readable` or `wait_writable` get a ClosedResourceError. Then close it,
-    with no await in between, or somebody may begin to wait anew. Never waits.
+    Tasks in `wait_readable` or `wait_writable` get a ClosedResourceError. Close it right after this call,
+    with no await in between, or another task may begin to wait.
 
     :param obj: what the waiting tasks passed: an object with `fileno()`, or the number itself
     :raises NoEventLoopError: no event loop is running in this thread
@@ -60,7 +60,7 @@ def notify_closing(obj: FileDescriptorLike) -> None:
 
 
 def wait_socket_readable(sock: socket.socket) -> Coroutine[Any, Any, None]:
-    """Wait as `wait_readable` does, which has replaced this function.
+    """Do what `wait_readable` does, which replaces this function.
 
     .. deprecated:: 0.1 use `wait_readable`
     """
@@ -69,7 +69,7 @@ def wait_socket_readable(sock: socket.socket) -> Coroutine[Any, Any, None]:
 
 
 def wait_socket_writable(sock: socket.socket) -> Coroutine[Any, Any, None]:
-    """Wait as `wait_writable` does, which has replaced this function.
+    """Do what `wait_writable` does, which replaces this function.
 
     .. deprecated:: 0.1 use `wait_writable`
     """

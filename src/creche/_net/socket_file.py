@@ -1,7 +1,7 @@
 """`SocketFile`: the file by which a UNIX socket is found, from its binding to its removal.
 
-Owns the rules for paths of UNIX sockets. Knows no stream and no event loop: the few calls here are
-to the file system that holds the socket, and do not wait for anybody.
+Owns the rules for paths of UNIX sockets. Knows no stream and no event loop: the few system calls here
+are quick, and wait for nobody.
 
     bind_to_path --> there --remove--> gone
 
@@ -9,7 +9,7 @@ Rules
 -----
 * A file that is no socket is never touched. A socket file is replaced only if no socket answers
   there any more: one that does is in use (EADDRINUSE), like a port.
-* What is removed is the file that was made here. If another has taken its place, that one stays.
+* Only the file that was made here is removed. If another has taken its place, that one stays.
 * An abstract address (it begins with a null) has no file, nor has an empty one.
 * A socket has its permissions from the first moment, not from a moment later.
 """
@@ -40,7 +40,7 @@ class SocketFile:
         self.identity = _identity(os.lstat(path))
 
     def remove(self) -> None:
-        """Remove the file, if it is still this one. Never fails: a file left behind hurts nobody."""
+        """Remove the file, if it is still this one. Never fails: a file left behind does no harm."""
         try:
             if _identity(os.lstat(self.path)) == self.identity:
                 os.unlink(self.path)
@@ -71,7 +71,7 @@ def has_file(address: str | bytes) -> bool:
 
 
 def about(exc: OSError, what: str, address: str | bytes) -> OSError:
-    """Return the same error with what it is about."""
+    """Return the same error, with what was being done and where."""
     if exc.errno is None:  # Python itself finds that it does not fit into the system's structure
         length = len(os.fsencode(address))
         return OSError(
@@ -91,7 +91,7 @@ class SocketRefused(ConnectionFailed, ConnectionRefusedError):
 
 
 class SocketDenied(ConnectionFailed, PermissionError):
-    """The path is for others."""
+    """This process may not use the path."""
 
 
 _FAILURES = {
@@ -111,14 +111,14 @@ def bind_to_path(sock: socket.socket, address: str | bytes, mode: int | None) ->
     """Bind a socket, and return its file, None if its address has none.
 
     :param mode: the permissions of the file; what the umask leaves if None
-    :raises ValueError: a mode for an address without a file
-    :raises OSError: there is no binding there
+    :raises ValueError: there is a mode, and the address has no file
+    :raises OSError: the socket cannot be bound there
     """
     if not has_file(address):
         if mode is not None:
             raise ValueError(
-                f"there is no file to set the mode of: {address!r} is an abstract address. Leave "
-                "the mode out, or give a path"
+                f"mode needs a file, and {address!r} is an abstract address, which has none: leave the "
+                "mode out, or give a path"
             )
         _bind(sock, address)
         return None
@@ -167,6 +167,6 @@ def _is_deserted(address: str | bytes, kind: socket.SocketKind) -> bool:
         try:
             probe.connect(address)
         except OSError as exc:
-            # Anything else says that somebody is there: of another type, too busy, or hidden.
+            # Any other error means that somebody is there: of another type, too busy, or hidden.
             return exc.errno == errno.ECONNREFUSED
     return False

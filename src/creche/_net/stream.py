@@ -1,7 +1,7 @@
-"""`SocketStream`, and how it is kept: a connected socket, read and written through its descriptor.
+"""`SocketStream`: a connected socket, read and written through its descriptor.
 
-Owns the socket (with `owned.py`). Knows neither how the connection came about nor what the bytes
-mean, and of the event loop only `Watch`.
+Owns the socket (with `owned.py`). Knows neither how the connection was made nor what the bytes mean, and
+of the event loop only `Watch`.
 
     open --send_eof--> half-closed --aclose--> closed
     open --aclose--> closed
@@ -14,19 +14,19 @@ mean, and of the event loop only `Watch`.
 Rules
 -----
 * Try first, and wait only when the system says that it would block. The hot path is a checkpoint,
-  a flag and a system call; `tcp-ping-pong` and `tcp-send-256` in `benchmarks/` watch over it.
+  a flag and a system call; `tcp-ping-pong` and `tcp-send-256` in `benchmarks/` measure it.
 * One reader and one writer at a time. A flag is up only while a task waits.
 * A read that took less than it could has left nothing: the next one waits at once, without a call
   that can only fail. An event reports whatever has come meanwhile, for readiness is level-triggered
   (on uvloop `tcp-ping-pong` went from 1.22 to 1.05 of the streams').
-* Sends pay by the byte. Giving way after every few dozen small ones would have the reader empty the
+* Sends are charged by the byte. Giving way after every few dozen small ones would have the reader empty the
   socket each time, so that each travels as a packet of its own, at three times the price of sends
   that the system may join (`tcp-send-256`: 2.1 of asyncio's streams, this way 0.7); giving way
   after as many large ones has more under way than a processor's cache holds (`tcp-send-64k`: 25 µs,
   this way 17). In a loop of sends others wait for 512 KiB or 2,000 sends, about 2 ms at the most.
 * Whether the stream is closed is asked when a call has failed, or before a wait, not on every call:
   a closed socket has no descriptor, and the system refuses it.
-* What the system reports as broken stays the `__cause__`.
+* The system's error stays the `__cause__`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class DirectSocketStream(OwnedSocket, SocketStream):
     )
 
     _bytes_per_credit: ClassVar[int] = 4096
-    """So many that sends give way after 512 KiB, with the usual budget."""
+    """Chosen so that sends give way after 512 KiB, with the usual budget."""
 
     def __init__(self, sock: socket.socket, peer: Any, kernel: Kernel) -> None:
         """Take over `sock`, connected to `peer` and non-blocking."""
@@ -219,8 +219,8 @@ class DirectSocketStream(OwnedSocket, SocketStream):
     def _drop_unread(self) -> bool:
         """Receive what is there, so that the system does not reset the connection as it is closed.
 
-        For a protocol on top whose own bytes may be among it. Never waits, nor goes on for long. Return
-        whether there was anything.
+        For a protocol on top, whose own bytes may be among them. Never waits, and does not go on for long.
+        Returns whether there was anything.
         """
         drops = 0
         try:

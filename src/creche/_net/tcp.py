@@ -1,14 +1,14 @@
 """`connect_tcp` and `create_tcp_listener`: from host and port to streams and listeners.
 
-Owns how TCP sockets are made: their options, the local ends, one port for several families. The
-order of addresses is in `eyeballs.py`, the bytes in `stream.py`.
+Owns how TCP sockets are made: their options, the local ends, one port for several families.
+`eyeballs.py` has the order of addresses, `stream.py` the bytes.
 
 Rules
 -----
 * A socket that does not become part of the result is closed before the call returns or raises.
 * An error says which address it is about, and keeps its number and type.
-* A host without IPv6 is no error where IPv4 works too.
-* TLS is loaded when somebody asks for it.
+* On a host without IPv6 that is no error, if IPv4 works.
+* TLS is loaded when it is first asked for.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Address: TypeAlias = tuple[socket.AddressFamily, Any]
 WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 MAX_BACKLOG = 65536
 PORT_ATTEMPTS = 20
-"""How often to look for a port that is free in every family."""
+"""How many times to look for a port that is free in every family."""
 
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
@@ -121,8 +121,8 @@ async def connect_tcp(
 ) -> SocketStream | tls_streams.TLSStream:
     """Connect to a host and port over TCP, with TLS if that is asked for. A checkpoint.
 
-    A name with several addresses has them tried as RFC 8305 says: in the system's order of
-    preference, IPv6 and IPv4 taking turns, the next beside the last one if that is slow.
+    The addresses of a name are tried as RFC 8305 says: in the system's order of preference, IPv6 and
+    IPv4 in turn, and the next one as well if the last is slow.
     TCP_NODELAY is set. If it raises, nothing stays open.
 
     :param remote_host: a host name or an IP address
@@ -131,13 +131,13 @@ async def connect_tcp(
     :param local_port: the port to connect from; any free one if omitted
     :param tls: True to do a TLS handshake, and return a `TLSStream`. So does any of the next two
     :param ssl_context: certificates and settings; if omitted, Python's secure defaults
-    :param tls_standard_compatible: whether both sides have to say goodbye before they close; False
-        for HTTP and its like. See `TLSStream.wrap`
+    :param tls_standard_compatible: whether each side must do the closing handshake; False for HTTP and
+        similar protocols. See `TLSStream.wrap`
     :param tls_hostname: the name or address that the server's certificate has to be for; if
         omitted, `remote_host`
-    :param happy_eyeballs_delay: seconds after which the next address is tried beside the last one
-    :raises ConnectionFailed: no address could be connected to. An OSError whose cause is what the
-        system said of the only address, or a group with an error for each.
+    :param happy_eyeballs_delay: seconds until the next address is tried as well
+    :raises ConnectionFailed: no address could be connected to. An OSError; its cause is the system's
+        error for the only address, or a group with an error for each.
     :raises socket.gaierror: there is no such host. An OSError.
     :raises OverflowError: a port is not in 0-65535
     :raises ssl.SSLError: the TLS handshake failed; `ssl.SSLCertVerificationError` if the server's
@@ -210,7 +210,7 @@ def _family(address: Address) -> socket.AddressFamily:
 async def _local_ends(
     host: IPAddressType | None, port: int | None
 ) -> dict[socket.AddressFamily, Any] | None:
-    """Return the address to bind to for each family, None if it does not matter."""
+    """Return the address to bind to for each family, None if any will do."""
     port = checked_port(port or 0)
     if host is None:
         return {family: (text, port) for family, text in WILDCARDS.items()} if port else None
@@ -271,7 +271,7 @@ async def _finish(sock: socket.socket, address: Any) -> None:
 
 
 def _outcome(sock: socket.socket) -> None:
-    """Return if the socket is connected; raise BlockingIOError while that is open."""
+    """Return if the socket is connected; raise BlockingIOError while it is not known."""
     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if number:
         raise OSError(number, os.strerror(number))
@@ -356,7 +356,7 @@ def _listen(
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            exclusive = sys.platform == "win32"  # where the other one lets anybody in
+            exclusive = sys.platform == "win32"  # where SO_REUSEADDR lets anybody in
             set_where_there(
                 sock, "SOL_SOCKET", "SO_EXCLUSIVEADDRUSE" if exclusive else "SO_REUSEADDR"
             )

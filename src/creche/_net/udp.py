@@ -5,7 +5,7 @@ in `datagram.py`.
 
 Rules
 -----
-* An address as text goes to the system as it is; a name is looked up first, in a thread, for the
+* An address as text goes to the system as it is. A name is looked up first, in a thread, because the
   system's own call would block the event loop.
 * A socket that does not become part of the result is closed before the call returns or raises.
 * An error says which address it is about, and keeps its number and type.
@@ -57,7 +57,7 @@ class UDPSocket(UnreliableObjectStream[UDPPacketType], SocketProvider):
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> UDPSocket:
-        """In a running event loop, make this of a bound UDP socket, which then
+        """In a running event loop, wrap a bound UDP socket, which then
         belongs to the new object. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
@@ -84,7 +84,7 @@ class ConnectedUDPSocket(UnreliableObjectStream[bytes], SocketProvider):
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> ConnectedUDPSocket:
-        """In a running event loop, make this of a connected datagram socket, which then
+        """In a running event loop, wrap a connected datagram socket, which then
         belongs to the new object. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
@@ -110,7 +110,7 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
         super().__init__(sock, None, kernel, partial(take, MOST_BYTES))
         self._family = sock.family
         self._numeric: Any = object()
-        """The last address that was no name: most datagrams go where the last one went."""
+        """The last address that was not a name: most datagrams go where the last one went."""
 
     async def send(self, item: UDPPacketType) -> None:
         """Send a datagram, waiting for room if there is none. A checkpoint.
@@ -158,7 +158,7 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
             return address
         if self._raw_socket.fileno() < 0:
             raise self._closed_error()
-        # What the platform does not have, it does not do.
+        # The platform has no such flag, and does not do what it turns off.
         mapped: int = getattr(socket, "AI_V4MAPPED", 0)
         flags = mapped if self._family == socket.AF_INET6 else 0
         return (await _find(host, port, self._family, flags))[0][4]
@@ -189,9 +189,9 @@ async def create_udp_socket(
     :param local_host: the name or address to receive on; every interface if omitted
     :param local_port: the port to receive on; if 0 the system chooses a free one
     :param reuse_port: let several sockets receive on the same port; not on Windows
-    :raises ValueError: neither `family` nor `local_host` is given, or `reuse_port` is where the
+    :raises ValueError: neither `family` nor `local_host` is given, or `reuse_port` is true where the
         system does not have it
-    :raises OSError: there is no receiving there, for example EADDRINUSE: the port is taken
+    :raises OSError: the address cannot be bound, for example EADDRINUSE: the port is taken
     :raises socket.gaierror: there is no such host. An OSError.
     :raises OverflowError: the port is not in 0-65535
     """
@@ -225,8 +225,8 @@ async def create_connected_udp_socket(
     :param local_port: the port to send from; if 0 the system chooses a free one
     :param reuse_port: let several sockets use the same local port; not on Windows
     :raises ValueError: `reuse_port` where the system does not have it
-    :raises ConnectionFailed: there is no way to the peer. An OSError; the system's is its cause.
-    :raises OSError: the local end is not to be had, for example EADDRINUSE: the port is taken
+    :raises ConnectionFailed: there is no route to the peer. An OSError; the system's is its cause.
+    :raises OSError: the local address cannot be bound, for example EADDRINUSE: the port is taken
     :raises socket.gaierror: there is no such host, or it has no address of the family. An OSError.
     :raises OverflowError: a port is not in 0-65535
     """

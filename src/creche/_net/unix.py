@@ -1,9 +1,9 @@
 """`connect_unix` and `create_unix_listener`: connections within one machine, by path.
 
-Owns how UNIX stream sockets are made. What they do then is in `unix_stream.py` and `listener.py`;
-the files of sockets are kept in `socket_file.py`.
+Owns how UNIX stream sockets are made. `unix_stream.py` and `listener.py` have what they do then,
+`socket_file.py` the files of sockets.
 
-Rule: a file that this made goes when its socket does, and no other.
+Rule: a file that was made here goes with its socket, and no other file does.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ async def connect_unix(
 
     :param path: the path of the socket; an abstract address of Linux begins with a null
     :param kind: SOCK_STREAM, or SOCK_SEQPACKET for packets that stay whole
-    :raises ConnectionFailed: there is no connecting, for example because nobody listens there. An
-        OSError, also of the type of the system's, which is its cause.
-    :raises ValueError: another kind
+    :raises ConnectionFailed: the connection could not be made, for example because nobody listens
+        there. An OSError, also of the type of the system's error, which is its cause.
+    :raises ValueError: `kind` is another one
     """
     address = unix_address(path)
     _check_kind(kind)
@@ -73,9 +73,9 @@ async def create_unix_listener(
     :param backlog: how many connections may wait to be accepted, at most 65536; the system may have
         a lower limit
     :param kind: SOCK_STREAM, or SOCK_SEQPACKET for packets that stay whole
-    :raises OSError: there is no listening there, for example EADDRINUSE: somebody does already, or
+    :raises OSError: the path cannot be listened on, for example EADDRINUSE: somebody does already, or
         the file there is no socket
-    :raises ValueError: another kind, or a mode for an abstract address
+    :raises ValueError: `kind` is another one, or there is a mode for an abstract address
     """
     address = unix_address(path)
     _check_kind(kind)
@@ -104,8 +104,8 @@ def _check_kind(kind: SocketKind) -> None:
 async def _connect(sock: socket.socket, address: str | bytes, kernel: Kernel) -> None:
     """Connect a non-blocking socket.
 
-    Unlike TCP this succeeds at once or not at all, and the system does not tell when there is room
-    in a full queue: so come back later, and still later.
+    Unlike with TCP this succeeds at once or fails, and the system does not tell when a full queue has
+    room: so this tries again later, and then later still.
     """
     delay = SHORTEST_DELAY
     while True:

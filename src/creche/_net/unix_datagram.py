@@ -1,16 +1,16 @@
-"""`create_unix_datagram_socket` and its connected kin: datagrams within one machine, by path.
+"""`create_unix_datagram_socket` and its connected counterpart: datagrams within one machine, by path.
 
-Owns how such sockets are made, and how a sender waits for a receiver that is slow. The waiting
-for datagrams is in `datagram.py`, files of sockets are kept in `socket_file.py`.
+Owns how such sockets are made, and how a sender waits for a slow receiver. `datagram.py` has the
+waiting for datagrams, `socket_file.py` the files of sockets.
 
 Rules
 -----
-* A datagram for a receiver whose queue is full waits, it is not lost. The sender's own socket cannot
+* A datagram for a receiver whose queue is full waits; it is not lost. The sender's own socket cannot
   tell when there is room: the system calls it writable all the time. One that is connected to the
   receiver can, so a second socket watches for it; nothing here spins.
-* A datagram can be larger here than a UDP one. It is read into a buffer that is kept: to ask the
-  system for so much memory each time costs more than the datagram.
-* A file that this made goes when its socket does, and no other.
+* A datagram can be larger here than with UDP. It is read into a buffer that is kept, because to ask
+  the system for so much memory each time costs more than the datagram.
+* A file that was made here goes with its socket, and no other file does.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class UNIXDatagramSocket(UnreliableObjectStream[UNIXDatagramPacketType], SocketP
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> UNIXDatagramSocket:
-        """In a running event loop, make this of a UNIX datagram socket, which then
+        """In a running event loop, wrap a UNIX datagram socket, which then
         belongs to the new object. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
@@ -72,8 +72,8 @@ class ConnectedUNIXDatagramSocket(UnreliableObjectStream[bytes], SocketProvider)
 
     @classmethod
     async def from_socket(cls, sock_or_fd: socket.socket | int) -> ConnectedUNIXDatagramSocket:
-        """In a running event loop, make this of a connected UNIX datagram socket, which then
-        belongs to it. Does not wait.
+        """In a running event loop, wrap a connected UNIX datagram socket, which then
+        belongs to the new object. Does not wait.
 
         :param sock_or_fd: a socket or the number of its descriptor
         :raises TypeError: it is neither
@@ -124,7 +124,7 @@ class DirectUNIXDatagramSocket(DirectDatagramSocket[UNIXDatagramPacketType], UNI
         await self._send_when_there_is_room(partial(sock.sendto, data, path), path)
 
     async def _send_when_there_is_room(self, put: Callable[[], int], path: str) -> None:
-        """Wait for room in the socket's own buffer, then in the receiver's queue, until both have."""
+        """Wait for room in the socket's own buffer and in the receiver's queue, until both have some."""
         self._sending = True
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as scout:
@@ -188,9 +188,9 @@ async def create_unix_datagram_socket(
 
     :param local_path: the path to receive at; without one nobody can send to this socket
     :param local_mode: the permissions of the file, such as 0o600; what the umask leaves if omitted
-    :raises OSError: there is no receiving there, for example EADDRINUSE: somebody does already, or
-        the file there is no socket
-    :raises ValueError: a mode without a file
+    :raises OSError: the path cannot be bound, for example EADDRINUSE: somebody receives there, or the
+        file there is no socket
+    :raises ValueError: there is a mode, and no file
     """
     sock, file = await _create(local_path, local_mode)
     return DirectUNIXDatagramSocket(sock, current_kernel(), file)
@@ -209,10 +209,10 @@ async def create_connected_unix_datagram_socket(
     :param remote_path: the path of the peer
     :param local_path: the path to receive at; without one the peer cannot answer
     :param local_mode: the permissions of the file, such as 0o600; what the umask leaves if omitted
-    :raises ConnectionFailed: there is no way to the peer, for example because nobody receives there.
-        An OSError, also of the type of the system's, which is its cause.
-    :raises OSError: there is no receiving at `local_path`
-    :raises ValueError: a mode without a file
+    :raises ConnectionFailed: the peer cannot be reached, for example because nobody receives there.
+        An OSError, also of the type of the system's error, which is its cause.
+    :raises OSError: `local_path` cannot be bound
+    :raises ValueError: there is a mode, and no file
     """
     address = unix_address(remote_path)
     sock, file = await _create(local_path, local_mode)

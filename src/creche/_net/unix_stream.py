@@ -1,13 +1,12 @@
-"""`UNIXSocketStream`, and how it is kept: streams and packets within one machine, and descriptors.
+"""`UNIXSocketStream`: streams and packets within one machine, and descriptors.
 
-Owns the sending of descriptors. Bytes go the way of every stream (`stream.py`); how such a
-connection is opened is told in `unix.py`.
+Owns the sending of descriptors. `stream.py` has the bytes, `unix.py` the opening of such a connection.
 
 Rules
 -----
-* A received descriptor is in the result of the call or closed, however the call ends; it is not
-  inherited.
-* A SOCK_SEQPACKET socket carries packets: what was sent at once is received at once. An empty one
+* A received descriptor is either in the result of the call or closed, however the call ends. It is
+  not inherited.
+* A SOCK_SEQPACKET socket carries packets: what one call sends, one call receives. An empty one
   would look like the end of the stream, so it is not sent.
 """
 
@@ -30,7 +29,7 @@ from .stream import DirectSocketStream, Rest, SocketStream
 
 NOT_INHERITED: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 MOST_DESCRIPTORS = 253
-"""How many Linux takes at once."""
+"""The most that Linux takes in one message."""
 
 
 class UNIXSocketStream(SocketStream):
@@ -77,7 +76,7 @@ class UNIXSocketStream(SocketStream):
         :param msglen: the most bytes to return
         :param maxfds: the most descriptors to return
         :return: the bytes, and a list of the numbers of the descriptors, empty if none came
-        :raises ValueError: `msglen` or `maxfds` is not a number that makes sense
+        :raises ValueError: `msglen` is not an integer of at least 0, or `maxfds` not one of at least 1
         :raises ClosedResourceError: this stream was closed on this side
         :raises BusyResourceError: another task is receiving from it
         :raises EndOfStream: the peer has closed its end, and nothing is left
@@ -147,7 +146,7 @@ class DirectUNIXStream(DirectSocketStream, UNIXSocketStream):
         return message, fds
 
     def _at_end(self) -> bool:
-        """Tell, after a look at no bytes at all, whether that is because there will be none."""
+        """Tell, after a receive of no bytes, whether the stream has ended."""
         try:
             return not self._raw_socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -209,8 +208,8 @@ def _check_descriptors(exc: OSError, numbers: array.array[int]) -> None:
     """Raise if it was the descriptors that the system refused."""
     if len(numbers) > MOST_DESCRIPTORS and exc.errno in (errno.EINVAL, errno.ETOOMANYREFS):
         raise ValueError(
-            f"fds must not be more than {MOST_DESCRIPTORS} at once, and {len(numbers)} are: "
-            "send them in several messages"
+            f"fds must be at most {MOST_DESCRIPTORS} at once, not {len(numbers)}: send them in several "
+            "messages"
         ) from exc
     if exc.errno != errno.EBADF:
         return

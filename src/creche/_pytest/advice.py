@@ -1,4 +1,4 @@
-"""What the plugin says where a project is set up in a way that cannot work: the mistake, and the remedy.
+"""Messages about a project's settings that cannot work: the mistake, and the remedy.
 
 Knows no hook; `hooks.py` asks it.
 """
@@ -13,7 +13,7 @@ import pytest
 from .._registry import chosen, find_installed
 
 NO_PLUGIN = "async def functions are not natively supported"
-"""What pytest says of an async test that nobody takes."""
+"""What pytest says about an async test that no plugin runs."""
 
 
 def check_backend(name: str) -> None:
@@ -23,12 +23,12 @@ def check_backend(name: str) -> None:
         find_installed(chosen(name, {})[0])
     except LookupError as exc:
         text = str(exc)
-    if text:  # not in the handler, or the error would be told twice
+    if text:  # not in the handler, or the error would be shown twice
         pytest.fail(text, pytrace=False)
 
 
 def check_mark(collector: Any, name: str, mark: str, marks: Sequence[pytest.Mark]) -> None:
-    """Refuse arguments of the mark, which has none."""
+    """Raise if the mark was given arguments: it takes none."""
     if any(each.name == mark and (each.args or each.kwargs) for each in marks):
         raise collector.CollectError(
             f"{name}: @pytest.mark.{mark} takes no arguments. To choose the backends of a test, "
@@ -38,7 +38,7 @@ def check_mark(collector: Any, name: str, mark: str, marks: Sequence[pytest.Mark
 
 
 def check_is_async(item: pytest.Item, mark: str) -> None:
-    """Warn of a mark that stands on a test that is not async."""
+    """Warn about a mark on a test that is not async."""
     own = getattr(getattr(item, "obj", None), "pytestmark", [])
     if any(each.name == mark for each in own):
         item.warn(
@@ -50,7 +50,7 @@ def check_is_async(item: pytest.Item, mark: str) -> None:
 
 
 def not_taken(error: BaseException, mark: str) -> str:
-    """Return what to say of an async test that nobody takes."""
+    """Return the message about an async test that no plugin runs."""
     first = str(error).partition("\n")[0]
     return (
         f"{first}\nTo have Creche run it, mark it with @pytest.mark.{mark}, or set "
@@ -59,10 +59,10 @@ def not_taken(error: BaseException, mark: str) -> str:
 
 
 def wrong_scope(error: BaseException, fixture: str | None, scope: str, backend: str) -> str:
-    """Return what to say of an async fixture whose scope is higher than that of the backend."""
+    """Return the message about an async fixture whose scope is higher than that of the backend."""
     return (
-        f"{error}\nThe async fixture {fixture!r} lives as long as its {scope}, and so must the "
-        f"event loop it runs in. Override the backend in conftest.py:\n\n"
+        f"{error}\nThe async fixture {fixture!r} lives as long as its {scope}, so the event "
+        f"loop that it runs in must, too. Override the backend in conftest.py:\n\n"
         f'    @pytest.fixture(scope="{scope}", params=["asyncio", "trio"])\n'
         f"    def {backend}(request):\n"
         f"        return request.param"
@@ -70,7 +70,7 @@ def wrong_scope(error: BaseException, fixture: str | None, scope: str, backend: 
 
 
 def warn_of_two(config: pytest.Config, mode: str, others: Sequence[str]) -> None:
-    """Warn if another plugin is in auto mode too: both would take each async test."""
+    """Warn if another plugin is in auto mode too: both would run each async test."""
     for other in others:
         try:
             theirs = config.getoption(f"{other}_mode", None) or config.getini(f"{other}_mode")

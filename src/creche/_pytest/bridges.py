@@ -2,7 +2,7 @@
 
     idle --the hook gives it a runner--> ready --called, any number of times--> ready --> idle
 
-One that has no runner is of a test that is not running. Which runner it gets is not known here.
+One without a runner belongs to a test that is not running. `hooks.py` decides which runner it gets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Bridge:
-    """The way from a plain function to the coroutine function that it stands for."""
+    """Connects a plain function with the coroutine function that it stands for."""
 
     def __init__(self, test: Callable[..., Any]) -> None:
         self.runner: JobRunner | None = None
@@ -57,5 +57,5 @@ def bridge_of(item: pytest.Item) -> Bridge | None:
 
 
 def _inner(test: Any) -> object:
-    """Return what hypothesis' `given` calls for each example; of other tests themselves."""
+    """Return what hypothesis' `given` calls for each example; for other tests, the test itself."""
     return getattr(getattr(test, "hypothesis", None), "inner_test", test)

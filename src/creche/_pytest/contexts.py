@@ -1,11 +1,11 @@
-"""`Mirror`: makes the variables of one context those of another.
+"""`Mirror`: copies the variables of one context to another.
 
-A task cannot step in a context that its caller is in, so the context variables that a fixture sets
-are carried over: from the caller into the task before each job, and back after it.
+A task cannot step in a context that its caller is in, so the context variables that a fixture sets are
+copied: from the caller to the task before each job, and back after it.
 
     absent here, set there   -> set here, and the token kept
     another value there      -> set here
-    set here, absent there   -> reset with the token, if there is one: else nobody could
+    set here, absent there   -> reset with the token, if there is one; there is no other way
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Mirror:
         self._tokens: dict[ContextVar[Any], Token[Any]] = {}
 
     def show(self, there: Context) -> None:
-        """Make the variables of the current context those of `there`."""
+        """Give the variables of the current context their values in `there`."""
         here = copy_context()
         for variable, value in there.items():
             if variable not in here:

@@ -1,7 +1,7 @@
-"""What the command line says of explored tests: `--creche-runs`, `--creche-replay`.
+"""The command-line options for explored tests: `--creche-runs`, `--creche-replay`.
 
-Sets `creche.testing.explore`'s settings for the session, and takes them back. That module is not
-imported unless one of the options is there.
+Sets `creche.testing.explore`'s settings for the session, and restores them. That module is not imported
+unless one of the options is given.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def configure(config: pytest.Config) -> None:
-    """Hand the options on.
+    """Pass the options on.
 
-    :raises pytest.UsageError: one of them makes no sense
+    :raises pytest.UsageError: one of them is not valid
     """
     runs: int | None = config.getoption("creche_runs", None)
     token: str | None = config.getoption("creche_replay", None)
@@ -50,23 +50,23 @@ def configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--creche-replay: {exc}") from None
     recording: str | None = config.getoption("creche_record", None)
     if recording is not None and token is None:
-        raise pytest.UsageError("--creche-record needs --creche-replay TOKEN: which run to write")
+        raise pytest.UsageError("--creche-record needs --creche-replay TOKEN, the run to write")
     if runs is not None or token is not None:
         settings = _settings()
         settings.runs, settings.replay, settings.recording = runs, token, recording
 
 
 def unconfigure(config: pytest.Config) -> None:
-    """Take back what `configure` has set."""
+    """Restore what `configure` has set."""
     if config.getoption("creche_runs", None) or config.getoption("creche_replay", None):
         settings = _settings()
         settings.runs = settings.replay = settings.recording = None
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the explored tests that the token is not of.
+    """Deselect the explored tests that the token does not belong to.
 
-    :raises pytest.UsageError: it is of none of those selected
+    :raises pytest.UsageError: it belongs to none of the selected tests
     """
     token = _token(config)
     if token is None:
@@ -75,7 +75,7 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     others = [item for item in explored if not token.is_of_test(item.nodeid)]
     if others and others == explored:
         raise pytest.UsageError(
-            "--creche-replay: the token is of another test than those selected; "
+            "--creche-replay: the token belongs to a test that is not selected; "
             "name the test that printed it"
         )
     if others:
@@ -90,13 +90,13 @@ def name(item: pytest.Item) -> None:
 
 
 def unname(item: pytest.Item) -> None:
-    """Take that back."""
+    """Restore that."""
     if _explored(item):
         _settings().node = None
 
 
 def check(session: pytest.Session) -> None:
-    """See that there is a test to replay.
+    """Check that there is a test to replay.
 
     :raises pytest.UsageError: a token was given, and none of the tests selected is explored
     """

@@ -1,9 +1,9 @@
 """`Failures`: why the tests in a runner are cancelled from outside: by which scope, by which error.
 
 The groups that fixtures have open are left after the test, and only then raise what went wrong in
-them. So a test that such a group cancels tells the error itself.
+them. So a test that such a group cancels shows the error itself.
 
-Knows the main task of one loop, and listens for errors that cancel groups of that task.
+Knows the main task of one loop, and hears of errors that cancel groups of that task.
 """
 
 # A scope keeps its data private from users.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Failures:
-    """What has cancelled scopes of a task that are still open."""
+    """The errors and reasons that have cancelled the open scopes of a task."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -35,7 +35,7 @@ class Failures:
         return all(isinstance(leaf, cancelled_class) for leaf in leaves(exc))
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         heard_failures.remove(self._note)
         self._noted.clear()
 
@@ -65,7 +65,7 @@ class Failures:
 
 
 def leaves(exc: BaseException) -> Iterator[BaseException]:
-    """Walk over the exceptions in groups, however deep, that are no groups themselves."""
+    """Walk over the exceptions in groups, at any depth, that are not groups themselves."""
     if isinstance(exc, BaseExceptionGroup):
         inner: BaseException
         for inner in exc.exceptions:

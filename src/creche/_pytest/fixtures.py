@@ -1,7 +1,7 @@
 """The fixtures that say which backend a test runs on, made for one set of names.
 
-Owns what their values are. Knows no plugin: `creche.pytest_plugin` and `anyio_plugin.py` have them
-under the names that begin with their own prefix.
+Owns their values. Knows no plugin: `creche.pytest_plugin` and `anyio_plugin.py` publish them under names
+with their own prefix.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tests that take too long: what their tasks do is shown before anything of it is undone.
+"""Tests that take too long: what their tasks do is shown before anything is undone.
 
 Owns the option `creche_timeout` and the mark of that name, and the moments at which the tasks of the
 running test are shown:
@@ -12,7 +12,7 @@ running test are shown:
 A test whose loop is blocked cannot be cancelled: its tasks are shown, and it goes on.
 """
 
-# The runner keeps its limit to itself: users see it.
+# The runner's limit is private because users see the runner.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def configure(config: pytest.Config) -> None:
-    """Make the mark known; see that the option makes sense.
+    """Register the mark, and check the option.
 
-    :raises pytest.UsageError: it does not
+    :raises pytest.UsageError: the option is not valid
     """
     config.addinivalue_line(
         "markers",
@@ -120,7 +120,7 @@ def _seconds(value: object, where: str) -> float:
 
 
 def limit_of(item: pytest.Item) -> Limit:
-    """Return how long a test may take: what its mark says, else the ini file."""
+    """Return how long a test may take, by its mark or else by the ini file."""
     marker = item.get_closest_marker(OPTION)
     if marker is None:
         return Limit(_seconds(_ini(item, OPTION), "the ini file"), item.name)
@@ -174,7 +174,7 @@ def watched(item: pytest.Item, runner: JobRunner) -> Generator[None]:
 
 
 def _delays(item: pytest.Item, limit: float) -> list[float]:
-    """Return after how many seconds the tasks are to be shown by a thread."""
+    """Return the seconds after which a thread is to show the tasks."""
     delays: list[float] = []
     if limit != inf and "virtual_clock" not in getattr(item, "fixturenames", ()):
         delays.append(limit + GRACE)
@@ -183,7 +183,7 @@ def _delays(item: pytest.Item, limit: float) -> list[float]:
 
 
 _AHEAD = 0.5
-"""Seconds by which the tasks are shown before others end the process."""
+"""How many seconds before others end the process the tasks are shown."""
 
 
 def _ini_seconds(item: pytest.Item, name: str) -> float | None:
@@ -195,9 +195,9 @@ def _ini_seconds(item: pytest.Item, name: str) -> float | None:
 
 
 def _by_thread(item: pytest.Item) -> float | None:
-    """Return after how long pytest-timeout ends the process, if it is to do that from a thread."""
+    """Return the seconds after which pytest-timeout ends the process, if it does that from a thread."""
     default = _ini(item, "timeout_method")
-    if default is None:  # it is not there
+    if default is None:  # it is not installed
         return None
     marker = item.get_closest_marker("timeout")
     options = {} if marker is None else dict(marker.kwargs)
@@ -218,7 +218,7 @@ def tasks_of_test(test: str) -> str:
 
 
 def show_tasks(item: pytest.Item) -> None:
-    """Show what all tasks do where pytest writes, whoever captures output."""
+    """Write what all tasks do where pytest writes, even if output is captured."""
     text = tasks_of_test(item.nodeid)
     capture: Any = item.config.pluginmanager.getplugin("capturemanager")
     if capture is None:

@@ -1,7 +1,7 @@
 """`Hooks`: pytest's hooks, for one set of names: `creche_backend`, `@pytest.mark.creche`, or AnyIO's.
 
-Two sets may be there at once. A test belongs to the first of them that takes it: by its mark, or in
-auto mode if no mark says whose it is. What the other then meets is a plain function.
+Two sets may be there at once. A test belongs to the first that takes it: by its mark, or in auto mode if
+no mark says whose it is. The other set then sees a plain function.
 
     collecting    an async test that is ours asks for our backend fixture
     then          one that is marked as ours only now is collected again
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 MODES = ("strict", "auto")
 OTHERS = tuple(record.test_plugin for record in KERNELS.values() if record.test_plugin)
-"""Plugins, by name, that would take async tests of ours; and the marks of theirs."""
+"""Other plugins that would take our async tests, and their marks."""
 
 in_force = pytest.StashKey[list["Hooks"]]()
-"""Those that pytest has configured, first come first."""
+"""Those that pytest has configured, in that order."""
 
 
 class Hooks:
@@ -62,7 +62,7 @@ class Hooks:
             "markers",
             f"{self.mark}: run this async test on each {self.backend}, by Creche's plugin",
         )
-        self._is_auto(config)  # Let a mode that does not exist be told before anything runs.
+        self._is_auto(config)  # A mode that does not exist is reported before anything runs.
         config.stash.setdefault(in_force, []).append(self)
         if self._is_auto(config) and self.mark == "creche":
             advice.warn_of_two(config, self.mode, OTHERS)
@@ -106,11 +106,11 @@ class Hooks:
         if marks & {*OTHERS, "anyio", *(other.mark for other in sets)}:
             return False
         if any(other.backend in _arguments(function) for other in sets):
-            return False  # It is of whom it asks for.
+            return False  # It belongs to the plugin whose fixture it asks for.
         first = next((other for other in sets if other._is_auto(collector.config)), None)
         return first is self or (first is None and "virtual_clock" in _arguments(function))
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)  # so that all others have been here
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # so that all others have run before
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
         result: Any = yield
         take_late(items, self.mark, self.backend)
@@ -147,7 +147,7 @@ class Hooks:
     ) -> Callable[..., Iterator[Any]]:
         """Return a generator function that does for pytest what the async fixture does.
 
-        All that can go wrong goes wrong in it: pytest keeps a failed fixture in order then.
+        Every error is raised inside it, so that pytest handles a failed fixture properly.
         """
         function = _bound(fixturedef.func, request)
 
@@ -166,7 +166,7 @@ class Hooks:
             if text:
                 pytest.fail(text, pytrace=False)
             if request.scope != "function":
-                # With another parameter for the backend this fixture is to be made anew.
+                # With another backend this fixture must be made anew.
                 definition: Any = request
                 definition._get_active_fixturedef(self.backend).addfinalizer(
                     partial(fixturedef.finish, request=definition)
@@ -225,9 +225,9 @@ class Hooks:
 
 
 def check_virtual(request: pytest.FixtureRequest) -> None:
-    """See that the test which asks for `virtual_clock` can have it.
+    """Check that a test which asks for `virtual_clock` can have it.
 
-    :raises pytest.UsageError: it is not async, or not ours, or has async fixtures of a higher scope
+    :raises pytest.UsageError: the test is not async, or not ours, or has async fixtures of a higher scope
     """
     __tracebackhide__ = True
     item: Any = request.node

@@ -1,10 +1,10 @@
-"""`Job`: one coroutine that synchronous code wants run, and what it came to.
+"""`Job`: one coroutine that synchronous code wants run, and its outcome.
 
     waiting --run--> done, with a value or an error
 
-Owns what is raised to the synchronous side. There is nobody there who could catch a cancellation, so
-one that ended a job is told as an error of its own; and an outcome of a test, or an exit, that comes
-alone in groups, comes out of them.
+Owns what is raised on the synchronous side. No code there could catch a cancellation, so one that ends a
+job becomes an error of its own. An outcome of a test, or an exit, that is alone in its groups is taken
+out of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EXITS = (KeyboardInterrupt, SystemExit)
 
 
 class JobCancelledError(RuntimeError):
-    """A test or a fixture was cancelled from outside of it."""
+    """A test or a fixture was cancelled from outside."""
 
 
 class Job:
@@ -35,10 +35,10 @@ class Job:
         self._value: Any = None
         self._error: BaseException | None = None
         self._cancelled: JobCancelledError | None = None
-        """What to say of an error that is nothing but a cancellation."""
+        """The message about an error that is nothing but a cancellation."""
 
     async def run(self, mirror: Mirror, failures: Failures) -> None:
-        """Do it, in the task that `failures` watches. Never raises."""
+        """Run it, in the task that `failures` watches. Never raises."""
         __tracebackhide__ = True
         func, self._func = self._func, None  # It has the values of fixtures.
         assert func is not None, "a job is done once"
@@ -58,7 +58,7 @@ class Job:
     def unwrap(self, reports: list[BaseException]) -> Any:
         """Return its value, or raise its error.
 
-        :param reports: what was raised meanwhile where nobody could take it
+        :param reports: what was raised meanwhile where no code could catch it
         """
         __tracebackhide__ = True
         error = self._error
@@ -92,7 +92,7 @@ def _cancelled(reason: str) -> JobCancelledError:
 
 
 def gathered(errors: list[BaseException]) -> BaseException:
-    """Return one exception for those that were raised where nobody could take them."""
+    """Return one exception for those that were raised where no code could catch them."""
     if len(errors) == 1:
         return errors[0]
     return BaseExceptionGroup("Multiple exceptions occurred in callbacks of the event loop", errors)
@@ -110,5 +110,5 @@ def sole(exc: BaseException) -> BaseException | None:
 
 
 def _tells(exc: BaseException) -> bool:
-    """Tell whether this is how a test says what came of it: `pytest.skip`, `pytest.exit`..."""
+    """Tell whether this is an outcome of a test: `pytest.skip`, `pytest.exit`..."""
     return any(base.__module__ == "_pytest.outcomes" for base in type(exc).__mro__)

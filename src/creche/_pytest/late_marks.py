@@ -1,7 +1,7 @@
 """Marks that a project gives its tests after they were collected, in `pytest_collection_modifyitems`.
 
-By then an async test is one item, with no backend. It is collected again, as one that is ours, and
-those of its new items that have its parameters take its place. Knows no set of names.
+By then an async test is one item, without a backend. It is collected again, as one of ours, and its new
+items with the same parameters take its place. Knows no set of names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .bridges import is_async
 
 
 def take_late(items: list[pytest.Item], mark: str, backend: str) -> None:
-    """Have async tests that have got `mark` ask for the fixture `backend`, each for all its values."""
+    """Have async tests that got `mark` late ask for the fixture `backend`, each for all its values."""
     items[:] = [each for item in items for each in _taken(item, mark, backend)]
 
 

@@ -1,8 +1,8 @@
-"""The runners that are alive. Whoever asks for the same backend with the same options shares one.
+"""The runners that are alive. Fixtures and tests with the same backend and options share one.
 
-A runner begins with the first who asks for it, a fixture or a test, and ends with the last. So
-higher-scoped fixtures and the tests that come while they live are in one loop and one task, and a
-test that has no async fixtures has a loop of its own.
+A runner begins with the first fixture or test that asks for it, and ends with the last. So higher-scoped
+fixtures and the tests that run while they live are in one loop and one task, and a test without async
+fixtures has a loop of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from . import runner as runners
     from .runner import JobRunner
 else:
-    runners = Later("creche._pytest.runner")  # which has the event loops
+    runners = Later("creche._pytest.runner")  # which imports the event loops
 
 
 class _Shared:
@@ -34,7 +34,7 @@ _alive: list[_Shared] = []  # Options need not be hashable, and there are one or
 def lease(
     key: tuple[object, ...], make: Callable[[], JobRunner]
 ) -> Generator[JobRunner, None, None]:
-    """Have the runner that goes by `key`; `make` one if there is none."""
+    """Hold the runner of `key`; `make` one if there is none."""
     __tracebackhide__ = True
     for shared in _alive:
         if shared.key == key:
@@ -56,7 +56,7 @@ def lease(
 def get_runner(
     backend_name: str, backend_options: dict[str, Any]
 ) -> Generator[runners.JobRunner, None, None]:
-    """Have a runner of tests for a backend, in a `with` block: the one that is alive, if one is.
+    """Hold a runner of tests for a backend, in a `with` block: the one that is alive, if there is one.
 
     :param backend_name: `"asyncio"` or `"trio"`
     :param backend_options: what `creche.run` takes as `backend_options`
@@ -72,14 +72,14 @@ def get_runner(
 
 
 def virtual_runner(backend_name: str, test: object, name: str) -> AbstractContextManager[JobRunner]:
-    """Have the runner in virtual time that belongs to a test, in a `with` block."""
+    """Hold the runner in virtual time that belongs to a test, in a `with` block."""
     from .virtual import VirtualRunner
 
     return lease(("virtual", backend_name, test), lambda: VirtualRunner(backend_name, name))
 
 
 def extract_backend_and_options(backend: object, fixture: str) -> tuple[str, dict[str, Any]]:
-    """Return what a backend fixture says: the name of the backend, and its options.
+    """Return what the value of a backend fixture means: the name of the backend, and its options.
 
     :raises TypeError: it is neither a string nor a tuple of a string and a dict
     """

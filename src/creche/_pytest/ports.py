@@ -1,4 +1,4 @@
-"""Ports that nobody uses: `FreePortFactory`, and the fixtures around it, which all plugins share."""
+"""Free ports: `FreePortFactory`, and the fixtures around it, which all plugins share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 class FreePortFactory:
-    """Finds ports on the local host that nobody uses, never the same one twice.
+    """Finds free ports on the local host, never the same one twice.
 
     Another process can take a port before the test does.
 
@@ -29,8 +29,8 @@ class FreePortFactory:
     def __call__(self, family: socket.AddressFamily | None = None) -> int:
         """Return a port that is free.
 
-        :param family: for this family of addresses, `AF_INET` or `AF_INET6`; None for both, where
-            both are there
+        :param family: for this family of addresses, `AF_INET` or `AF_INET6`; None for both, on systems
+            that have both
         """
         families = [family] if family is not None else [socket.AF_INET, *_with_ipv6()]
         while True:
@@ -40,7 +40,7 @@ class FreePortFactory:
                 return port
 
     def _find(self, families: list[socket.AddressFamily]) -> int | None:
-        """Return a port that is free in all the families; None if the first one's was not."""
+        """Return a port that is free in all the families; None if the first family's was not."""
         port = 0
         with ExitStack() as stack:
             for number, family in enumerate(families):
@@ -71,23 +71,23 @@ def _with_ipv6() -> list[socket.AddressFamily]:
 
 @pytest.fixture(scope="session")
 def free_tcp_port_factory() -> FreePortFactory:
-    """A function that returns a TCP port nobody uses, another one each time."""
+    """A function that returns a free TCP port, another one each time."""
     return FreePortFactory(socket.SOCK_STREAM)
 
 
 @pytest.fixture(scope="session")
 def free_udp_port_factory() -> FreePortFactory:
-    """A function that returns a UDP port nobody uses, another one each time."""
+    """A function that returns a free UDP port, another one each time."""
     return FreePortFactory(socket.SOCK_DGRAM)
 
 
 @pytest.fixture
 def free_tcp_port(free_tcp_port_factory: Callable[[], int]) -> int:
-    """A TCP port that nobody uses."""
+    """A free TCP port."""
     return free_tcp_port_factory()
 
 
 @pytest.fixture
 def free_udp_port(free_udp_port_factory: Callable[[], int]) -> int:
-    """A UDP port that nobody uses."""
+    """A free UDP port."""
     return free_udp_port_factory()

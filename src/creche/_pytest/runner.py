@@ -1,16 +1,16 @@
 """`LoopRunner`: runs the coroutines of tests and fixtures in one task of one loop, in turn.
 
-The loop's main task takes one job after the other. While it has none the loop stands still, and so
-do the tasks that fixtures have started. What a fixture has entered, a task group or a cancel scope,
-stays around the jobs that come after it, since it is all one task.
+The loop's main task takes one job after the other. While it has none the loop stands still, and so do the
+tasks that fixtures have started. A task group or cancel scope that a fixture has entered stays around
+the jobs that come after it, since all run in one task.
 
     new --first job--> idle <--job given / job done--> busy
                         `--left--> closed      busy --loop is lost--> broken --left--> closed
 
 Rules
 -----
-* The main task waits for its jobs shielded: a scope that is cancelled, and still open, is for the
-  job that closes it to feel.
+* The main task waits for its jobs shielded: a scope that is cancelled and still open matters to the job
+  that closes it.
 * Nothing but an exception that ended the loop itself, such as the second Ctrl-C, leaves a job
   unfinished. Then the runner is broken: it does no more jobs, and can only be left.
 """
@@ -41,7 +41,7 @@ _END = object()
 
 
 class JobRunner(TestRunner):
-    """What all runners share: tests and fixtures as jobs."""
+    """The base of all runners: tests and fixtures as jobs."""
 
     def __init__(self, backend: str) -> None:
         self._backend = backend
@@ -51,11 +51,11 @@ class JobRunner(TestRunner):
         self._failures: Failures | None = None
         self._busy = False
         self._spoiled = False
-        """Whether the run as such has failed, and was told to: all that comes is cancelled."""
+        """Whether the run as such has failed, which was reported: all that comes is cancelled."""
 
     @abstractmethod
     def _perform(self, job: Job) -> Any:
-        """Have `job` run in the loop, and return or raise what it came to."""
+        """Run `job` in the loop, and return or raise its outcome."""
 
     def _forget_failures(self) -> None:
         failures, self._failures = self._failures, None
@@ -85,7 +85,7 @@ class JobRunner(TestRunner):
         generator = fixture_func(**kwargs)
         value: T | object = self._call(partial(anext, generator, _END))
         if value is _END:
-            raise RuntimeError("Async generator fixture did not yield: it has to, once")
+            raise RuntimeError("Async generator fixture did not yield: it must yield once")
         yield value  # type: ignore[misc]  # pyright: ignore[reportReturnType]  # not the mark
         try:
             end = self._call(partial(anext, generator, _END))
@@ -151,7 +151,7 @@ class LoopRunner(JobRunner):
         __tracebackhide__ = True
         if self._broken:
             raise RuntimeError(
-                f"the {self._backend} loop of this test was lost when a job in it was broken off"
+                f"the {self._backend} loop of this test was lost when a job in it was interrupted"
             )
         if self._loop is None:
             main = named(partial(self._serve, job), "tests")
@@ -171,7 +171,7 @@ class LoopRunner(JobRunner):
         return job.unwrap(reports)
 
     async def _serve(self, first: Job) -> None:
-        """Do the jobs: the main task of the loop. Never raises."""
+        """Run the jobs: the main task of the loop. Never raises."""
         __tracebackhide__ = True
         task = current_task()
         self._kernel = task.kernel
@@ -193,7 +193,7 @@ class LoopRunner(JobRunner):
 def named(
     serve: Callable[[], Coroutine[Any, Any, None]], name: str
 ) -> Callable[[], Coroutine[Any, Any, None]]:
-    """Return `serve` as a function that a task is named by as a reader of tests would name it."""
+    """Return `serve` as a function after which a task gets a name that readers of tests understand."""
 
     def main() -> Coroutine[Any, Any, None]:
         return serve()

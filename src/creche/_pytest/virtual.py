@@ -1,8 +1,8 @@
 """`VirtualRunner`: runs the coroutines of one test and its fixtures in virtual time.
 
-A simulated loop cannot be left and entered again. So it has a thread of its own, in which the main
-task waits for its jobs as a thread waits, and the loop with it: no time goes by in between, and
-nothing of the test runs in two threads at once.
+A simulated loop cannot be left and entered again. So it has a thread of its own. There the main task
+blocks the thread, and the loop with it, until a job comes: no virtual time passes in between, and nothing
+of the test runs in two threads at once.
 
     new --first job--> idle <--job given / job done--> busy --left--> closed
 """
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from .._kernel.simulation import Simulation
 
 PATIENCE = 5.0
-"""Seconds that a test which was interrupted has, to come to a step of its loop."""
+"""Seconds that an interrupted test has to come to a step of its loop."""
 GLANCE = 0.05
-"""Seconds after which a thread that waits for the run sees whether there was a signal."""
+"""Seconds after which a thread that waits for the run looks for a signal."""
 
 
 class VirtualRunner(JobRunner):
@@ -38,10 +38,10 @@ class VirtualRunner(JobRunner):
         self._test = test
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._ready: SimpleQueue[None] = SimpleQueue()
-        """One when a job is done, and one when the run has ended."""
+        """Gets an item when a job is done, and one when the run has ended."""
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
-        """What has ended the run as such: a deadlock, or whatever came out of it."""
+        """What has ended the run as such: a deadlock, or another error."""
         self._simulation: Simulation | None = None
         self._over = False
 
@@ -82,8 +82,8 @@ class VirtualRunner(JobRunner):
         return job.unwrap([])
 
     def _wait(self) -> None:
-        # A signal that comes as the wait for a lock is about to begin, or to another thread, does
-        # not end it. So have a look now and then: test_ctrl_c_ends_a_test_in_virtual_time.
+        # A signal that comes just before the wait for a lock, or to another thread, does not end the
+        # wait. So look now and then: test_ctrl_c_ends_a_test_in_virtual_time.
         while True:
             try:
                 return self._ready.get(timeout=GLANCE)
@@ -112,7 +112,7 @@ class VirtualRunner(JobRunner):
             self._ready.put(None)
 
     def _break_off(self) -> None:
-        """End what the loop does. Code that never comes back to the loop is left behind."""
+        """End the run. Code that never comes back to the loop is left behind."""
         self._spoiled = True
         if self._simulation is not None:
             self._simulation.stop = KeyboardInterrupt()

@@ -1,6 +1,6 @@
 """The kernel on asyncio, uvloop and any other loop that keeps asyncio's contract.
 
-The parts, each over those below it (`pyproject.toml` holds them to that):
+The parts, each above those it imports (a contract in `pyproject.toml` checks that):
 
     simulation.py        a loop whose time and order a test decides
     page.py              `run` in a browser, where the page's loop runs already
@@ -10,21 +10,21 @@ The parts, each over those below it (`pyproject.toml` holds them to that):
     nursery.py           where the children of a task group live
     factory.py           children that the loop's task factory makes
     introspection.py     listing tasks, waiting until all are blocked
-    signal_wakeup.py     waking the loop for a signal that hit another thread
+    signal_wakeup.py     waking the loop for a signal that another thread got
     readiness.py         descriptors
     selector_thread.py   readiness for a loop that has none of its own
     tasks.py             the running task: waiting, checkpoints, foreign tasks
     scopes.py            scopes that are entered, left, cancelled and changed
-    delivery.py          bringing a cancellation home to one task, without polling
+    delivery.py          delivering a cancellation to one task, without polling
     native_call.py       calls that run as a native task, and are cancelled once
-    cleaning.py          clean-ups that have time: when one begins, and what holds it
+    cleaning.py          clean-ups with time: when one begins, and what shields it
     cut_off.py           which cancellation cuts off a clean-up, in debug mode
     swallowing.py        which frame of a task swallows cancellations
     probe.py             watching a task for checkpoints, for tests
     reach.py             what the cancellation of a scope reaches
-    call_graph.py        what the loop's own tools are told of the tasks of groups
+    call_graph.py        the tasks of groups, as the loop's own tools see them
     timers.py            one heap of deadlines for each loop
     checked.py           waiters that notice a wake-up from the wrong thread, in debug mode
-    threadsafe_calls.py  the way in from other threads
+    threadsafe_calls.py  calls from other threads
     state.py             what is kept of each task and scope
 """

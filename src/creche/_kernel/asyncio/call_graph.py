@@ -1,9 +1,9 @@
-"""What the loop's own tools are told of the tasks of groups, from Python 3.14 on.
+"""The tasks of groups, as the loop's own tools see them, from Python 3.14 on.
 
-`asyncio ps`, `asyncio pstree`, `asyncio.capture_call_graph` and profilers that know of tasks read two things
-out of each native task: its name, and which tasks wait for it. A host waits for the children of its
-group, as with `asyncio.TaskGroup`; the caller of `start()` for a child that has not started yet. Of a child
-that has ended nothing is taken back: nobody looks at it, and it would double the cost (`spawn-100`).
+`asyncio ps`, `asyncio pstree`, `asyncio.capture_call_graph` and profilers that know tasks read two things
+from each native task: its name, and which tasks wait for it. A host waits for the children of its
+group, as with `asyncio.TaskGroup`; the caller of `start()` waits for a child that has not started yet. When
+a child has ended nothing is removed: nobody looks at it, and that would double the cost (`spawn-100`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CheckedFuture(asyncio.Future[Any]):
-    """A waiter that looks which thread wakes it."""
+    """A waiter that checks which thread wakes it."""
 
     def set_result(self, result: Any, /) -> None:
         self._check_thread()
@@ -42,7 +42,7 @@ def check_thread(loop: asyncio.AbstractEventLoop) -> None:
 def in_own_thread(
     loop: asyncio.AbstractEventLoop, func: Callable[[Scope], None]
 ) -> Callable[[Scope], None]:
-    """Return `func`, so that it looks which thread calls it if the loop is in debug mode."""
+    """Return `func`, which checks the calling thread if the loop is in debug mode."""
     if not loop.get_debug():
         return func
 

@@ -1,8 +1,8 @@
-"""`Delivery`: brings a cancellation home to one task, of its scopes or a native one that must wait.
+"""`Delivery`: delivers a cancellation to one task, of its scopes or a native one that must wait.
 
 asyncio's `Task.cancel()` fires once. So each cancelled task has a `Delivery`, which looks where the
-task is and acts at most once for each await of the task. (One that was struck once, and most likely
-ends of that, has `STRUCK` in its place, which all such tasks share.)
+task is and acts at most once for each await of the task. (A task that was struck once, and most likely
+ends from it, has `STRUCK` in its place, which all such tasks share.)
 
     the task ...                      what happens
     ------------------------------    -----------------------------------------------------------
@@ -16,14 +16,14 @@ ends of that, has `STRUCK` in its place, which all such tasks share.)
     is done, or out of the scope      stop
 
 `deliver` begins that, from anywhere; `look` goes on with it, from the loop, where no task is running.
-`defer` keeps a native cancel that met a grant or a shield for the next checkpoint. `settle` takes back
-what was asked of the task, on leaving the outermost cancelled scope; `take_back` does where a shield
-begins, so that `cancelling()` in there counts native cancels alone. What scopes do is in `scopes.py`.
+`defer` keeps a native cancel that met a grant or a shield for the next checkpoint. `settle` takes our
+requests back when the task leaves the outermost cancelled scope. `take_back` does so where a shield
+begins, so that `cancelling()` inside it counts native cancels alone. `scopes.py` has what scopes do.
 
-"Look again" rides on the awaited future's own done-callbacks: ours runs right after the task's.
-If the future never finishes, nothing runs, so a cancel that cannot land costs no CPU. A task that
-swallows cancellation again and again is struck less and less often (`_PATIENCE`, `_LONGEST`), by a
-timer that looks for itself where the task is by then.
+"Look again" is a done-callback of the awaited future: it runs right after the task's own. If the future
+never finishes, nothing runs, so a cancel that cannot land costs no CPU. A task that swallows
+cancellations again and again is struck less and less often (`_PATIENCE`, `_LONGEST`), by a timer that
+looks where the task is by then.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ _OURS = str(PurePath(__file__).parents[2])
 _PATIENCE = 10
 """Cancellations in a row that a task may swallow before we slow down."""
 _SHORTEST, _LONGEST = 0.001, 1.0
-"""Seconds between two strikes at a task that refuses: doubled from the first to the second."""
+"""Seconds between two strikes at a task that refuses: doubled each time, from the first to the second."""
 
 
 class Delivery:
-    """Brings cancellations home to one task. Made at its first cancellation."""
+    """Delivers cancellations to one task. Made at its first cancellation."""
 
     __slots__ = (
         "_before", "_timer", "deferred", "delivered", "first", "loop", "own", "pending", "raising", "refusals",
@@ -68,7 +68,7 @@ class Delivery:
         self.task = task
         self.loop = task.kernel.loop
         self.delivered = 0
-        """Times we called cancel() on the task and have not taken that back."""
+        """How many of our calls of cancel() on the task we have not taken back."""
         self.refusals = 0
         """Cancellations in a row that the task met without leaving the scope."""
         self.struck = False
@@ -76,7 +76,7 @@ class Delivery:
         self.pending = False
         """Whether a look is on its way already."""
         self.raising = False
-        """Whether `interrupt` has struck, and asyncio is about to throw."""
+        """Whether `interrupt` has called cancel(), and asyncio is about to throw."""
         self.deferred: tuple[tuple[Any, ...], int] | None = None
         """A native cancel to raise at the next checkpoint; how many `cancelling()` does not count."""
         self.own: Scope | None = None
@@ -106,9 +106,9 @@ class Delivery:
         return self.refusals > _PATIENCE
 
     def deliver(self, sweep: list[Delivery] | None = None) -> None:
-        """Act now if the task waits, or have a look as soon as its step is over.
+        """Act now if the task waits, or look again as soon as its step is over.
 
-        What has to be looked at after the steps that are due goes into `sweep`, if there is one.
+        A task to look at after the steps that are due goes into `sweep`, if there is one.
         """
         task = self.task
         task.credit = 0
@@ -125,7 +125,7 @@ class Delivery:
             self.look_after(None, sweep)
 
     def _gave_way(self) -> bool:
-        """Tell whether the task is about to step from a bare yield, and nothing is thrown there yet."""
+        """Tell whether the task is about to step from a bare yield, where nothing is thrown yet."""
         native: Any = self.task.native
         suspended: bool = getattr(native.get_coro(), "cr_suspended", False)
         thrown = self.raising or getattr(native, "_must_cancel", False)
@@ -141,14 +141,14 @@ class Delivery:
             self.look_after(None)
 
     def take_deferred(self) -> tuple[tuple[Any, ...], int] | None:
-        """Return the deferred native cancel, unless all that were asked for have been taken back."""
+        """Return the deferred native cancel, unless all requests have been taken back."""
         deferred, self.deferred = self.deferred, None
         if deferred is None or not (deferred[1] or requests(self.task) > 0):
             return None
         return deferred
 
     def look(self, _: object = None) -> None:
-        """See where the task went. Called by the loop, so no task is running."""
+        """Look where the task is. The loop calls this, so no task is running."""
         self.pending = False
         task = self.task
         native = task.native
@@ -178,7 +178,7 @@ class Delivery:
             self._strike(waiter, text)
 
     def linger(self) -> Generator[Any, Any, None]:
-        """Hold a task that swallows every cancellation for a while, so that others get on."""
+        """Hold a task that swallows every cancellation for a while, so that others can run."""
         self._warn(running=True)
         pause: asyncio.Future[None] = self.loop.create_future()
         self.loop.call_later(self._delay(), grant, pause)
@@ -275,11 +275,11 @@ def _shared_delivery() -> Delivery:
 
 
 STRUCK = _shared_delivery()
-"""What a task has for its `Delivery` that was struck once: most of them end of that. Never changed."""
+"""Stands for the `Delivery` of a task that was struck once: most tasks end from it. Never changed."""
 
 
 def settle(task: TaskState) -> None:
-    """The task is out of every cancelled scope: take back what we asked of it."""
+    """Take our requests back: the task is out of every cancelled scope."""
     delivery: Delivery | None = task.delivery
     if delivery is STRUCK:
         task.take_back(1)
@@ -292,7 +292,7 @@ def settle(task: TaskState) -> None:
 
 
 def take_back(task: TaskState) -> None:
-    """Take back what we asked of a task that is shielded now."""
+    """Take our requests back from a task that is shielded now."""
     if task.delivery is not None:
         delivery = Delivery.of(task)
         strikes, delivery.delivered = delivery.delivered, 0
@@ -351,7 +351,7 @@ def _raise_natively(
 
 
 def _users_line() -> str:
-    """Say where the running task is: the innermost frame that is not Creche's own."""
+    """Return where the running task is: the innermost frame that is not Creche's own."""
     # No public function gives frames.
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_filename.startswith(_OURS):

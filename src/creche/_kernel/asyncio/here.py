@@ -15,7 +15,7 @@ _unkept: dict[int, AsyncioKernel] = {}
 
 
 def kernel_of(loop: asyncio.AbstractEventLoop) -> AsyncioKernel:
-    """Return the kernel of a loop; the loop keeps it, so that it lives just as long."""
+    """Return the kernel of a loop. The loop refers to it, so that it lives as long as the loop."""
     keeper: Any = loop
     try:
         kernel: AsyncioKernel = keeper._creche_kernel

@@ -15,7 +15,7 @@ from .state import current_native
 from .tasks import task_of
 
 _QUIET_PASSES = 3
-"""Passes of the loop in which no task may move: data that is there already shows up in them."""
+"""Passes of the loop in which no task may move: data that has arrived shows up in them."""
 
 
 def tasks(loop: asyncio.AbstractEventLoop) -> Iterator[TaskRecord]:
@@ -56,7 +56,7 @@ def is_blocked(native: Any) -> bool:
 
 
 def is_owned(record: TaskRecord) -> bool:
-    """Tell whether anything but itself and what it waits for keeps a task, or is told of its end.
+    """Tell whether anything but itself and what it waits for refers to a task, or hears of its end.
 
     Nobody else has a record of it. Python may collect a task that only a future refers to, to which in turn
     nothing but the task refers.

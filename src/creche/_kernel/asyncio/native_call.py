@@ -1,4 +1,4 @@
-"""Calls that run as a native task of asyncio, for libraries that count on its cancellation.
+"""Calls that run as a native task of asyncio, for libraries that rely on its cancellation.
 
 Owns the wait for such a task. A cancellation of the caller becomes one `Task.cancel()`:
 
@@ -6,8 +6,8 @@ Owns the wait for such a task. A cancellation of the caller becomes one `Task.ca
       `--the caller is cancelled--> cancelled once --done--> ended
                                        `--the grace is over--> cancelled again and again --done--> ended
 
-The caller never leaves it running. What the task came to counts more than the cancellation: a value is
-returned, and an error raised; the cancellation of the caller then comes at its next checkpoint.
+The caller never leaves it running. The outcome of the task wins over the cancellation: a value is
+returned, and an error raised. The caller's cancellation is raised at its next checkpoint.
 """
 
 # pyright: reportPrivateUsage=false

@@ -1,7 +1,7 @@
-"""`run` in a browser, where the page's loop runs already and nobody can run another.
+"""`run` in a browser, where the page's loop runs already and there cannot be another.
 
-Pyodide can suspend the Python code that waits, and the page's loop goes on meanwhile, where the
-browser has JavaScript Promise Integration and Python was called in a way that allows it.
+Where the browser has JavaScript Promise Integration, and Python was called in a way that allows it, Pyodide
+can suspend the Python code that waits while the page's loop goes on.
 """
 
 from __future__ import annotations

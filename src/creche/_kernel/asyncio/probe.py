@@ -1,15 +1,15 @@
 """Watching the running task for checkpoints, on asyncio.
 
-Owns who is watched. Does not know why. Costs nothing while nobody is, but for one look at an
-empty dictionary where a cancellation is raised.
+Owns which tasks are watched, and does not know why. While none is, the only cost is one look at an empty
+dictionary where a cancellation is raised.
 
-What is a checkpoint is seen in three ways:
+A checkpoint is noticed in three ways:
 
 * The credit of a task that is watched stays 0, so a ready operation asks the task (`ready_checkpoint`). The
   first of its probes keeps the credit meanwhile.
-* A task that waits lets the loop run: a callback of ours comes before its next step, for the loop
+* A task that waits lets the loop run: a callback of ours runs before its next step, because the loop
   keeps the order of callbacks. In a shielded wait that is half a checkpoint, so we look again after it.
-* A cancelled operation raises: `interrupt` makes a note of that.
+* A cancelled operation raises: `interrupt` notes that.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from .threadsafe_calls import ThreadsafeCalls
 
 watched: dict[TaskState, list[Probe]] = {}
-"""The tasks that are watched, each by the probes that were made last first."""
+"""The tasks that are watched, each with its probes, the newest first."""
 
 
 def note(task: TaskState, *, scheduled: bool = True) -> None:
-    """Tell the probes of a task that it has asked whether it is cancelled, and let others run."""
+    """Note in the probes of a task that it has checked for cancellation, and has let others run."""
     for probe in watched.get(task, ()):
         probe.asked = True
         probe.scheduled = probe.scheduled or scheduled
@@ -74,7 +74,7 @@ class Probe:
         return CheckpointsSeen(self.asked or self.scheduled, self.asked and self.scheduled)
 
     def _look(self, _: object = None) -> None:
-        """See where the task is. Called by the loop, so it waits, or has waited."""
+        """Look where the task is. The loop calls this, so the task waits, or has waited."""
         self.scheduled = True
         if not self._task.shield_depth:
             self.asked = True

@@ -1,14 +1,14 @@
-"""What the cancellation of a scope reaches: kept in each entered scope, and carried inwards once.
+"""What the cancellation of a scope reaches: stored in each entered scope, and carried inwards once.
 
-`Scope._reached` is what the cancellation says that reaches into the scope. For each entered scope:
+`Scope._reached` is the message of the cancellation that reaches into the scope. For each entered scope:
 
     cancelled itself                    its own message
     shielded, or outermost              None
     otherwise                           that of its parent
 
-So who asks whether a task is cancelled reads one attribute. `carry` puts it right from a scope inwards
-when that was cancelled, shielded or moved, and stops where nothing changes, so a cancellation costs
-each scope and task that it reaches one visit. Nothing here acts on a task.
+So asking whether a task is cancelled reads one attribute. `carry` updates it from a scope inwards when that
+was cancelled, shielded or moved, and stops where nothing changes, so a cancellation visits each scope and
+task that it reaches once. Nothing here acts on a task.
 """
 
 # pyright: reportPrivateUsage=false
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def reached(task: TaskState) -> str | None:
-    """Return what the cancellation says that reaches a task, None if none does."""
+    """Return the message of the cancellation that reaches a task, None if none does."""
     scope = task.scope
     return None if scope is None else scope._reached
 
@@ -38,9 +38,9 @@ def status(scope: Scope) -> str | None:
 
 
 def carry(scope: Scope) -> list[TaskState]:
-    """Put `_reached` right from an entered scope inwards; return the tasks that it changed for.
+    """Update `_reached` from an entered scope inwards; return the tasks for which it changed.
 
-    It changes for all of them in the same way: `scope._reached` says in which.
+    It changes for all of them in the same way, to `scope._reached`.
     """
     moved: list[TaskState] = []
     if _restate(scope):
@@ -71,7 +71,7 @@ def _carry_into(
 
 
 def _restate(scope: Scope) -> bool:
-    """Work out what reaches a scope; return whether that is another answer."""
+    """Work out what reaches a scope; return whether that has changed."""
     was = scope._reached
     scope._reached = status(scope)
     return (was is None) is not (scope._reached is None)

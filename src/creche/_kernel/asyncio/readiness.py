@@ -6,10 +6,10 @@ nobody waiting, so a ping-pong makes no system call but its reads and writes. It
 report the same readiness again, and are granted to the waiter (a grant wins over a cancel).
 
 The waiting task takes its next step in that callback too, where asyncio would schedule it for the
-next pass of the loop. A callback of the loop is where steps are taken anyway; here it spares a
+next pass of the loop. Steps are taken in callbacks of the loop anyway; here it saves a
 system call and a sixth of a round trip (`tcp-ping-pong`, `udp-ping-pong` in `benchmarks/`).
 
-`Readiness.wait` registers once for each wait and takes that back before it returns: a user may
+`Readiness.wait` registers once for each wait, and removes that before it returns: a user may
 close the descriptor and get the same number for another.
 
 On a loop without `add_reader` the calls go to a selector in a thread (`selector_thread.py`).
@@ -43,8 +43,8 @@ class _Side:
         self.attempt: Callable[[], Any] | None = None
         self.waiter: asyncio.Future[Any] | None = None
         self.registered = False
-        # Asks the system, on a loop that may let go of what is registered. Made when it is needed,
-        # for the sake of connections that are idle.
+        # Asks the system, on a loop that may drop a registration. Made when it is needed, to keep idle
+        # connections small.
         self.broken: Callable[[int], list[Any]] | None = None
 
     async def wait(self, attempt: Callable[[], T], task: Any = None, /) -> T:
@@ -57,7 +57,7 @@ class _Side:
             if self.broken is _unmade:
                 self.broken = _ask_for_errors(self.key[0])
             if self.broken(0):
-                self.stop()  # The loop has let go of it; see `_lets_go`.
+                self.stop()  # The loop has dropped it; see `_lets_go`.
         if not self.registered:
             self.readiness.register(self.key, self)  # First, for it may raise: nobody waits yet.
             self.registered = True
@@ -95,7 +95,7 @@ class _Side:
             waiter.set_result(result)
             # Last of all: the task may wait here again, or close the watch.
             context.run(wake, waiter)
-        else:  # Somebody listens in, or the loop is run by one of its tasks.
+        else:  # The step is observed, or the loop is run by one of its tasks.
             waiter.set_result(result)
 
     def stop(self) -> None:
@@ -118,7 +118,7 @@ class Watch(_Side):
     def __init__(self, readiness: Readiness, sock: Any) -> None:
         fd = sock if isinstance(sock, int) else sock.fileno()
         super().__init__(readiness, (fd, False))
-        # Made when it is needed, for the sake of connections that are idle.
+        # Made when it is needed, to keep idle connections small.
         self._writing: _Side | None = None
 
     # As it is: a call in between would cost each wait, and a coroutine each idle connection.
@@ -141,7 +141,7 @@ class Watch(_Side):
 
 
 class Readiness:
-    """The loop's registrations for descriptors that belong to somebody else."""
+    """The loop's registrations for descriptors that belong to the user."""
 
     __slots__ = (
         "_lets_go",
@@ -184,7 +184,7 @@ class Readiness:
             side.broken = _unmade
 
     def unregister(self, key: Key) -> None:
-        """Have the loop report no more."""
+        """Have the loop stop reporting."""
         del self._sides[key]
         (self.remove_writer if key[1] else self.remove_reader)(key[0])
 
@@ -245,7 +245,7 @@ def _ask_for_errors(fd: int) -> Callable[[int], list[Any]]:
 
 
 def _lets_go(loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether the loop stops to report of a descriptor once there was an error on it.
+    """Tell whether the loop stops reporting a descriptor once there was an error on it.
 
     libuv does, though there may be bytes to read before the error, and the error after them:
     test_the_last_bytes_before_a_reset_do_not_hide_it.

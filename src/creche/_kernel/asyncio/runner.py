@@ -1,9 +1,9 @@
 """Starting an asyncio loop, for one function or for many turns, and leaving nothing of it behind.
 
-`asyncio.Runner` does the work: signals, async generators, the default executor, what tasks are
-left. We only have its first task made as one of ours.
+`asyncio.Runner` does the work: signals, async generators, the default executor, the tasks that are
+left. We only make its first task one of ours.
 
-A `Runner` runs that loop in turns. Its SIGINT handler is there while it is driven only, and does
+A `Runner` runs that loop in turns. Its SIGINT handler is installed only while it is driven, and does
 what `asyncio.run` does: the first Ctrl-C cancels the main task's wait, the second raises at once.
 """
 
@@ -44,14 +44,14 @@ def run(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
             adopt_next_task(loop, MainLabel(func, main))
             return runner.run(main)
     finally:
-        # Only now: tasks that the runner cancels may still wait for deadlines in their clean-up.
+        # Not earlier: tasks that the runner cancels may still wait for deadlines in their clean-up.
         if kernel is not None:
             kernel.close()
 
 
 def open_runner(main: Callable[[], Coroutine[Any, Any, None]], options: dict[str, Any]) -> Runner:
     debug, factory = _checked(options)
-    # A loop of its own making the runner would leave set in the thread, for others to find.
+    # The runner would leave a loop that it made itself set in the thread.
     return Runner(main, asyncio.Runner(debug=debug, loop_factory=factory or asyncio.new_event_loop))
 
 
@@ -75,7 +75,7 @@ class Runner:
         self._interrupts = 0
         """SIGINTs in this turn."""
         self._raised: BaseException | None = None
-        """What a signal handler has raised, where the loop does not let it out."""
+        """What a signal handler has raised, on a loop that does not let it out."""
         self._cancels = 0
         """Cancels of ours that the main task still counts."""
 
@@ -104,7 +104,7 @@ class Runner:
         try:
             self._loop.run_forever()
         except BaseException:
-            # What a signal handler raised, wherever the loop was then. The turn ends in order.
+            # What a signal handler raised, wherever the loop was. The turn ends properly.
             if not self._interrupts:
                 tell_interrupted()
             self._end_turn()
@@ -112,8 +112,8 @@ class Runner:
         if not self._paused:
             self._end_turn()
             raise RuntimeError(
-                "the event loop was stopped before what it ran had ended: leave loop.stop() to "
-                "whoever has started the loop"
+                "the event loop was stopped before its main function had ended: only the code "
+                "that started the loop should call loop.stop()"
             )
 
     def _end_turn(self) -> None:
@@ -151,7 +151,7 @@ class Runner:
             tell_interrupted()
         if self._interrupts > 1 or self._main.done():
             raise KeyboardInterrupt
-        # Not here: the main task may be in a step, and end its turn in it without a wait to cancel.
+        # Not here: the main task may be in a step, and may end its turn without a wait to cancel.
         self._loop.call_soon_threadsafe(self._cancel_main, self._turn)
 
     def _cancel_main(self, turn: int) -> None:
@@ -173,7 +173,7 @@ class Runner:
 
 
 def _is_of_signals(context: dict[str, Any]) -> bool:
-    """Tell whether a report is of the callback in which uvloop calls Python's signal handlers."""
+    """Tell whether a report is about the callback in which uvloop calls Python's signal handlers."""
     return str(context.get("message")).endswith(" Loop._read_from_self")
 
 

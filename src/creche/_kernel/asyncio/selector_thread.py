@@ -1,4 +1,4 @@
-"""`SelectorThread`: add_reader and its like for a loop that has none, as Windows' proactor loop.
+"""`SelectorThread`: `add_reader` and similar for a loop without them, such as Windows' proactor loop.
 
 Owns one thread, made at first use, that waits in `select()`, and the pair of sockets that wakes it.
 Knows neither tasks nor waiters: it calls what it was given, in the loop's thread.
@@ -15,16 +15,16 @@ An `_Interest` is one descriptor in one direction, from `add_*` to `remove_*`:
 
 Rules
 -----
-* What is ready and not read yet stays ready, so the thread forgets an interest when it reports it.
-  It is armed a pass of the loop after the callback: a task that the callback woke has run by then,
-  and has often removed it.
+* What is ready and not read stays ready, so the thread forgets an interest when it reports it. It is
+  armed again one pass of the loop after the callback: a task that the callback woke has run by then, and
+  has often removed it.
 * The two threads share interests, a deque of those to look at again, and no lock: a finaliser may
   remove a reader in any thread at any time, also one that would hold that lock. Only the loop's side and
   such a finaliser set `armed`. Both set it before they look whether it still holds, and tell the thread
   after they have set it; the thread goes by what it finds then, so whoever comes last is heard.
 * A report that is on its way when its interest is removed finds that gone, and an interest that is
   watched for a moment too long is reported to nobody. So a report may come for nothing, and none is lost.
-* The thread holds neither callbacks nor the loop, which can be closed and dropped without a word:
+* The thread refers neither to callbacks nor to the loop, which can be closed and dropped at any time:
   then the other end of its wake-up socket is closed by a finaliser, and the thread ends. It also
   ends when it has something to report to a loop that was closed. It is a daemon, because until
   one of these has happened it must not keep the interpreter from ending.
@@ -81,11 +81,11 @@ class SelectorThread:
         self._add(_Interest(fd, True), callback, args)
 
     def remove_reader(self, fd: int) -> bool:
-        """Call no more; tell whether there was anything to call. `fd` can be closed after this."""
+        """Stop calling; return whether there was anything to call. `fd` can be closed after this."""
         return self._remove(fd, writing=False)
 
     def remove_writer(self, fd: int) -> bool:
-        """Call no more; tell whether there was anything to call. `fd` can be closed after this."""
+        """Stop calling; return whether there was anything to call. `fd` can be closed after this."""
         return self._remove(fd, writing=True)
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class SelectorThread:
             self.loop.call_soon(self._rearm, interest)
 
     def _rearm(self, interest: _Interest) -> None:
-        interest.armed = True  # Before the look: whoever removes it after that finds it armed.
+        interest.armed = True  # Before the look: code that removes it after that finds it armed.
         entry = self._entries[interest.writing].get(interest.fd)
         if entry is None or entry[0] is not interest:
             interest.armed = False
@@ -186,7 +186,7 @@ class _Selection:
             pass  # Full, so it will look anyway; or the thread has ended, with the loop.
 
     def abandon(self) -> None:
-        """Close both ends: there will be no thread."""
+        """Close both ends; no thread was started."""
         self._receiver.close()
         self.sender.close()
 
@@ -198,7 +198,7 @@ class _Selection:
 
     def _step(self) -> bool:
         ready = self._select()
-        # Before what was told: an event of this round is not for an interest that is new.
+        # Before the new interests: an event of this round is not for them.
         for armed, descriptors in zip(self._armed, ready, strict=True):
             for fd in descriptors:
                 interest = armed.pop(fd, None)
@@ -212,7 +212,7 @@ class _Selection:
         try:
             readable, writable, failed = select.select(reading, writing, failing)
         except OSError:
-            # One was closed under our hands. Its callback, if any is left, will find out why.
+            # One was closed meanwhile. Its callback, if any is left, will find out why.
             return list(_unusable(reading)), list(_unusable(writing))
         return readable, writable + failed
 
@@ -243,7 +243,7 @@ class _Selection:
 
 
 def _probe(fd: int) -> None:
-    """Raise OSError for what `select()` cannot watch: a closed number; on Windows, no socket."""
+    """Raise OSError for what `select()` cannot watch: a closed number, or on Windows anything but a socket."""
     select.select((fd,), (), (), 0)
 
 

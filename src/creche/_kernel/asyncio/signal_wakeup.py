@@ -1,11 +1,11 @@
-"""`SignalWakeup`: has an asyncio loop wake up for a signal that another thread gets.
+"""`SignalWakeup`: wakes an asyncio loop for a signal that another thread gets.
 
-Owns a pair of sockets while somebody listens, and Python's wake-up descriptor if nobody has it.
+Owns a pair of sockets while there are callers, and Python's wake-up descriptor if it was free.
 
-Python runs its signal handlers in the main thread, whichever thread the signal hits. If it hits
-another one while the loop sleeps in `select`, nothing wakes the loop, unless Python has been given
-a descriptor to write to. uvloop gives it one of its own; asyncio only in `add_signal_handler`.
-Whoever has set one before keeps it: any loop that has done so wakes up by it.
+Python runs its signal handlers in the main thread, whichever thread gets the signal. If another one gets
+it while the loop sleeps in `select`, nothing wakes the loop, unless Python was given a descriptor to
+write to. uvloop always sets one; asyncio only in `add_signal_handler`. One that is set already is kept:
+it wakes the loop that has set it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .readiness import Readiness
 
 
 class SignalWakeup:
-    """Counts who listens: `deaf --open--> listening --the last close--> deaf`."""
+    """Counts its callers: `closed --open--> open --the last close--> closed`."""
 
     __slots__ = ("_listeners", "_pair", "_readiness")
 
@@ -43,14 +43,14 @@ class SignalWakeup:
         reading, writing = self._pair
         self._pair = None
         found = signal.set_wakeup_fd(-1)
-        if found not in (-1, writing.fileno()):  # Somebody has set another meanwhile.
+        if found not in (-1, writing.fileno()):  # Other code has set another one meanwhile.
             signal.set_wakeup_fd(found, warn_on_full_buffer=False)
         self._readiness.remove_reader(reading.fileno())
         reading.close()
         writing.close()
 
     def _drain(self) -> None:
-        """Nothing to do but be awake: the handlers run before the loop's next line of Python."""
+        """Do nothing: to be awake is enough, as the handlers run before the loop's next line of Python."""
         if self._pair is not None:
             try:
                 self._pair[0].recv(4096)

@@ -1,15 +1,15 @@
-"""The simulated asyncio loop: virtual time, one callback after the other, no world outside.
+"""The simulated asyncio loop: virtual time, one callback after the other, nothing from outside.
 
 Owns the loop's clock and the order of steps. Foreign code sees an asyncio loop: `time`,
 `call_later`, `asyncio.sleep`, `asyncio.timeout`, futures and tasks are the stock ones.
 
 Rules
 -----
-* Callbacks run in the order in which they were scheduled, as asyncio promises. Between two of
-  them that are no steps of tasks, the steps may change places.
-* Time stands still while anything can run. Then it is set to the next deadline exactly, so that
-  there is no remainder to wait for; a delay so short that the sum is the present time makes it a
-  microsecond, or a step of the float, so that no sleep takes no time, at any date.
+* Callbacks run in the order in which they were scheduled, as asyncio promises. Steps of tasks that
+  stand between two other callbacks may change places.
+* Time stands still while anything can run. Then it is set to the next deadline exactly, so that no
+  remainder is left. A delay too short to change the time moves it by a microsecond, or by a step of the
+  float, so that every sleep takes time, at any date.
 * Equal deadlines fire in the order in which they were set.
 """
 
@@ -160,7 +160,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return [task for task in map(_stepping, self._ready) if task is not None]
 
     def abandon(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Give up tasks that were cancelled twice and did not go."""
+        """Give up tasks that were cancelled twice and did not end."""
         self._ready.clear()
         self._scheduled.clear()
         self._simulation.steps = 0
@@ -201,7 +201,7 @@ def _refusing(name: str) -> Callable[..., Any]:
     def refuse(self: object, *args: object, **options: object) -> Any:
         raise escaped(f"asyncio's loop.{name}()")
 
-    vars(refuse)["refuses"] = True  # Told to those who can do without.
+    vars(refuse)["refuses"] = True  # For callers that can do without.
     return refuse
 
 

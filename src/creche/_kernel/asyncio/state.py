@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..scope import Scope
 
 native_cancel = asyncio.Task[Any].cancel
-"""asyncio's own `Task.cancel`, whatever a subclass makes of it."""
+"""asyncio's own `Task.cancel`, also where a subclass overrides it."""
 native_uncancel = asyncio.Task[Any].uncancel
 running_loop = asyncio._get_running_loop
 
@@ -49,7 +49,7 @@ def current_native(loop: asyncio.AbstractEventLoop) -> asyncio.Task[Any] | None:
 
 
 def grant(waiter: asyncio.Future[Any], value: Any = None) -> None:
-    """Grant a waiter, unless it is done: what a callback of the loop does."""
+    """Grant a waiter, unless it is done. For callbacks of the loop."""
     if not waiter.done():
         waiter.set_result(value)
 
@@ -67,14 +67,14 @@ class Timers(Protocol):
 
 
 class Factories(Protocol):
-    """What holds the task factory of a loop, under the name that asyncio's own loops have for it."""
+    """The object that has a loop's task factory, under the name that asyncio's own loops use."""
 
     @property
     def _task_factory(self) -> Any: ...
 
 
 class LoopKernel(Kernel, Protocol):
-    """What the parts of this kernel ask of the whole."""
+    """What the parts of this kernel need of the kernel."""
 
     loop: asyncio.AbstractEventLoop
     make_future: Callable[[], asyncio.Future[Any]]
@@ -124,8 +124,8 @@ class ScopeState:
     __slots__ = ("base", "tasks", "timer")
 
     base: int
-    """Native `Task.cancel()` requests on the host that are older than the scope, and known to the
-    code around it: neither those that came since, nor one that was not thrown yet."""
+    """Native `Task.cancel()` requests on the host that are older than the scope and were thrown around it:
+    neither those that came since, nor one that was not thrown yet."""
     tasks: dict[Any, None]
     """The tasks that began life in the scope, in that order."""
     timer: list[Any] | None
@@ -161,7 +161,7 @@ def requests(task: TaskState) -> int:
 
 
 def lower_bases(task: TaskState) -> None:
-    """Requests may have been taken back: no scope of the task is younger than more than are left."""
+    """Lower the bases of the task's scopes to the requests that are left, as some were taken back."""
     count = requests(task)
     scope: Any = task.scope
     while scope is not None and scope._host is task:

@@ -1,9 +1,9 @@
-"""Which frame of a task swallows cancellations: the program's own, or one that has its reasons.
+"""Which frame of a task swallows cancellations: one of the program's, or one that has to.
 
-Owns the comparison of a task's coroutines before and after a cancellation: the innermost one that has
-lived through it is the one that swallowed it, for those inside it were left. asyncio's own, such as the
-exit of `asyncio.TaskGroup` and the wait of `asyncio.Condition`, wait on for what they must not leave, and
-so does Creche.
+Owns the comparison of a task's coroutines before and after a cancellation: the innermost one that is
+still there has swallowed it, since those inside it were left. asyncio's own, such as the exit of
+`asyncio.TaskGroup` and the wait of `asyncio.Condition`, go on waiting for what they must not leave, and
+so do Creche's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _EXCUSED = (str(PurePath(__file__).parents[2]), str(PurePath(asyncio.__file__).p
 
 
 def swallower(native: Any, before: list[Any] | None) -> str | None:
-    """Say where the task swallowed a cancellation; None if it was not the program's doing.
+    """Return where the task swallowed a cancellation; None if the program's code did not.
 
     :param before: its `chain_of` before the cancellation
     """

@@ -1,12 +1,12 @@
 """The running task: parking, checkpoints, and the state that the kernel keeps for each task.
 
 `Task` is asyncio's own task with room for that state, so that finding it costs one attribute.
-A task that somebody else made is `foreign`: its state lives in a `ForeignTask` beside it, found
-by the task's identity, and it counts as outside every scope that it did not enter itself.
+A task that other code made is `foreign`: its state is in a `ForeignTask` beside it, found by the task's
+identity, and it counts as outside every scope that it did not enter itself.
 
-What may suspend here: the waits and the checkpoints. They are the loop's own future or
-generator-based coroutines, for each frame less in a wait is time and memory. `delivery` is None until the
-first cancellation; what happens then is in `delivery.py`.
+What may suspend here: the waits and the checkpoints. They are the loop's own future or generator-based
+coroutines, because each frame in a wait costs time and memory. `delivery` is None until the first
+cancellation; `delivery.py` has what happens then.
 """
 
 # pyright: reportPrivateUsage=false
@@ -56,7 +56,7 @@ def _nothing() -> Generator[Any, Any, None]:
 
 
 NOTHING: Awaitable[None] = _nothing()
-"""What there is to await where there is nothing to do. It has ended, and so ends at once each time."""
+"""The awaitable of an operation with nothing to do. It has ended, so each await returns at once."""
 next(NOTHING, None)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # a generator too
 
 
@@ -94,7 +94,7 @@ class Verbs(TaskState):
     @coroutine
     def _park_if_not_cancelled(self, waiter: Future[Any]) -> Generator[Any, Any, Any]:
         yield from interrupt(self, waiter)
-        if not waiter.done():  # If it is, nobody was asked whether the task is cancelled.
+        if not waiter.done():  # If it is, the task did not check whether it is cancelled.
             refill(self)
         return (yield from waiter)
 
@@ -126,7 +126,7 @@ class Verbs(TaskState):
                 raise CancelledError
 
     def shield_ended(self) -> None:
-        """A shielded wait has ended: what was cancelled meanwhile comes now."""
+        """Deliver what was cancelled during a shielded wait, which has ended."""
         delivery = self.delivery
         if self.shield_depth == 0 and (
             (delivery is not None and delivery.deferred is not None) or reached(self) is not None
@@ -265,7 +265,7 @@ class Task(Verbs, NativeTask):
     label: Any
     nursery: Any
     origin: object
-    """What names the task once it has ended and let go of its label. Not there before."""
+    """What the task is named by once it has ended, and has dropped its label. Unset before."""
 
     @property
     def native(self) -> asyncio.Task[Any]:

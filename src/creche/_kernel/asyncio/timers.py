@@ -1,6 +1,6 @@
 """`Timers`: one heap of deadlines for each loop, and one timer of the loop for the earliest.
 
-Entering and leaving a scope that does not expire is a push and a mark; the loop hears of neither.
+Entering and leaving a scope that does not expire is a push and a pop or mark, without the loop.
 An entry is `[when, order, target]`: equal deadlines fire in the order they were made. A target is
 a scope, which is told to expire, or a waiter, which is granted. A dropped entry has no target and
 stays where it is until it reaches the top, or until such entries are most of the heap.
@@ -24,7 +24,7 @@ _SLACK = 64
 
 
 class Timers:
-    """The deadlines of one loop. What has no underscore is for `scopes.py`, which has `add` and `drop` inlined."""
+    """The deadlines of one loop. The attributes without an underscore are for `scopes.py`, which inlines `add` and `drop`."""
 
     __slots__ = ("_context", "_dropped", "_expire", "_handle", "_loop", "armed", "heap", "order")
 
@@ -64,7 +64,7 @@ class Timers:
             self._dropped = 0
 
     def close(self) -> None:
-        """Fire nothing more."""
+        """Stop: nothing fires from now on."""
         self.heap.clear()
         if self._handle is not None:
             self._handle.cancel()
@@ -79,7 +79,7 @@ class Timers:
         self._handle = self._loop.call_at(when, self._fire, context=self._context)
 
     def _fire(self) -> None:
-        # The loop may call a hair before `when` by its own clock's resolution: `when` counts.
+        # The loop may call too early by its clock's resolution: `when` counts.
         now = max(self._loop.time(), self.armed)
         heap = self.heap
         self._handle = None

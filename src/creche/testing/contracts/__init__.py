@@ -1,16 +1,16 @@
-"""Contract suites: put what Creche promises of streams, listeners and locks to those of your own.
+"""Contract suites: check that your own streams, listeners and locks keep what Creche promises.
 
 Publishes the suites, and does nothing itself:
 
-    _rules.py          how rules are run, and what is said of those that are broken
-    _pairs.py          two ends of a stream: which is which
+    _rules.py          how rules are run, and how broken ones are reported
+    _pairs.py          which end of a stream is which
     _streams.py        the checks of streams
     _closing_rules.py  what closing means for the tasks at either end
     _byte_rules.py     chunks without boundaries
     _object_rules.py   items, once and in order
     _listeners.py      connections, each in a task of its own
     _locks.py          one task at a time
-    _operations.py     what `select` may be offered
+    _operations.py     operations for `select`
 """
 
 from ._listeners import check_listener as check_listener

@@ -1,8 +1,8 @@
-"""The rules of byte streams, of one direction and of two, as `creche.abc` has them.
+"""The rules of byte streams, one-way and two-way, as `creche.abc` has them.
 
-Owns the rules and nothing else. Knows nothing of what carries the bytes: a rule sends, receives and
-closes, and waits until tasks are blocked. Closing may take the peer's consent, so it is never
-awaited while the peer does nothing.
+Owns the rules and nothing else. Does not know what carries the bytes: a rule sends, receives and
+closes, and waits until tasks are blocked. Closing may need the peer, so it is never awaited while the
+peer does nothing.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ BOTH_WAYS: Suite[BothWays[ByteStream]] = Suite("a byte stream")
 
 
 async def receive_exactly(receiver: ByteReceiveStream, number: int) -> bytes:
-    """Receive so many bytes."""
+    """Receive `number` bytes."""
     got = bytearray()
     while len(got) < number:
         try:
             chunk = await receiver.receive(number - len(got))
         except EndOfStream:
             raise AssertionError(f"the stream ended after {len(got)} of {number} bytes") from None
-        expect(chunk, "receive() returned no bytes: that is for EndOfStream to say")
+        expect(chunk, "receive() returned no bytes: it must raise EndOfStream at the end")
         got += chunk
     return bytes(got)
 
@@ -58,12 +58,12 @@ async def receive_all(receiver: ByteReceiveStream) -> bytes:
             chunk = await receiver.receive()
         except EndOfStream:
             return bytes(got)
-        expect(chunk, "receive() returned no bytes: that is for EndOfStream to say")
+        expect(chunk, "receive() returned no bytes: it must raise EndOfStream at the end")
         got += chunk
 
 
 class Pour:
-    """Sends and sends, until told to stop."""
+    """Sends again and again, until it is told to stop."""
 
     def __init__(self, sender: ByteSendStream) -> None:
         self._sender = sender
@@ -140,7 +140,7 @@ async def receive_waits_for_bytes(ends: Ends) -> None:
 
 
 async def check_all_arrives(ends: Ends, pour: Pour, call: Call[Any]) -> None:
-    """Let the sender come to its end; see that the receiver has all that it sent."""
+    """Let the sender finish; raise unless the receiver has got all that it sent."""
     pour.stopping = True
     got = len(await receive_all(ends.receiver))
     await ends.receiver.aclose()
@@ -237,7 +237,10 @@ async def a_cancelled_send_has_sent_the_beginning_or_nothing(ends: Ends) -> None
                 got += chunk
         except BrokenResourceError:
             pass
-        expect(data.startswith(got), f"the {len(got)} bytes that arrived were not sent like that")
+        expect(
+            data.startswith(got),
+            f"the {len(got)} bytes that arrived are not the first that were sent",
+        )
 
 
 @ONE_WAY.rule
@@ -262,7 +265,7 @@ async def send_and_receive_are_checkpoints(ends: Ends) -> None:
         await ends.sender.send(b"")
     with checkpoint_in("receive()"):
         await ends.receiver.receive(1)
-    with checkpoint_in("receive() of what is there already"):
+    with checkpoint_in("receive() of what has arrived"):
         await ends.receiver.receive(1)
 
 

@@ -1,4 +1,4 @@
-"""What the closing of one end means for tasks at either: the same for streams of bytes and of items."""
+"""What closing one end means for tasks at either end; the same for byte and object streams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._rules import Suite, begin, close_both, must_raise
 
 
 class Sends(Protocol):
-    """Sends on and on, until nothing more can be sent."""
+    """Sends again and again, until nothing more can be sent."""
 
     async def run(self) -> None: ...
 
@@ -21,7 +21,7 @@ class Sends(Protocol):
 def add_closing_rules(suite: Suite[OneWay[Any, Any]], pour: Callable[[Any], Sends]) -> None:
     """Add the rules to a suite.
 
-    :param pour: makes what sends on and on to a stream
+    :param pour: makes what sends to a stream again and again
     """
 
     @suite.rule

@@ -1,7 +1,7 @@
 """The contract of listeners: connections, each handled in a task of its own.
 
-Owns the rules. Does not know how to connect: the check of a listener gives a function for that.
-What is accepted and what connects are streams of bytes.
+Owns the rules. Does not know how to connect: the caller of the check gives a function for that. Both
+ends of a connection are byte streams.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ._rules import (
 
 
 class Reception(NamedTuple):
-    """A listener, and the way to it."""
+    """A listener, and how to connect to it."""
 
     listener: Listener[Any]
     connect: Callable[[], Awaitable[AnyByteStream]]
@@ -49,17 +49,17 @@ async def check_listener(
 ) -> tuple[str, ...]:
     """Check that a listener keeps its contract.
 
-    Each rule is put to a new one. Runs in the loop that it is awaited in: to choose one,
+    Each rule gets a new one. Runs in the loop that it is awaited in: to choose one,
     `creche.run(check_listener, make, backend="trio")`. A checkpoint.
 
     :param make: returns a listener and an async function that connects to it and returns the
-        stream, or something to await or an async context manager for the two. The listener is closed
+        stream; or an awaitable or async context manager that gives the two. The listener is closed
         after each rule
     :param without: the names of rules that do not apply
     :param seconds: the longest that one rule may take
     :return: the names of the rules that were checked
-    :raises ContractError: rules are broken; names each, and what happened instead
-    :raises ValueError: there is no rule of a name in `without`
+    :raises ContractError: rules are broken; it names each, and what happened instead
+    :raises ValueError: a name in `without` is not a rule
     """
     check_names(without, LISTENER)
     kinds: dict[str, None] = {}
@@ -79,7 +79,7 @@ async def check_listener(
 
 
 async def answer(stream: AnyByteStream) -> None:
-    """Handle a connection: send back what comes first, in capitals."""
+    """Handle a connection: send back the first bytes, in capitals."""
     async with stream:
         await stream.send((await stream.receive()).upper())
 
@@ -93,7 +93,7 @@ async def asks(reception: Reception) -> None:
 
 
 class Guests:
-    """Handles connections by waiting with them, until they are sent away."""
+    """Handles connections by waiting, until it is told to go on."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -146,7 +146,7 @@ async def handlers_end_with_a_serve_that_has_no_group(reception: Reception) -> N
         stream = await reception.connect()
         await guests.arrived[0].wait()
         await serving.cancel()
-        expect(guests.cancelled == 1, "serve() ended, and left its handler behind")
+        expect(guests.cancelled == 1, "serve() ended, and its handler was still running")
         guests.leave.set()
         await aclose_forcefully(stream)
 
@@ -246,7 +246,7 @@ async def aclose_under_cancellation_closes_all_the_same(reception: Reception) ->
 
 
 async def _bare(serving: Call[None]) -> None:
-    """Raise what serve() raised, out of the group that it may have put it in."""
+    """Raise what serve() raised, taken out of the group that it may be in."""
     try:
         await serving.result()
     except ExceptionGroup as exc:

@@ -1,7 +1,7 @@
-"""The contract of what one task at a time may hold: locks, and what is used like one.
+"""The contract of locks, and of other things that one task at a time may hold.
 
-Owns the rules of `creche.Lock`. What has no holder, such as a semaphore of one, is checked without
-`acquiring_twice_is_an_error` and `only_the_holder_releases`.
+Owns the rules of `creche.Lock`. Something without a holder, such as a semaphore of one, is checked
+without `acquiring_twice_is_an_error` and `only_the_holder_releases`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ._rules import (
 
 
 class LockLike(Protocol):
-    """What a lock can do at least."""
+    """The least that a lock can do."""
 
     async def acquire(self) -> Any:
         """Wait until nobody holds it, and hold it."""
@@ -40,7 +40,7 @@ class LockLike(Protocol):
         ...
 
     def release(self) -> Any:
-        """Hand it to the first that waits."""
+        """Hand it to the first task that waits."""
         ...
 
     async def __aenter__(self) -> Any: ...
@@ -66,15 +66,15 @@ async def check_lock(
 ) -> tuple[str, ...]:
     """Check that something is a lock: for one task at a time, fair, and safe under cancellation.
 
-    Each rule is put to a new one. Runs in the loop that it is awaited in: to choose one,
+    Each rule gets a new one. Runs in the loop that it is awaited in: to choose one,
     `creche.run(check_lock, make, backend="trio")`. A checkpoint.
 
     :param make: returns a lock that nobody holds
     :param without: the names of rules that do not apply
     :param seconds: the longest that one rule may take
     :return: the names of the rules that were checked
-    :raises ContractError: rules are broken; names each, and what happened instead
-    :raises ValueError: there is no rule of a name in `without`
+    :raises ContractError: rules are broken; it names each, and what happened instead
+    :raises ValueError: a name in `without` is not a rule
     """
     check_names(without, LOCK)
     kinds: dict[str, None] = {}
@@ -94,16 +94,18 @@ async def check_lock(
 
 
 def must_be_free(lock: LockLike) -> None:
-    """Raise unless the lock can be had at once; it is free again then."""
+    """Raise unless the lock can be acquired at once; release it again."""
     try:
         lock.acquire_nowait()
     except WouldBlock:
-        raise AssertionError("nobody should hold the lock, and it cannot be had") from None
+        raise AssertionError(
+            "no task should hold the lock, but acquire_nowait() raised WouldBlock"
+        ) from None
     lock.release()
 
 
 def must_be_held(lock: LockLike, when: str) -> None:
-    """Raise unless the lock cannot be had, in a task that does not hold it."""
+    """Raise if the lock can be acquired, in a task that does not hold it."""
     try:
         lock.acquire_nowait()
     except WouldBlock:
@@ -143,7 +145,7 @@ async def one_task_at_a_time(lock: LockLike) -> None:
         for _ in range(5):
             group.start_soon(work)
     expect(max(most) == 1, f"{max(most)} tasks held the lock at the same time")
-    expect(len(most) == 25, f"25 turns were to be taken, and {len(most)} were")
+    expect(len(most) == 25, f"of 25 turns {len(most)} were taken")
     must_be_free(lock)
 
 
@@ -181,7 +183,10 @@ async def first_come_first_served(lock: LockLike) -> None:
         for number in range(10):
             await begin(group, take_turn, number)
         lock.release()
-    expect(order == list(range(10)), f"tasks that asked in the order 0 to 9 came in as {order}")
+    expect(
+        order == list(range(10)),
+        f"tasks that asked in the order 0 to 9 acquired it in the order {order}",
+    )
 
 
 @LOCK.rule

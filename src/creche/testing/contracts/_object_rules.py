@@ -1,9 +1,8 @@
-"""The rules of object streams, of one direction and of two, as `creche.abc` has them.
+"""The rules of object streams, one-way and two-way, as `creche.abc` has them.
 
-Owns the rules, and which items are sent: a context variable holds the function that makes
-them, as the check has set it. An end may hand an item over without a buffer in between, so a
-rule never sends and then receives in one task. Closing may take the peer's consent, so it is never
-awaited while the peer does nothing.
+Owns the rules, and which items are sent: a context variable holds the function that makes them; the
+check sets it. An end may hand over an item without a buffer in between, so a rule never sends and then
+receives in one task. Closing may need the peer, so it is never awaited while the peer does nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ _item: ContextVar[Callable[[int], Any]] = ContextVar("creche.testing.contracts.i
 
 @contextmanager
 def items_of(item: Callable[[int], Any]) -> Generator[None]:
-    """Have rules send what `item` makes of 0, 1, 2..."""
+    """Have the rules send `item(0)`, `item(1)`, `item(2)`..."""
     token = _item.set(item)
     try:
         yield
@@ -61,7 +60,7 @@ def items_of(item: Callable[[int], Any]) -> Generator[None]:
 
 
 def items(number: int) -> list[Any]:
-    """Make so many items."""
+    """Make `number` items."""
     make = _item.get()
     return [make(index) for index in range(number)]
 
@@ -92,7 +91,7 @@ async def receive_all(receiver: Receiver) -> list[Any]:
 
 
 class Pour:
-    """Sends and sends, until told to stop."""
+    """Sends again and again, until it is told to stop."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -244,7 +243,7 @@ async def send_and_receive_are_checkpoints(ends: Ends) -> None:
             await ends.sender.send(items(1)[0])
         await receiving.result()
         await begin(group, ends.sender.send, items(1)[0])
-        with checkpoint_in("receive() of what is there already"):
+        with checkpoint_in("receive() of what has arrived"):
             await ends.receiver.receive()
 
 

@@ -1,7 +1,7 @@
-"""The contract of operations: what `creche.flow.select` may be offered.
+"""The contract of operations, which `creche.flow.select` chooses from.
 
-Owns the rules of `creche/_sync/operation.py`. An operation that serves all waiters at once, such as an
-event's, is checked without `one_fulfilment_ends_one_select`.
+Owns the rules of `creche/_sync/operation.py`. An operation that is fulfilled for all waiters at once, such
+as an event's, is checked without `one_fulfilment_ends_one_select`.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ async def check_operation(
     without: Collection[str] = (),
     seconds: float = 10,
 ) -> tuple[str, ...]:
-    """Check that something can be offered to `select`: done once, in turn, or not at all.
+    """Check that something can be given to `select`: done once, in turn, or not at all.
 
-    Each rule is put to a new one. Runs in the loop that it is awaited in: to choose one,
+    Each rule gets a new one. Runs in the loop that it is awaited in: to choose one,
     `creche.run(check_operation, make, backend="trio")`. A checkpoint.
 
     :param make: returns an operation that is not ready, and a function that makes it possible once
     :param without: the names of rules that do not apply
     :param seconds: the longest that one rule may take
     :return: the names of the rules that were checked
-    :raises ContractError: rules are broken; names each, and what happened instead
-    :raises ValueError: there is no rule of a name in `without`
+    :raises ContractError: rules are broken; it names each, and what happened instead
+    :raises ValueError: a name in `without` is not a rule
     """
     check_names(without, OPERATION)
     kinds: dict[str, None] = {}
@@ -92,9 +92,9 @@ async def offer(operation: Operation[Any], *others: Operation[Any]) -> Operation
 
 
 async def waiting(group: TaskGroup, *operations: Operation[Any]) -> Call[Operation[Any]]:
-    """Begin a select in a task of its own, beside something that never happens."""
+    """Begin a select in a task of its own, of the operation and of one that never becomes ready."""
     call = await begin(group, offer, *operations, Event().waiting())
-    expect(not call.ended, "select() did not wait for an operation that is not possible")
+    expect(not call.ended, "select() did not wait for an operation that is not ready")
     return call
 
 
@@ -109,7 +109,7 @@ def must_be_ready(operation: Operation[Any], when: str) -> None:
 @OPERATION.rule
 async def it_is_ready_when_it_is_possible(offered: Offered) -> None:
     operation, fulfil = offered
-    expect(not operation.is_ready(), "is_ready() before the operation is possible")
+    expect(not operation.is_ready(), "is_ready() is true before the operation is possible")
     fulfil()
     must_be_ready(operation, "though it is possible")
     with checkpoint_in("select() of an operation that is ready"):
@@ -143,7 +143,7 @@ async def one_fulfilment_ends_one_select(offered: Offered) -> None:
         fulfil()
         await first.result()
         await begin(group, offer, Event().waiting())
-        expect(not second.ended, "two selects were done, and the operation was possible once")
+        expect(not second.ended, "the operation was possible once, but two selects did it")
         group.cancel()
 
 
@@ -155,7 +155,7 @@ async def first_come_first_served(offered: Offered) -> None:
         await waiting(group, operation)
         fulfil()
         await begin(group, offer, Event().waiting())
-        expect(first.ended, "the first select that waits was not served first")
+        expect(first.ended, "the select that waited first was not served first")
         group.cancel()
 
 
@@ -167,7 +167,7 @@ async def a_waiter_that_is_done_gets_nothing(offered: Offered) -> None:
     operation.join(other)
     waiter.ended = True
     fulfil()
-    expect(not waiter.given, "a waiter was granted that was done already")
+    expect(not waiter.given, "a waiter that was done already was granted")
     expect(other.given, "a waiter behind one that is done was not granted")
     operation.leave(waiter)
     operation.leave(other)
@@ -181,8 +181,8 @@ async def a_waiter_that_has_left_gets_nothing(offered: Offered) -> None:
     waiter.ended = True
     operation.leave(waiter)
     fulfil()
-    expect(not waiter.given, "a waiter was granted that had left")
-    must_be_ready(operation, "after the only one who waited has left")
+    expect(not waiter.given, "a waiter that had left was granted")
+    must_be_ready(operation, "after the only waiter has left")
 
 
 @OPERATION.rule
@@ -193,7 +193,7 @@ async def a_select_that_chose_another_takes_nothing(offered: Offered) -> None:
         call = await waiting(group, operation, stop.waiting())
         stop.set()
         fulfil()
-        expect(await call.result() is not operation, "select() chose what was possible later")
+        expect(await call.result() is not operation, "select() chose what became possible later")
     must_be_ready(operation, "after a select that chose another")
 
 

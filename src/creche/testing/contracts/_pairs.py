@@ -1,6 +1,6 @@
 """Two ends of a stream, held to the rules of one direction, or of both.
 
-Owns which end is which, and how the two suites of a two-way stream are put together. Knows no rule.
+Owns which end is which, and how the suites of a two-way stream are combined. Knows no rule.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def check_one_way(
     without: Collection[str],
     seconds: float,
 ) -> tuple[str, ...]:
-    """Put the rules of one direction to two ends."""
+    """Check two ends by the rules of one direction."""
     check_names(without, suite)
     kinds: dict[str, None] = {}
 
@@ -57,7 +57,7 @@ async def check_both_ways(
     without: Collection[str],
     seconds: float,
 ) -> tuple[str, ...]:
-    """Put the rules of one direction to both, and then those of both together."""
+    """Check by the rules of one direction, each way, and then by those of both together."""
     check_names(without, one_way, both_ways)
     kinds: dict[str, None] = {}
 

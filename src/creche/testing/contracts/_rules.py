@@ -1,8 +1,8 @@
-"""Suites of rules: how a contract is put to something, and what is said when it is not kept.
+"""Suites of rules: how a contract is checked, and what is reported when it is not kept.
 
-Owns the running of rules and the words for what went wrong. Knows nothing of streams or locks. A
-rule is an async function that is given what it is about, fresh each time, and raises if the rule is
-broken; its name is the name of the rule.
+Owns the running of rules and the words for what went wrong. Knows no streams and no locks. A rule is an
+async function that gets what it checks, new each time, and raises if the rule is broken; its name is the
+name of the rule.
 
     a rule   kept | broken: it raised, or did not end in time
     a suite  returns the names of its rules if all are kept, else raises one ContractError for all
@@ -42,7 +42,7 @@ T = TypeVar("T")
 B = TypeVar("B")
 
 Made: TypeAlias = T | Awaitable[T] | AbstractAsyncContextManager[T]
-"""What may come of calling a maker: the thing itself, or something to await or to enter for it."""
+"""What a maker may return: the thing itself, or an awaitable or async context manager that gives it."""
 
 
 class BrokenRule(NamedTuple):
@@ -66,7 +66,7 @@ Rule: TypeAlias = Callable[[B], Coroutine[Any, Any, None]]
 class Suite(Generic[B]):
     """The rules of one contract, in order.
 
-    :param contract: what it is a contract of, such as "a byte stream"
+    :param contract: what keeps the contract, such as "a byte stream"
     """
 
     def __init__(self, contract: str) -> None:
@@ -85,7 +85,7 @@ class Suite(Generic[B]):
         seconds: float,
         where: str = "",
     ) -> tuple[tuple[str, ...], list[tuple[BrokenRule, Exception]]]:
-        """Put every rule to what `bench()` gives; return the names of the kept, and the broken."""
+        """Check every rule on what `bench()` gives; return the names of the kept, and the broken."""
         kept: list[str] = []
         broken: list[tuple[BrokenRule, Exception]] = []
         for name, rule in self.rules.items():
@@ -114,7 +114,7 @@ def _words(error: BaseException, seconds: float) -> str:
     if isinstance(first, AssertionError):
         return str(first)
     if isinstance(first, TimeoutError):
-        return f"no end within {seconds:g} seconds: a task waits for something that never happens"
+        return f"not over after {seconds:g} seconds: a task waits for something that never happens"
     return f"{type(first).__name__}: {first}"
 
 
@@ -138,18 +138,22 @@ def conclude(subject: str, contract: str, broken: list[tuple[BrokenRule, Excepti
 
 
 def check_names(without: Collection[str], *suites: Suite[Any]) -> None:
-    """Raise for a rule to be left out that does not exist, before anything is made."""
+    """Raise if a rule that is to be left out does not exist, before anything is made."""
     known = [name for suite in suites for name in suite.rules]
     if isinstance(without, str):
-        raise TypeError(f"without takes a collection of names: write without=({without!r},)")
+        raise TypeError(
+            f"without must be a collection of names, not a str: write without=({without!r},)"
+        )
     for name in without:
         if name not in known:
-            raise ValueError(f"there is no rule {name!r} to leave out: {', '.join(known)}")
+            raise ValueError(
+                f"without names {name!r}, which is not a rule. The rules are: {', '.join(known)}"
+            )
 
 
 @asynccontextmanager
 async def opened(make: Callable[[], Made[T]]) -> AsyncGenerator[T]:
-    """Make the thing, and close it or its parts in the end, whatever state they are in."""
+    """Make the thing, and close it or its parts at the end, whatever state they are in."""
     async with AsyncExitStack() as stack:
         made: Any = make()
         if isawaitable(made):
@@ -165,16 +169,16 @@ async def opened(make: Callable[[], Made[T]]) -> AsyncGenerator[T]:
 
 
 async def _clear_away(part: AsyncResource) -> None:
-    """Close what a rule may have closed already. Whether that is done well is for the rules."""
+    """Close what a rule may have closed already. The rules check whether it closes well."""
     with suppress(Exception):
         await aclose_forcefully(part)
 
 
-# What rules are written with
+# Parts for writing rules
 
 
 def expect(condition: object, otherwise: str) -> None:
-    """Raise what is said otherwise, unless the condition holds."""
+    """Raise an error that says `otherwise`, unless the condition holds."""
     if not condition:
         raise AssertionError(otherwise)
 
@@ -182,7 +186,7 @@ def expect(condition: object, otherwise: str) -> None:
 async def must_raise(
     kinds: type[Exception] | tuple[type[Exception], ...], call: Awaitable[object], what: str
 ) -> None:
-    """Await a call that has to raise one of some kinds."""
+    """Await a call; raise unless it raises one of the given kinds."""
     kinds = kinds if isinstance(kinds, tuple) else (kinds,)
     names = " or ".join(kind.__name__ for kind in kinds)
     try:
@@ -195,7 +199,7 @@ async def must_raise(
 
 
 async def close_both(one: AsyncResource, other: AsyncResource) -> None:
-    """Close two ends at the same time, for one may wait for the other."""
+    """Close two ends at the same time, since one may wait for the other."""
     async with create_task_group() as group:
         group.start_soon(one.aclose)
         group.start_soon(other.aclose)
@@ -203,7 +207,7 @@ async def close_both(one: AsyncResource, other: AsyncResource) -> None:
 
 @contextmanager
 def checkpoint_in(what: str) -> Generator[None]:
-    """Raise if a call is no checkpoint."""
+    """Raise if a call is not a checkpoint."""
     with _watched() as seen:
         yield
     expect(seen[0].whole, f"{what} came to no checkpoint")
@@ -230,7 +234,7 @@ def _watched() -> Generator[list[CheckpointsSeen]]:
 
 
 def short(value: object) -> str:
-    """Write a value, not all of it if it is long."""
+    """Return a value's text, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -248,7 +252,7 @@ class Call(Generic[T]):
         """What it returned, nothing if it has raised or was cancelled."""
 
     async def run(self) -> None:
-        """Make the call. What its task does."""
+        """Make the call; its task runs this."""
         try:
             with self.scope:
                 self.results.append(await self._func(*self._args))
@@ -275,7 +279,7 @@ class Call(Generic[T]):
         if self.ended:
             return await self.result()
         self.scope.cancel()
-        return "nothing, for it waits,"
+        return "nothing, because it waits,"
 
     async def cancel(self) -> None:
         """Cancel it, and wait for the end."""

@@ -1,6 +1,6 @@
 """The checks of streams: `check_byte_stream`, `check_object_stream`, and one direction of each.
 
-Owns what is asked of the caller. The rules are in `_byte_rules.py` and `_object_rules.py`.
+Owns the functions that users call. The rules are in `_byte_rules.py` and `_object_rules.py`.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ async def check_one_way_byte_stream(
 ) -> tuple[str, ...]:
     """Check that two ends of a byte stream, one to send and one to receive, keep their contract.
 
-    Each rule is put to new ends. Runs in the loop that it is awaited in: to choose one,
+    Each rule gets new ends. Runs in the loop that it is awaited in: to choose one,
     `creche.run(check_one_way_byte_stream, make, backend="trio")`. A checkpoint.
 
-    :param make: returns the ends, or something to await or an async context manager for them; they
-        are closed after each rule
+    :param make: returns the ends, or an awaitable or async context manager that gives them; they are
+        closed after each rule
     :param without: the names of rules that do not apply
     :param seconds: the longest that one rule may take
     :return: the names of the rules that were checked
-    :raises ContractError: rules are broken; names each, and what happened instead
-    :raises ValueError: there is no rule of a name in `without`
+    :raises ContractError: rules are broken; it names each, and what happened instead
+    :raises ValueError: a name in `without` is not a rule
     """
     return await check_one_way(_byte_rules.ONE_WAY, make, without, seconds)
 
@@ -55,15 +55,15 @@ async def check_byte_stream(
 
     As `check_one_way_byte_stream`, with some rules for both directions together. A checkpoint.
 
-    :param make: returns the two ends, or something to await or an async context manager for them;
-        they are closed after each rule
+    :param make: returns the two ends, or an awaitable or async context manager that gives them; they
+        are closed after each rule
     :param without: the names of rules that do not apply
     :param seconds: the longest that one rule may take
     :return: the names of the rules that were checked
-    :raises ContractError: rules are broken; names each, and what happened instead
-    :raises ValueError: there is no rule of a name in `without`
+    :raises ContractError: rules are broken; it names each, and what happened instead
+    :raises ValueError: a name in `without` is not a rule
     """
-    one_way: Any = _byte_rules.ONE_WAY  # two-way streams are both of what it takes
+    one_way: Any = _byte_rules.ONE_WAY  # a two-way stream is both a sender and a receiver
     return await check_both_ways(one_way, _byte_rules.BOTH_WAYS, make, without, seconds)
 
 
@@ -77,16 +77,16 @@ async def check_one_way_object_stream(
 ) -> tuple[str, ...]:
     """Check that two ends of an object stream, one to send and one to receive, keep their contract.
 
-    Each rule is put to new ends. Runs in the loop that it is awaited in. A checkpoint.
+    Each rule gets new ends. Runs in the loop that it is awaited in. A checkpoint.
 
-    :param make: returns the ends, or something to await or an async context manager for them; they
-        are closed after each rule
-    :param item: makes the n-th item to send; all are different, and what is received is equal
+    :param make: returns the ends, or an awaitable or async context manager that gives them; they are
+        closed after each rule
+    :param item: makes the n-th item to send; each is different, and equal to what is received
     :param without: the names of rules that do not apply
     :param seconds: the longest that one rule may take
     :return: the names of the rules that were checked
-    :raises ContractError: rules are broken; names each, and what happened instead
-    :raises ValueError: there is no rule of a name in `without`
+    :raises ContractError: rules are broken; it names each, and what happened instead
+    :raises ValueError: a name in `without` is not a rule
     """
     with _object_rules.items_of(item):
         return await check_one_way(_object_rules.ONE_WAY, make, without, seconds)
@@ -104,15 +104,15 @@ async def check_object_stream(
 
     As `check_one_way_object_stream`, with some rules for both directions together. A checkpoint.
 
-    :param make: returns the two ends, or something to await or an async context manager for them;
-        they are closed after each rule
-    :param item: makes the n-th item to send; all are different, and what is received is equal
+    :param make: returns the two ends, or an awaitable or async context manager that gives them; they
+        are closed after each rule
+    :param item: makes the n-th item to send; each is different, and equal to what is received
     :param without: the names of rules that do not apply
     :param seconds: the longest that one rule may take
     :return: the names of the rules that were checked
-    :raises ContractError: rules are broken; names each, and what happened instead
-    :raises ValueError: there is no rule of a name in `without`
+    :raises ContractError: rules are broken; it names each, and what happened instead
+    :raises ValueError: a name in `without` is not a rule
     """
-    one_way: Any = _object_rules.ONE_WAY  # two-way streams are both of what it takes
+    one_way: Any = _object_rules.ONE_WAY  # a two-way stream is both a sender and a receiver
     with _object_rules.items_of(item):
         return await check_both_ways(one_way, _object_rules.BOTH_WAYS, make, without, seconds)
