@@ -3,7 +3,10 @@
 Knows no event loop. A kernel hangs what it keeps of a scope on `_native`; `CancelScope` above adds
 what the user sees.
 
-    new --enter--> entered --exit--> left        cancel() is allowed, and remembered, in each
+    new --enter--> entered --exit--> left | caught        cancel() is allowed, and remembered, in each
+                      `--another task tries to leave it--> lost --exit--^
+
+`_entered` says which: False, True, "caught" or "lost". A scope that was left has no `_host`.
 
 Rules of the chain
 ------------------
