@@ -160,17 +160,6 @@ async def iterating() -> Block:
     return block
 
 
-async def broadcast() -> Block:
-    send = creche.flow.create_broadcast[int](1)
-    receive = send.subscribe()
-
-    async def block() -> None:
-        send.send_nowait(1)
-        await receive.receive()
-
-    return block
-
-
 async def selecting() -> Block:
     event = creche.Event()
     event.set()
@@ -188,7 +177,7 @@ async def the_verb() -> Block:
 
 each_copy = pytest.mark.parametrize(
     "make",
-    [lock, semaphore, limiter, event, sending, receiving, iterating, broadcast, selecting],
+    [lock, semaphore, limiter, event, sending, receiving, iterating, selecting],
 )
 
 
