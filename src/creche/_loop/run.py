@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from .. import _kernel, _registry
+from .._advice import note_advice_in
 from .._registry import BackendName
 from .._tracebacks import from_the_program
 
@@ -57,6 +58,7 @@ def run(
         result: T_Retval = _kernel.run(func, args, backend, backend_options or {}, cleanup)
     except BaseException as exc:
         exc.__traceback__ = from_the_program(exc.__traceback__)
+        note_advice_in(exc)
         raise
     return result
 

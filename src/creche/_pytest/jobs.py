@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from typing import Any
 
+from .._advice import note_advice_in
 from .contexts import Mirror
 from .failures import Failures, leaves
 
@@ -47,6 +48,7 @@ class Job:
             self._value = await func()
         except BaseException as exc:
             self._error = exc
+            note_advice_in(exc)
             if failures.only_cancelled(exc):
                 reason, cause = failures.reason()
                 # First in what pytest shows; then where the test was, and what the plugin says.

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from .. import _labels
+from .._advice import note_advice
 from .._tracebacks import without_machinery
 
 if TYPE_CHECKING:
@@ -192,12 +193,13 @@ NOTE = "in task "
 
 
 def note_task(exc: BaseException, name: str, place: str | None) -> None:
-    """Note on an error which task it has left, if no other has been noted."""
+    """Note on an error which task it has left, if no other has been noted, and what was meant."""
     if _labels.library != "creche":  # pytest matches notes too, and AnyIO's programs expect none.
         return
     if any(note.startswith(NOTE) for note in getattr(exc, "__notes__", ())):
         return
     try:
+        note_advice(exc)
         exc.add_note(f"{NOTE}{name!r}" + (f", started at {place}" if place else ""))
     except Exception:
         pass  # an exception that takes no notes is still an exception

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
+from .._advice import note_advice_in
 from .._exceptions import RunFinishedError
 from .._tasks.handle import TaskHandle, name_of
 from .library import tell_library
@@ -67,6 +68,7 @@ class PortalCall(LoopCall):
         except self.kernel.cancelled_class:
             self.error = CancelledError()
         except BaseException as exc:
+            note_advice_in(exc)
             self.error = exc
         self.answer()
 
