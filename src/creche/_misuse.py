@@ -32,14 +32,22 @@ def check_callable(caller: str, func: Any) -> None:
         raise TypeError(f"{caller}() wants a function, not {type(func).__name__} {func!r}")
 
 
-def check_bytes(caller: str, item: Any) -> None:
+def check_handler(caller: str, func: Any) -> None:
+    """Raise TypeError if what is to be called for each connection cannot be called."""
+    explain_call(caller, func)
+    if not callable(func):
+        raise TypeError(f"{caller}() wants an async function, not {type(func).__name__} {func!r}")
+
+
+def check_bytes(
+    caller: str, item: Any, otherwise: str = ", or wrap the stream in a TextSendStream"
+) -> None:
     """Raise TypeError if `item` lends no memory; say what to send in place of text."""
     if not isinstance(item, str):
         memoryview(item).release()
     else:
         raise TypeError(
-            f"{caller}() takes bytes, not str {item[:40]!r}: send text.encode(), or wrap the stream "
-            f"in a TextSendStream"
+            f"{caller}() takes bytes, not str {item[:40]!r}: send text.encode(){otherwise}"
         )
 
 

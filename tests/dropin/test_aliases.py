@@ -329,7 +329,7 @@ def test_a_failed_handshake_is_logged_where_anyio_s_documentation_says(
             async with await anyio.create_tcp_listener(local_host="127.0.0.1") as tcp:
                 async with anyio.create_task_group() as group:
                     listener = TLSListener(tcp, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-                    group.start_soon(listener.serve, None)
+                    group.start_soon(listener.serve, anyio.sleep)
                     port = tcp.extra(anyio.abc.SocketAttribute.local_port)
                     async with await anyio.connect_tcp("127.0.0.1", port) as stream:
                         await stream.send(b"this is not TLS at all")

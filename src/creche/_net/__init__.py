@@ -1,5 +1,6 @@
 """Sockets, written once over the readiness verbs of the kernel contract.
 
+    arguments.py       what is given as a host, a port or a datagram
     addresses.py       names to addresses and back; the types and forms of addresses
     attributes.py      `SocketAttribute`: what an object over a socket can tell of it
     adopt.py           sockets that come from elsewhere: what they must be

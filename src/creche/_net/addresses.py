@@ -25,8 +25,8 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from .._idna import ascii_name
 from .._kernel import current_task
-from .._platform import check_there
 from .._threads.calls import run_sync
+from .arguments import checked_port
 
 T = TypeVar("T")
 
@@ -87,22 +87,6 @@ def encode_host(host: str) -> bytes:
         return ascii_name(host).encode()
     except ValueError as exc:
         raise socket.gaierror(socket.EAI_NONAME, str(exc)) from exc
-
-
-def checked_port(port: Any) -> Any:
-    """Return `port`, a number given as text as an int.
-
-    The resolver takes a number that is too large modulo 65536.
-
-    :raises OverflowError: it is not in 0-65535
-    :raises NotImplementedError: there are no sockets here
-    """
-    check_there("sockets")
-    if isinstance(port, str) and port.isdecimal():
-        port = int(port)
-    if isinstance(port, int) and not 0 <= port <= 65535:
-        raise OverflowError(f"port must be 0-65535, not {port}")
-    return port
 
 
 async def resolve(
@@ -184,7 +168,8 @@ async def _ask_resolver(look_up: Callable[[], T], what: str) -> T:
     try:
         return await run_sync(look_up, abandon_on_cancel=True)
     except socket.gaierror as exc:
-        say_what(exc, f" ({what})")
+        hint = "; give the port as a number" if exc.errno == socket.EAI_SERVICE else ""
+        say_what(exc, f" ({what}){hint}")
         raise
 
 

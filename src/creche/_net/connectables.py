@@ -35,6 +35,9 @@ class TCPConnectable(ByteStreamConnectable):
     port: int
 
     def __post_init__(self) -> None:
+        port: Any = self.port
+        if not isinstance(port, int):
+            raise TypeError(f"port must be a number in 1-65535, not {port!r}")
         if not 1 <= self.port <= 65535:
             raise ValueError(f"TCP port number out of range: must be 1-65535, not {self.port}")
 

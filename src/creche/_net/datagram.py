@@ -28,6 +28,7 @@ from .._abc.streams import UnreliableObjectStream
 from .._exceptions import BrokenResourceError, BusyResourceError, ClosedResourceError
 from .._kernel import current_task
 from .._kernel.contract import Kernel
+from .._misuse import check_bytes
 from .addresses import describe
 from .attributes import SocketProvider
 from .owned import OwnedSocket
@@ -168,5 +169,8 @@ class ConnectedDatagramSocket(DirectDatagramSocket[bytes]):
             pass
         except OSError as exc:
             self._raise_for(exc)
+        except TypeError:
+            check_bytes("send", item)
+            raise
         sock = self._raw_socket
         await self._push(lambda: sock.send(item))

@@ -25,6 +25,7 @@ from .._abc.streams import Listener
 from .._exceptions import BusyResourceError, ClosedResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel
+from .._misuse import check_handler
 from .._tasks.group import TaskGroup, create_task_group
 from .._tasks.until_stop import until_stop
 from .addresses import INTERNET, describe
@@ -145,6 +146,7 @@ class DirectSocketListener(OwnedSocket, SocketListener):
             listener's own if omitted, which also waits for them
         :raises ClosedResourceError: the listener was closed, before or meanwhile
         """
+        check_handler("serve", handler)
         if task_group is not None:
             await self._serve(handler, task_group)
             return

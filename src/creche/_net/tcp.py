@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from .._abc.resources import aclose_forcefully
 from .._hints import Later
 from .._kernel import current_kernel, current_task
+from .._misuse import check_seconds
 from ..streams.stapled import MultiListener
-from .addresses import AnyIPAddressFamily, IPAddressType, checked_port, describe, resolve, say_what
+from .addresses import AnyIPAddressFamily, IPAddressType, describe, resolve, say_what
+from .arguments import checked_host, checked_port
 from .eyeballs import interleave, race
 from .listener import DirectSocketListener
 from .options import set_where_there
@@ -140,14 +142,20 @@ async def connect_tcp(
         error for the only address, or a group with an error for each.
     :raises socket.gaierror: there is no such host. An OSError.
     :raises OverflowError: a port is not in 0-65535
+    :raises TypeError: an argument is none of what is said here; there is no connection then
     :raises ssl.SSLError: the TLS handshake failed; `ssl.SSLCertVerificationError` if the server's
         certificate is not trusted, or for another host
     :raises BrokenResourceError: the connection was lost during the TLS handshake
     """
-    host = str(remote_host)
-    found = await resolve(host, checked_port(remote_port), type=socket.SOCK_STREAM)
+    host = checked_host(remote_host, "remote_host")
+    port = checked_port(remote_port, "remote_port", needed=True)
+    here = checked_host(local_host, "local_host") if local_host is not None else None
+    port_here = checked_port(local_port or 0, "local_port")
+    check_seconds("connect_tcp", "happy_eyeballs_delay", happy_eyeballs_delay)
+    _check_tls(ssl_context, tls_hostname)
+    found = await resolve(host, port, type=socket.SOCK_STREAM)
     remotes = interleave(((family, address) for family, _, _, _, address in found), _family)
-    locals_ = await _local_ends(local_host, local_port)
+    locals_ = await _local_ends(here, port_here)
     attempt = partial(_connect, locals_)
     target = f"{host} port {remote_port}"
     sock = await race(remotes, attempt, happy_eyeballs_delay, target)
@@ -188,8 +196,8 @@ async def create_tcp_listener(
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError(f"reuse_port is not supported on {sys.platform}: leave it False")
     found = await resolve(
-        str(local_host) if local_host is not None else None,
-        checked_port(local_port),
+        checked_host(local_host, "local_host") if local_host is not None else None,
+        checked_port(local_port, "local_port"),
         family=family,
         type=socket.SOCK_STREAM,
         flags=socket.AI_PASSIVE,
@@ -207,14 +215,19 @@ def _family(address: Address) -> socket.AddressFamily:
     return address[0]
 
 
-async def _local_ends(
-    host: IPAddressType | None, port: int | None
-) -> dict[socket.AddressFamily, Any] | None:
+def _check_tls(context: Any, hostname: Any) -> None:
+    """Raise TypeError for what no handshake could be done with, before there is a connection."""
+    if context is not None and not hasattr(context, "wrap_bio"):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext, not {context!r}")
+    if hostname is not None and not isinstance(hostname, str):
+        raise TypeError(f"tls_hostname must be a str, not {hostname!r}")
+
+
+async def _local_ends(host: str | None, port: Any) -> dict[socket.AddressFamily, Any] | None:
     """Return the address to bind to for each family, None if any will do."""
-    port = checked_port(port or 0)
     if host is None:
         return {family: (text, port) for family, text in WILDCARDS.items()} if port else None
-    found = await resolve(str(host), port, type=socket.SOCK_STREAM)
+    found = await resolve(host, port, type=socket.SOCK_STREAM)
     return {family: address for family, _, _, _, address in reversed(found)}
 
 

@@ -29,13 +29,13 @@ from .addresses import (
     IPAddressType,
     IPSockAddrType,
     Resolved,
-    checked_port,
     describe,
     public_address,
     resolve,
     say_what,
 )
 from .adopt import check_adoptable
+from .arguments import checked_host, checked_port, explain_packet, no_packet
 from .attributes import SocketProvider
 from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket
 
@@ -43,6 +43,7 @@ UDPPacketType: TypeAlias = tuple[bytes, IPSockAddrType]
 """A datagram, and the address and port that it comes from or goes to."""
 
 WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+PACKET = "(data, (host, port))"
 MOST_BYTES = 65536
 """No datagram of IPv4 or IPv6 is longer, jumbograms aside."""
 
@@ -128,7 +129,10 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
         await task.ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
-        data, address = item
+        try:
+            data, address = item
+        except (TypeError, ValueError):
+            raise no_packet(item, PACKET) from None
         if address != self._numeric:
             address = await self._target(address)
         sock = self._raw_socket
@@ -139,23 +143,27 @@ class DirectUDPSocket(DirectDatagramSocket[UDPPacketType], UDPSocket):
             pass
         except OSError as exc:
             self._raise_for(exc, address)
+        except TypeError:
+            explain_packet(data, address[1])
+            raise
         await self._push(lambda: sock.sendto(data, address), address)
 
     async def _target(self, address: Any) -> Any:
         """Return an address that the system takes without looking up a name."""
         try:
             host, port = address
+            host = checked_host(host, "host")
         except (TypeError, ValueError):
             raise TypeError(
-                f"expected an item (data, (host, port)), and the address in it is {address!r}"
+                f"expected an item {PACKET}, and the address in it is {address!r}"
             ) from None
         try:
             socket.inet_pton(self._family, host)
         except OSError:
             pass  # a name then
         else:
-            self._numeric = address
-            return address
+            self._numeric = host, port
+            return self._numeric
         if self._raw_socket.fileno() < 0:
             raise self._closed_error()
         # The platform has no such flag, and does not do what it turns off.
@@ -201,7 +209,9 @@ async def create_udp_socket(
             "family=AddressFamily.AF_INET for every interface"
         )
     _check_reuse_port(reuse_port)
-    found = await _find(local_host, local_port, family, socket.AI_PASSIVE)
+    host = checked_host(local_host, "local_host") if local_host is not None else None
+    port = checked_port(local_port, "local_port")
+    found = await _find(host, port, family, socket.AI_PASSIVE)
     return DirectUDPSocket(_bound(found[0][0], found[0][4], reuse_port), current_kernel())
 
 
@@ -231,14 +241,17 @@ async def create_connected_udp_socket(
     :raises OverflowError: a port is not in 0-65535
     """
     _check_reuse_port(reuse_port)
-    port = checked_port(local_port)
+    there = checked_host(remote_host, "remote_host")
+    port_there = checked_port(remote_port, "remote_port", needed=True)
+    port = checked_port(local_port, "local_port")
     locals_: dict[int, Any] = {
         each: (text, port) if port else None for each, text in WILDCARDS.items()
     }
     if local_host is not None:
-        found = await _find(local_host, port, family)
+        here = checked_host(local_host, "local_host")
+        found = await _find(here, port, family)
         locals_ = {each[0]: each[4] for each in reversed(found)}
-    for remote in await _find(remote_host, remote_port, family):
+    for remote in await _find(there, port_there, family):
         if remote[0] in locals_:
             return _connected(remote[0], locals_[remote[0]], remote[4], reuse_port)
     raise socket.gaierror(
@@ -253,17 +266,9 @@ def _check_reuse_port(reuse_port: bool) -> None:
         raise ValueError(f"reuse_port is not supported on {sys.platform}: leave it False")
 
 
-async def _find(
-    host: IPAddressType | None, port: int, family: int, flags: int = 0
-) -> list[Resolved]:
+async def _find(host: str | None, port: Any, family: int, flags: int = 0) -> list[Resolved]:
     """Ask the resolver for addresses of datagram sockets."""
-    return await resolve(
-        str(host) if host is not None else None,
-        checked_port(port),
-        family=family,
-        type=socket.SOCK_DGRAM,
-        flags=flags,
-    )
+    return await resolve(host, port, family=family, type=socket.SOCK_DGRAM, flags=flags)
 
 
 def _bound(family: int, address: Any, reuse_port: bool) -> socket.socket:

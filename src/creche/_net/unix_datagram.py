@@ -24,8 +24,10 @@ from .._abc.streams import UnreliableObjectStream
 from .._exceptions import BusyResourceError
 from .._kernel import current_kernel, current_task
 from .._kernel.contract import Kernel, Watch
+from .._misuse import check_bytes
 from .addresses import public_address
 from .adopt import check_adoptable
+from .arguments import no_packet
 from .attributes import SocketProvider
 from .datagram import BYTES_PER_CREDIT, ConnectedDatagramSocket, DirectDatagramSocket
 from .socket_file import PathLike, SocketFile, bind_to_path, connection_failed, unix_address
@@ -112,7 +114,10 @@ class DirectUNIXDatagramSocket(DirectDatagramSocket[UNIXDatagramPacketType], UNI
         await task.ready_checkpoint()
         if self._sending:
             raise BusyResourceError("writing to")
-        data, path = item
+        try:
+            data, path = item
+        except (TypeError, ValueError):
+            raise no_packet(item, "(data, path)") from None
         sock = self._raw_socket
         try:
             task.spend(sock.sendto(data, path) // BYTES_PER_CREDIT)
@@ -121,6 +126,11 @@ class DirectUNIXDatagramSocket(DirectDatagramSocket[UNIXDatagramPacketType], UNI
             pass
         except OSError as exc:
             self._raise_for(exc, path)
+        except TypeError:
+            check_bytes("send", data, "")
+            raise TypeError(
+                f"the path that a datagram goes to must be a str, not {path!r}"
+            ) from None
         await self._send_when_there_is_room(partial(sock.sendto, data, path), path)
 
     async def _send_when_there_is_room(self, put: Callable[[], int], path: str) -> None:

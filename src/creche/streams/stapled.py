@@ -21,6 +21,7 @@ from .._abc.streams import (
     ObjectStream,
 )
 from .._abc.typed_attributes import TypedAttributeProvider
+from .._misuse import check_handler
 from .._tasks.group import TaskGroup, create_task_group
 
 T_Item = TypeVar("T_Item")
@@ -156,6 +157,7 @@ class MultiListener(Listener[T_Stream], Generic[T_Stream]):
         :param handler: a coroutine function that is called with each accepted connection
         :param task_group: where the handlers' tasks are started; a group of this call's if omitted
         """
+        check_handler("serve", handler)
         async with create_task_group() as group:
             for listener in self.listeners:
                 group.start_soon(listener.serve, handler, task_group or group)

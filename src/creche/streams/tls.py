@@ -19,6 +19,7 @@ from .._abc.streams import (
     Listener,
 )
 from .._kernel import current_kernel
+from .._misuse import check_handler
 from .._tasks.group import TaskGroup
 from .._tasks.timeouts import fail_after
 from ._tls.attributes import TLSAttribute as TLSAttribute
@@ -84,6 +85,7 @@ class TLSListener(Listener[TLSStream]):
         :param handler: a coroutine function that is called with each stream, and closes it
         :param task_group: where the tasks are started; a group of the listener's own if omitted
         """
+        check_handler("serve", handler)
 
         async def shake_hands_and_handle(stream: AnyByteStream) -> None:
             try:
