@@ -36,7 +36,7 @@ def log_of(capacity: int, on_lag: Any = "raise") -> BroadcastLog:
 
 def test_publishing_looks_at_nobody_who_does_not_wait() -> None:
     class Watching(BroadcastLog):
-        def _hand_out(self, number: int, item: Any) -> None:
+        def _hand_out(self, number: int, item: Any) -> int:
             raise AssertionError("looked at the readers, and none waits")
 
     for on_lag in ("raise", "drop_oldest", "wait"):

@@ -114,8 +114,8 @@ class BroadcastReceiveStream(StreamEnd, ObjectReceiveStream[T_co], Generic[T_co]
         A second call does nothing.
         """
         if not self._closed:
-            self._closed = True
             self._state.close_reader(self._reader)
+            self._closed = True
 
     def statistics(self) -> BroadcastStatistics:
         """Return how many items this stream has not received, and who waits on the broadcast."""
@@ -219,8 +219,8 @@ class BroadcastSendStream(StreamEnd, ObjectSendStream[T], Generic[T]):
         EndOfStream. A second call does nothing.
         """
         if not self._closed:
-            self._closed = True
             self._state.close_sender(self, self._waiting)
+            self._closed = True
 
     def statistics(self) -> BroadcastStatistics:
         """Return how many items are kept, and who waits on the broadcast."""

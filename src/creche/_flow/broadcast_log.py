@@ -112,33 +112,38 @@ class BroadcastLog:
     def put(self, item: Any) -> bool:
         """Publish an item; False if there is no room."""
         number, capacity = self.next, self.capacity
+        place = number % capacity
+        if self._paced and number >= capacity and self._wanted[place]:
+            return False
+        wanted = self.open_receivers
+        if self.waiting:  # First: in another thread the first wake-up raises.
+            wanted -= self._hand_out(number, item)
         if number < capacity:
             self._ring.append(item)
-            self._wanted.append(self.open_receivers)
+            self._wanted.append(wanted)
         else:
-            place = number % capacity
-            if self._paced:
-                if self._wanted[place]:
-                    return False
-                self._wanted[place] = self.open_receivers
             self._ring[place] = item
+            if self._paced:
+                self._wanted[place] = wanted
         self.next = number + 1
-        if self.waiting:
-            self._hand_out(number, item)
         return True
 
-    def _hand_out(self, number: int, item: Any) -> None:
+    def _hand_out(self, number: int, item: Any) -> int:
+        """Give an item to one task at each reader that some wait at; return how many these are."""
         taken = 0
         for reader in list(self.waiting):
             entry = reader.waiting.pop()
             if entry is not None:
+                try:
+                    entry[0].set_result(item)
+                except RuntimeError:  # in another thread
+                    reader.waiting.put_back(entry)
+                    raise
                 reader.position = number + 1
                 taken += 1
-                entry[0].set_result(item)
             if not reader.waiting:
                 del self.waiting[reader]
-        if self._paced:
-            self._wanted[number % self.capacity] -= taken
+        return taken
 
     def take(self, reader: Reader) -> Any:
         """Return the next item for a reader, NOTHING if there is none yet.
@@ -163,7 +168,12 @@ class BroadcastLog:
         if self._paced:
             self._wanted[place] -= 1
             if not self._wanted[place] and self.senders:
-                self._let_send()
+                try:
+                    self._let_send()
+                except RuntimeError:  # in another thread
+                    self._wanted[place] += 1
+                    reader.position = position
+                    raise
         return item
 
     def is_ready(self, reader: Reader) -> bool:
@@ -194,29 +204,36 @@ class BroadcastLog:
 
     def close_sender(self, stream: object, waiting: int) -> None:
         """Count out a send stream that `waiting` tasks wait on."""
-        self.open_senders -= 1
         if waiting:
             for waiter, (owner, _) in self.senders:
                 if owner is stream:
                     waiter.set_exception(ClosedResourceError(CLOSED_UNDERNEATH))
-        if not self.open_senders:
+        if self.open_senders == 1:
             for reader in self.waiting:
                 for waiter, _ in reader.waiting:
                     waiter.set_exception(EndOfStream(NO_MORE))
                 reader.waiting.clear()
             self.waiting.clear()
+        self.open_senders -= 1  # not before: in another thread the first wake-up raises
 
     def close_reader(self, reader: Reader) -> None:
         """Count out a reader; whoever waits at it hears of that."""
+        for waiter, _ in reader.waiting:  # First: in another thread the first wake-up raises.
+            waiter.set_exception(ClosedResourceError(CLOSED_UNDERNEATH))
         self.open_receivers -= 1
         self.waiting.pop(reader, None)
-        for waiter, _ in reader.waiting:
-            waiter.set_exception(ClosedResourceError(CLOSED_UNDERNEATH))
         reader.waiting.clear()
-        self._want(max(reader.position, self.first), -1)
+        position, begin = reader.position, max(reader.position, self.first)
+        self._want(begin, -1)
         reader.position = self.next
         if self.senders:
-            self._let_send()
+            try:
+                self._let_send()
+            except RuntimeError:  # in another thread
+                self.open_receivers += 1
+                self._want(begin, 1)
+                reader.position = position
+                raise
 
     def statistics(self, reader: Reader | None = None) -> BroadcastStatistics:
         """Count items, open ends and waiting tasks."""
@@ -244,5 +261,9 @@ class BroadcastLog:
             if entry is None:
                 return
             waiter, (_, item) = entry
+            try:
+                waiter.set_result(None)
+            except RuntimeError:  # in another thread
+                self.senders.put_back(entry)
+                raise
             self.put(item)
-            waiter.set_result(None)

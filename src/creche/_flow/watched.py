@@ -17,7 +17,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 from .below import (
@@ -92,18 +92,33 @@ class Watched(Generic[T]):
 
     def set(self, value: T) -> None:
         """Set the value, and wake those who wait for a change, or for such a value."""
-        self._value = value
-        self._version += 1
-        for waiter, _ in self._followers:
+        for waiter, _ in self._followers:  # First: in another thread the first wake-up raises.
             waiter.set_result(None)
+        before, self._value = self._value, value
+        self._version += 1
         self._followers.clear()
         if self._waiting:
-            self._let_go_on(value)
+            try:
+                self._let_go_on(value)
+            except RuntimeError:  # in another thread
+                self._value = before
+                self._version -= 1
+                raise
 
     def _let_go_on(self, value: T) -> None:
         waiting = self._waiting
         entries = list(waiting)
         waiting.clear()
+        try:
+            self._ask_each(entries, value)
+        except RuntimeError:  # in another thread, where nobody was woken
+            waiting.clear()
+            for entry in entries:
+                waiting.add(*entry)
+            raise
+
+    def _ask_each(self, entries: Sequence[tuple[Waiter, Callable[[T], object]]], value: T) -> None:
+        waiting = self._waiting
         for waiter, predicate in entries:
             try:
                 satisfied = predicate(value)

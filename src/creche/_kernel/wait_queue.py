@@ -9,6 +9,8 @@ The rules
   its waiter is done, then `dead`; a dead entry is never seen again from outside.
 * A waker removes the entry before it sets the result: `pop`, then `set_result`. One that iterates and
   wakes all calls `clear` after it, and lets nothing else run in between.
+* A loop in debug mode, and Trio, refuse a waker in another thread by a RuntimeError of `set_result`. It then puts
+  the entry back, so that nothing has changed.
 * `wait` removes the entry of a wait that raises. `discard` takes what is dead off both ends, and packs
   the rest when half of it may be dead, so that any order of cancels costs O(1) each.
 * A waiter may stand in several queues: once it is done it is dead in all of them, and a caller of `add`
@@ -76,6 +78,12 @@ class WaitQueue(Generic[P]):
             if not waiter.done():
                 return waiter, payload
         return None
+
+    def put_back(self, entry: tuple[Waiter, P]) -> None:
+        """Put an entry back in front: its waker was in another thread, and was refused."""
+        cells = self._cells
+        assert cells is not None, "the entry was in it"
+        cells.extendleft((entry[1], entry[0]))
 
     def discard(self, waiter: Waiter) -> None:
         """Forget a waiter that is done, wherever it is in the queue, or if it is not there."""

@@ -128,8 +128,8 @@ class Future(Generic[T]):
         return self.return_value
 
     def _finish(self, status: Status) -> None:
+        self._done.set()  # First: in another thread this raises, and nothing has changed.
         self._status = status
-        self._done.set()
 
     def _check_pending(self) -> None:
         if self._status is Future.Status.CANCELLED:

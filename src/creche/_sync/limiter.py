@@ -142,21 +142,29 @@ class CapacityLimiter:
         :raises RuntimeError: the borrower has no token of this limiter
         """
         try:
-            del self._borrowers[borrower]
+            kernel_task = self._borrowers.pop(borrower)
         except KeyError:
             raise _holds_none(borrower) from None
-        self._lend()
+        try:
+            self._lend()
+        except RuntimeError:  # in another thread
+            self._borrowers[borrower] = kernel_task
+            raise
 
     def _lend(self) -> None:
         """Hand out what is free to those who wait."""
         borrowers = self._borrowers
         while len(borrowers) < self._total and (first := self._queue.pop()) is not None:
             waiter, (borrower, kernel_task) = first
-            if borrower in borrowers:
-                waiter.set_exception(_holds_already(borrower))
-            else:
-                borrowers[borrower] = kernel_task
-                waiter.set_result(None)
+            try:
+                if borrower in borrowers:
+                    waiter.set_exception(_holds_already(borrower))
+                else:
+                    waiter.set_result(None)
+                    borrowers[borrower] = kernel_task
+            except RuntimeError:  # in another thread
+                self._queue.put_back(first)
+                raise
 
     __aenter__ = acquire
 
@@ -176,8 +184,12 @@ class CapacityLimiter:
     @total_tokens.setter
     def total_tokens(self, value: float) -> None:
         _check(value)
-        self._total = value
-        self._lend()
+        before, self._total = self._total, value
+        try:
+            self._lend()
+        except RuntimeError:  # in another thread
+            self._total = before
+            raise
 
     @property
     def borrowed_tokens(self) -> int:

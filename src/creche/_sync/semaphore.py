@@ -115,7 +115,11 @@ class Semaphore:
         if following is None:
             self._value += 1
         else:
-            following[0].set_result(None)
+            try:
+                following[0].set_result(None)
+            except RuntimeError:  # in another thread
+                self._queue.put_back(following)
+                raise
 
     @property
     def value(self) -> int:

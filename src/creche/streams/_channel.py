@@ -86,7 +86,11 @@ class Channel:
         if not buffer:
             entry = self.receivers.pop()
             if entry is not None:
-                entry[0].set_result(item)
+                try:
+                    entry[0].set_result(item)
+                except RuntimeError:  # in another thread
+                    self.receivers.put_back(entry)
+                    raise
                 return True
         if len(buffer) < self.size:
             buffer.append(item)
@@ -111,7 +115,11 @@ class Channel:
             entry = self.senders.pop()
             if entry is not None:
                 waiter, (_, item) = entry
-                waiter.set_result(None)
+                try:
+                    waiter.set_result(None)
+                except RuntimeError:  # in another thread
+                    self.senders.put_back(entry)
+                    raise
                 if not buffer:
                     return item
                 buffer.append(item)
@@ -124,27 +132,27 @@ class Channel:
 
     def close_sender(self, stream: object, waiting: int) -> None:
         """Count out a send stream that `waiting` tasks wait on."""
-        self.open_senders -= 1
         if waiting:
             for waiter, (owner, _) in self.senders:
                 if owner is stream:
                     waiter.set_exception(ClosedResourceError(_CLOSED_UNDERNEATH))
-        if not self.open_senders:
+        if self.open_senders == 1:
             for waiter, _ in self.receivers:
                 waiter.set_exception(EndOfStream(_NO_MORE))
             self.receivers.clear()
+        self.open_senders -= 1  # not before: in another thread the first wake-up raises
 
     def close_receiver(self, stream: object, waiting: int) -> None:
         """Count out a receive stream that `waiting` tasks wait on."""
-        self.open_receivers -= 1
         if waiting:
             for waiter, owner in self.receivers:
                 if owner is stream:
                     waiter.set_exception(ClosedResourceError(_CLOSED_UNDERNEATH))
-        if not self.open_receivers:
+        if self.open_receivers == 1:
             for waiter, _ in self.senders:
                 waiter.set_exception(BrokenResourceError(_NOBODY_LEFT))
             self.senders.clear()
+        self.open_receivers -= 1  # not before: in another thread the first wake-up raises
 
     def statistics(self) -> MemoryObjectStreamStatistics:
         """Count items, open ends and waiting tasks."""

@@ -143,9 +143,9 @@ class MemoryObjectReceiveStream(StreamEnd, ObjectReceiveStream[T_co], Generic[T_
         second call does nothing.
         """
         if not self._closed:
+            self._state.close_receiver(self, self._waiting)
             self._closed = True
             self._operation = None  # which refers to the stream
-            self._state.close_receiver(self, self._waiting)
 
     def statistics(self) -> MemoryObjectStreamStatistics:
         """Return how full the stream is and how many tasks wait on it, counting all clones."""
@@ -238,8 +238,8 @@ class MemoryObjectSendStream(StreamEnd, ObjectSendStream[T_contra], Generic[T_co
         EndOfStream. A second call does nothing.
         """
         if not self._closed:
-            self._closed = True
             self._state.close_sender(self, self._waiting)
+            self._closed = True
 
     def statistics(self) -> MemoryObjectStreamStatistics:
         """Return how full the stream is and how many tasks wait on it, counting all clones."""
