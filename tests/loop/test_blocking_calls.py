@@ -45,6 +45,13 @@ CALLS = {
 }  # fmt: skip
 
 
+LOOKING_ELSEWHERE = {
+    "importlib", "asyncio", "trio",
+    # In development mode loops note where each of their callbacks comes from, and look up the lines.
+    *({"traceback"} if sys.flags.dev_mode else ()),
+}  # fmt: skip
+
+
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Note each such call in the thread of the test, which is that of its loop."""
@@ -73,7 +80,7 @@ def _by_creche() -> bool:
     frame: Any = sys._getframe(2)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if name.partition(".")[0] in ("importlib", "asyncio", "trio"):
+        if name.partition(".")[0] in LOOKING_ELSEWHERE:
             return False
         if name.startswith("creche.") and not name.startswith("creche._kernel"):
             return True

@@ -153,7 +153,7 @@ def test_the_mark_can_be_on_a_module(either: Inner) -> None:
 def test_the_backends_and_their_options_can_be_chosen(either: Inner) -> None:
     told = either.run(
         test="""
-        import creche, pytest, asyncio
+        import creche, pytest, asyncio, sys
         pytestmark = pytest.mark.creche
 
         @pytest.fixture(
@@ -169,7 +169,7 @@ def test_the_backends_and_their_options_can_be_chosen(either: Inner) -> None:
         async def test_it(creche_backend_name, creche_backend_options):
             if creche_backend_name == "asyncio":
                 loop = asyncio.get_running_loop()
-                assert loop.get_debug() == creche_backend_options.get("debug", False)
+                assert loop.get_debug() == creche_backend_options.get("debug", sys.flags.dev_mode)
                 assert ("uvloop" in type(loop).__module__) == ("use_uvloop" in creche_backend_options)
             else:
                 import trio

@@ -151,6 +151,9 @@ async def test_attributes_tell_of_the_session_and_of_the_transport() -> None:
         assert isinstance(client.extra(TLSAttribute.peer_certificate_binary), bytes)
         assert server.extra(TLSAttribute.peer_certificate_binary) is None
         assert client.extra(TLSAttribute.shared_ciphers) is None
+        for name in ("group", "client_sigalg", "server_sigalg"):  # from Python 3.15 on
+            told = getattr(client.extra(TLSAttribute.ssl_object), name, lambda: "unknown")()
+            assert client.extra(getattr(TLSAttribute, name), "unknown") == told
         assert server.extra(TLSAttribute.shared_ciphers)
         assert client.extra(TLSAttribute.alpn_protocol) is None
         assert isinstance(client.extra(TLSAttribute.ssl_object), ssl.SSLObject)
