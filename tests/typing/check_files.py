@@ -85,6 +85,30 @@ async def length(text: str, *, extra: int = 0) -> int:
     return len(text) + extra
 
 
+class Shop:
+    @lru_cache(maxsize=3)
+    async def price(self, item: str, *, taxed: bool = True) -> int:
+        return len(item)
+
+    @cache
+    async def name(self) -> str:
+        return ""
+
+    @classmethod
+    @lru_cache
+    async def of_class(cls, item: str) -> bytes:
+        return item.encode()
+
+    @staticmethod
+    @lru_cache
+    async def static(item: str) -> float:
+        return len(item)
+
+
+class CornerShop(Shop):
+    pass
+
+
 @lru_cache
 def synchronous(number: int) -> str:
     return str(number)
@@ -96,6 +120,17 @@ async def check_caches() -> None:
     assert_type(double.cache_info(), AsyncCacheInfo)
     assert_type(await length("a", extra=1), int)
     assert_type(synchronous(1), str)
+    assert_type(await Shop().price("tea"), int)
+    assert_type(await CornerShop().price("tea", taxed=False), int)
+    assert_type(await Shop().name(), str)
+    assert_type(await Shop.price(Shop(), "tea"), int)
+    assert_type(await CornerShop.of_class("tea"), bytes)
+    assert_type(await CornerShop().of_class("tea"), bytes)
+    assert_type(await Shop.static("tea"), float)
+    assert_type(await Shop().static("tea"), float)
+    assert_type(Shop.price.cache_info(), AsyncCacheInfo)
+    assert_type(CornerShop().price.cache_info(), AsyncCacheInfo)
+    Shop.of_class.cache_clear()
     await double("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await length("1", other=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 

@@ -294,9 +294,12 @@ class AsyncLRUCacheWrapper(Generic[P, T]):
             self._hits_before -= hits
             self._misses_before -= misses
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
+    def __get__(self, instance: object, owner: type | None = None) -> AsyncLRUCacheWrapper[..., T]:
         """Bind to an instance, as functions do: a cached method is called without `self`."""
-        return self if instance is None else MethodType(self, instance)
+        # A method's result has its type, as with AnyIO, and its arguments are not checked: class and static
+        # methods come here as well, and what type checkers tell apart by them, the others call wrongly.
+        bound: Any = self if instance is None else MethodType(self, instance)
+        return bound  # type: ignore[no-any-return]  # it calls, and has the attributes, of this one
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {getattr(self, '__qualname__', self.__wrapped__)}>"
