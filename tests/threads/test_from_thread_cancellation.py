@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
@@ -260,16 +261,24 @@ def test_what_an_abandoned_function_runs_ends_with_the_loop(backend: Backend) ->
     seen: list[type[BaseException]] = []
     left = threading.Event()
 
-    def work() -> None:
-        try:
-            from_thread.run(sleep_forever)
-        except BaseException as exc:
-            seen.append(type(exc))
-        left.set()
-
     async def main() -> None:
-        with move_on_after(0.05):
-            await run_sync(work, abandon_on_cancel=True)
+        called = Event()
+
+        async def sleeps() -> None:
+            called.set()
+            await sleep_forever()
+
+        def work() -> None:
+            try:
+                from_thread.run(sleeps)
+            except BaseException as exc:
+                seen.append(type(exc))
+            left.set()
+
+        async with create_task_group() as group:
+            group.start_soon(partial(run_sync, work, abandon_on_cancel=True))
+            await called.wait()
+            group.cancel()
 
     for _ in range(5):
         seen.clear()

@@ -217,16 +217,18 @@ async def test_when_threads_run_out_the_last_call_says_so_and_the_others_are_mad
 ) -> None:
     short_of_threads[0] = 1
     results: list[object] = []
+    told = threading.Event()
 
-    async def call(number: int) -> None:
+    async def call() -> None:
         try:
-            results.append(await run_sync(int, str(number)))
+            results.append(await run_sync(told.wait))
         except RuntimeError as exc:
             results.append(str(exc))
+            told.set()
 
     async with create_task_group() as group:
-        for number in range(3):
-            group.start_soon(call, number)
+        for _ in range(3):
+            group.start_soon(call)
     assert "can't start new thread" in results
     assert len(results) == 3
     assert current_default_thread_limiter().borrowed_tokens == 0
