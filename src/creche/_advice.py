@@ -50,7 +50,17 @@ _AWAITED = re.compile(
     r"(?:object (?P<old>\w+) can't be used in 'await' expression"
     r"|'(?P<new>\w+)' object can't be awaited)$"
 )
-_ENTERED = {"TaskGroup": "async with", "CancelScope": "with"}
+_NO_AWAIT = {
+    "TaskGroup": "Enter it with 'async with', without 'await'",
+    "CancelScope": "Enter it with 'with', without 'await'",
+    "NoneType": "What was called is not async: leave out 'await'",
+}
+_UNCALLED = re.compile(
+    r"(?:object (?:function|method|type|builtin_function_or_method) can't be used in 'await' expression$"
+    r"|'(?:function|method|type|builtin_function_or_method)' object (?:can't be awaited$"
+    r"|does not support the (?:asynchronous )?context manager protocol)"
+    r"|'async for' requires an object with __aiter__ method, got (?:function|method)$)"
+)
 _KEYWORD = re.compile(
     r"(?P<name>TaskGroup\.start_soon|TaskGroup\.start|BlockingPortal\.call|BlockingPortal\.start_task_soon"
     r"|BlockingPortal\.start_task|run_sync)\(\) got an unexpected keyword argument '(?P<key>\w+)'"
@@ -82,9 +92,10 @@ def _advice(exc: BaseException) -> str | None:
     for pattern, advice in _UNAWAITED:
         if pattern.match(text):
             return "Did you forget 'await'? " + advice.format(call=_call_at(exc.__traceback__))
+    if _UNCALLED.match(text):
+        return "Did you forget to call it? Write parentheses after it: 'f(...)'"
     if (awaited := _AWAITED.match(text)) is not None:
-        word = _ENTERED.get(awaited["old"] or awaited["new"])
-        return f"Enter it with '{word}', without 'await'" if word is not None else None
+        return _NO_AWAIT.get(awaited["old"] or awaited["new"])
     if (keyword := _KEYWORD.match(text)) is not None:
         return (
             f"{keyword['name']}() passes on positional arguments alone: give it "
@@ -110,6 +121,6 @@ def _source_at(traceback: TracebackType | None) -> str | None:
         return None
     source = linecache.getline(code.co_filename, line, traceback.tb_frame.f_globals).encode()
     call = source[begin:after].decode(errors="replace")
-    # CPython 3.11 gives the place of the whole statement.
+    # CPython before 3.13 gives the place of the whole statement.
     is_call = call.endswith(")") and not call.startswith(("async ", "with "))
     return call if is_call and len(call) <= LONGEST else None

@@ -11,14 +11,23 @@ import pytest
 
 import creche
 from _harness import Backend
-from creche import CancelScope, _labels, connect_tcp, create_task_group, open_file, sleep, to_thread
+from creche import (
+    CancelScope,
+    Path,
+    _labels,
+    connect_tcp,
+    create_task_group,
+    open_file,
+    sleep,
+    to_thread,
+)
 from creche.from_thread import start_blocking_portal
 
 connect: Any = connect_tcp
 """To type checkers, what these tests do is as wrong as it is."""
 opened: Any = open_file
-PLACES = sys.version_info >= (3, 12)
-"""CPython 3.11 tells the place of the whole statement."""
+PLACES = sys.version_info >= (3, 13)
+"""Before that CPython tells the place of the whole statement."""
 
 
 async def enter_a_call() -> None:
@@ -67,6 +76,34 @@ async def await_a_scope() -> None:
     await wrong
 
 
+async def await_what_is_not_async() -> None:
+    wrong: Any = CancelScope()
+    await wrong.cancel()
+
+
+async def await_a_function() -> None:
+    wrong: Any = sleep
+    await wrong
+
+
+async def enter_a_function() -> None:
+    wrong: Any = create_task_group
+    async with wrong:
+        pass
+
+
+async def enter_a_class() -> None:
+    wrong: Any = CancelScope
+    with wrong:
+        pass
+
+
+async def iterate_a_method() -> None:
+    wrong: Any = Path().iterdir
+    async for _ in wrong:
+        pass
+
+
 async def keyword_to_start_soon() -> None:
     async with create_task_group() as group:
         wrong: Any = group
@@ -101,6 +138,11 @@ CASES = [
     (enter_a_call_over_several_lines, "'async with await f(...)'"),
     (await_a_group, "Enter it with 'async with', without 'await'"),
     (await_a_scope, "Enter it with 'with', without 'await'"),
+    (await_what_is_not_async, "is not async: leave out 'await'"),
+    (await_a_function, "Did you forget to call it?"),
+    (enter_a_function, "Did you forget to call it?"),
+    (enter_a_class, "Did you forget to call it?"),
+    (iterate_a_method, "Did you forget to call it?"),
     (keyword_to_start_soon, "TaskGroup.start_soon() " + PASSES_ON.format("delay")),
     (keyword_to_start, "TaskGroup.start() " + PASSES_ON.format("delay")),
     (keyword_to_a_thread, "run_sync() " + PASSES_ON.format("base")),
