@@ -58,6 +58,7 @@ dist: ## build the wheel and the sdist, and try them in empty environments
 soak: ## run the tests that take minutes
 	@$(ENVIRONMENTS) main --group test
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(ENVIRONMENTS) clients -m soak $(ARGS)
 
 clean: ## remove the environments and everything that was built
 	rm -rf .venv .venvs site dist .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

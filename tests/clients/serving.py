@@ -23,7 +23,7 @@ from queue import Empty, SimpleQueue
 APPS = Path(__file__).resolve().parent / "apps"
 HOST = "127.0.0.1"
 READY = re.compile(r"running on http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
-SECONDS = 30.0  # to start, and to end
+SECONDS = 120.0  # to start, and to end, on a busy machine
 
 COMMANDS = {
     "uvicorn-asyncio": ("uvicorn", "--loop=asyncio", "--port=0", "--no-access-log"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 from functools import partial
 
-from graceful import app
+from graceful import GRACE, app
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
@@ -19,7 +19,7 @@ from creche.services import stop_on_signals, wait_for_stop
 async def main() -> None:
     config = Config()
     config.bind = ["127.0.0.1:0"]
-    config.graceful_timeout = 10
+    config.graceful_timeout = GRACE
     stopping = creche.Event()
 
     async def watch() -> None:
@@ -27,7 +27,7 @@ async def main() -> None:
         stopping.set()
 
     async with creche.create_task_group() as tg:
-        await tg.start(partial(stop_on_signals, signal.SIGTERM, grace=30))
+        await tg.start(partial(stop_on_signals, signal.SIGTERM, grace=GRACE))
         tg.start_soon(watch)
         await serve(app, config, shutdown_trigger=stopping.wait)  # type: ignore[arg-type]
 
