@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,13 @@ import psutil
 
 import creche
 from creche import CancelScope, create_task_group, move_on_after, run, sleep
-from creche.cluster import Cluster, Placement, RemoteWorkerLost, open_cluster
+from creche.cluster import (
+    Cluster,
+    ClusterLost,
+    Placement,
+    RemoteWorkerLost,
+    open_cluster,
+)
 
 from .cluster_functions import ask, ignore, nap
 from .model import CRECHE, Backend, Settings, SpecialRow, Target
@@ -41,8 +47,8 @@ distributed: Any = dask_distributed
 
 
 @contextmanager
-def machines() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Start a scheduler and the workers, and return its address and theirs as processes."""
+def machines(count: int = WORKERS) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Start a scheduler and workers; return its address, and their processes, its own being the first."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scheduler.json"
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -63,10 +69,10 @@ def machines() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
             address = json.loads(file.read_text())["address"]
             workers = [
                 subprocess.Popen([*dask, "worker", address, "--no-nanny", "--nthreads", str(SLOTS), *where], **common)  # type: ignore[call-overload]
-                for _ in range(WORKERS)
+                for _ in range(count)
             ]  # fmt: skip
             processes += workers
-            yield address, workers
+            yield address, processes
         finally:
             for process in processes:
                 process.terminate()
@@ -139,9 +145,9 @@ async def clusters(address: str) -> AsyncIterator[tuple[Cluster, RawDask]]:
 def measure(work: Work, backend: Backend, settings: Settings) -> dict[str, list[float]]:
     async def main() -> dict[str, list[float]]:
         async with clusters(address) as (cluster, raw):
-            return await work(cluster, raw, workers, settings)
+            return await work(cluster, raw, processes, settings)
 
-    with machines() as (address, workers):
+    with machines() as (address, processes):
         return run(main, backend=backend)
 
 
@@ -187,14 +193,28 @@ async def thousand(
 # Cancels
 
 
-async def running(cluster: Cluster, count: int) -> None:
-    while [call.state for call in cluster.calls()].count("running") < count:
-        await sleep(0.005)
-    await sleep(0.2)  # The grant takes a few ms more to get there.
+class Begun:
+    """A file that calls say in that they run."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = str(Path(folder) / "begun")
+
+    async def wait(self, count: int) -> None:
+        """Wait until so many calls run, and begin to count anew."""
+        while not os.path.exists(self.path) or os.path.getsize(self.path) < count:  # noqa: ASYNC240
+            await sleep(0.005)
+        os.unlink(self.path)
+        await sleep(0.1)  # for their processes to come to rest
+
+
+@contextmanager
+def begun() -> Generator[Begun, None, None]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Begun(folder)
 
 
 async def cancels(
-    func: Callable[[], None],
+    func: Callable[[str], None],
     grace: tuple[float, float],
     cluster: Cluster,
     raw: RawDask,
@@ -206,25 +226,22 @@ async def cancels(
     count = 20 if settings.quick else 100
     at_once = 5
 
-    async def call(scope: CancelScope, cancelled: list[float]) -> None:
+    async def call(path: str, scope: CancelScope, cancelled: list[float]) -> None:
         with scope:
-            await cluster.run_sync(func, grace=grace)
+            await cluster.run_sync(func, path, grace=grace)
         times.append(time.perf_counter() - cancelled[0])
 
-    if func is ask:  # Its import of Creche is not what is measured.
-        await cancels(nap, (0, 0), cluster, raw, _, Settings(quick=True))
-    for _round in range(count // at_once):
-        async with create_task_group() as group:
-            scopes = [(CancelScope(), list[float]()) for _ in range(at_once)]
-            for scope, cancelled in scopes:
-                group.start_soon(call, scope, cancelled)
-            await running(cluster, at_once)
-            if func is ask:
-                await sleep(0.5)
-            for scope, cancelled in scopes:
-                cancelled.append(time.perf_counter())
-                scope.cancel()
-                await sleep(0.1)
+    with begun() as calls_run:
+        for _round in range(count // at_once):
+            async with create_task_group() as group:
+                scopes = [(CancelScope(), list[float]()) for _ in range(at_once)]
+                for scope, cancelled in scopes:
+                    group.start_soon(call, calls_run.path, scope, cancelled)
+                await calls_run.wait(at_once)
+                for scope, cancelled in scopes:
+                    cancelled.append(time.perf_counter())
+                    scope.cancel()
+                    await sleep(0.1)
     extra = sum(grace) if func is ignore else 0.0
     figures = {CRECHE: [(p99(times) - extra) * 1000]}
     if func is nap:
@@ -253,47 +270,78 @@ async def all_at_once(
     cluster: Cluster, raw: RawDask, _: object, settings: Settings
 ) -> dict[str, list[float]]:
     count = WORKERS * SLOTS
-    async with create_task_group() as group:
-        for _ in range(count):
-            group.start_soon(partial(cluster.run_sync, nap, grace=(0, 0.5)))
-        await running(cluster, count)
-        begin = time.perf_counter()
-        group.cancel_scope.cancel()
+    with begun() as calls_run:
+        async with create_task_group() as group:
+            for _ in range(count):
+                group.start_soon(partial(cluster.run_sync, nap, calls_run.path, grace=(0, 0.5)))
+            await calls_run.wait(count)
+            begin = time.perf_counter()
+            group.cancel_scope.cancel()
     return {CRECHE: [(time.perf_counter() - begin) * 1000]}
 
 
 # Losses
 
 
-async def nap_until_lost(cluster: Cluster, ended: list[float]) -> None:
+async def nap_until_lost(cluster: Cluster, path: str, ended: list[float]) -> None:
     try:
-        await cluster.run_sync(nap)
-    except RemoteWorkerLost:
+        await cluster.run_sync(nap, path)
+    except (RemoteWorkerLost, ClusterLost):
         ended.append(time.perf_counter())
 
 
 async def worker_killed(
-    cluster: Cluster, raw: RawDask, workers: list[subprocess.Popen[bytes]], settings: Settings
+    cluster: Cluster, raw: RawDask, processes: list[subprocess.Popen[bytes]], settings: Settings
 ) -> dict[str, list[float]]:
     """From the kill of a worker to the error, and to the end of its children; the later of both, in ms."""
     times: list[float] = []
-    for worker in workers[:3]:
+    for worker in processes[1:4]:
         children = psutil.Process(worker.pid).children(recursive=True)
         ended: list[float] = []
-        async with create_task_group() as group:
-            for _ in range(WORKERS * 4):  # so many that one is there
-                group.start_soon(nap_until_lost, cluster, ended)
-            await running(cluster, WORKERS * 4)
-            begin = time.perf_counter()
-            worker.kill()
-            while any(map(alive, children)):
-                await sleep(0.001)
-            gone = time.perf_counter()
-            while not ended:
-                await sleep(0.001)
-            times.append((max(gone, ended[0]) - begin) * 1000)
-            group.cancel_scope.cancel()
+        with begun() as calls_run:
+            async with create_task_group() as group:
+                for _ in range(WORKERS * 4):  # so many that one is there
+                    group.start_soon(nap_until_lost, cluster, calls_run.path, ended)
+                await calls_run.wait(WORKERS * 4)
+                begin = time.perf_counter()
+                worker.kill()
+                while any(map(alive, children)):
+                    await sleep(0.001)
+                gone = time.perf_counter()
+                while not ended:
+                    await sleep(0.001)
+                times.append((max(gone, ended[0]) - begin) * 1000)
+                group.cancel_scope.cancel()
     return {CRECHE: times}
+
+
+def scheduler_killed(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """From the kill of the scheduler to the error, and to the end of the child, in ms."""
+    figures: dict[str, list[float]] = {CRECHE: [], "child gone": []}
+
+    async def main(address: str, processes: list[subprocess.Popen[bytes]]) -> None:
+        ended: list[float] = []
+        async with open_cluster(address) as cluster:
+            while not cluster.workers:
+                await sleep(0.05)
+            with begun() as calls_run:
+                async with create_task_group() as group:
+                    group.start_soon(nap_until_lost, cluster, calls_run.path, ended)
+                    await calls_run.wait(1)
+                    children = psutil.Process(processes[1].pid).children(recursive=True)
+                    [child] = [each for each in children if not each.children()]
+                    begin = time.perf_counter()
+                    processes[0].kill()
+                    while alive(child):
+                        await sleep(0.001)
+                    gone = time.perf_counter()
+        figures[CRECHE].append((ended[0] - begin) * 1000)
+        figures["child gone"].append((gone - begin) * 1000)
+
+    for _ in range(2 if settings.quick else 5):
+        with machines(1) as (address, processes):
+            run(main, address, processes, backend=backend)
+    return figures
 
 
 def alive(process: psutil.Process) -> bool:
@@ -301,6 +349,21 @@ def alive(process: psutil.Process) -> bool:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+
+
+def opening(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """How long an embedded cluster takes to open, once all is imported, in ms."""
+    times: list[float] = []
+
+    async def main() -> None:
+        for _ in range(3 if settings.quick else 11):
+            begin = time.perf_counter()
+            async with open_cluster() as cluster:
+                times.append((time.perf_counter() - begin) * 1000)
+                assert cluster.slots
+
+    run(main, backend=backend)
+    return {CRECHE: times[1:]}
 
 
 # Maps
@@ -330,12 +393,17 @@ async def lateness(
     return {column: [p99(times) * 1000] for column, times in late.items()}
 
 
-def row(key: str, title: str, work: Any, *targets: Target, unit: str = "ms") -> SpecialRow:
+def row(key: str, title: str, work: Any, *targets: Target) -> SpecialRow:
+    return alone(key, title, partial(measure, work), *targets)
+
+
+def alone(key: str, title: str, measure: Any, *targets: Target) -> SpecialRow:
+    """A row that starts the machines that it needs by itself."""
     return SpecialRow(
         key=f"cluster-{key}",
         title=title,
-        unit=unit,
-        measure=partial(measure, work),
+        unit="ms",
+        measure=measure,
         targets=targets,
         backends=("asyncio", "trio"),
     )
@@ -352,5 +420,7 @@ ROWS = (
     row("cancel-kill", "Cancel to gone, p99: SIGKILL, over the graces", partial(cancels, ignore, (0, 0.1)), Target(None, 25, BOTH)),
     row("cancel-200", "200 calls cancelled at once", all_at_once, Target(None, 1000, BOTH)),
     row("worker-killed", "A worker killed: error, and children gone", worker_killed, Target(None, 50, BOTH)),
+    alone("scheduler-killed", "The scheduler killed: the error", scheduler_killed, Target(None, 50, BOTH)),
+    alone("open", "An embedded cluster opens, once imported", opening, Target(None, 100, BOTH)),
     row("map-late", "The loop's lateness during a map, p99", lateness, Target(None, 10, BOTH)),
 )  # fmt: skip

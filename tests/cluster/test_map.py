@@ -137,11 +137,19 @@ async def test_bad_arguments_of_a_map_are_refused_at_once(machines: Machines) ->
 async def test_twenty_thousand_items_in_flat_memory() -> None:
     import resource
 
+    pulled = taken = high = 0
+
+    def items() -> Iterator[int]:
+        nonlocal pulled
+        for number in range(20_000):
+            pulled += 1
+            yield -number
+
     async with open_cluster(slots=4) as cluster:
-        taken, high = 0, 0
-        async with cluster.map(abs, range(-20_000, 0), at_most=32, placement=THREADS) as results:
+        async with cluster.map(abs, items(), at_most=32, placement=THREADS) as results:
             async for _ in results:
                 taken += 1
+                assert pulled <= taken + 33
                 if taken == 4_000:
                     high = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert taken == 20_000
