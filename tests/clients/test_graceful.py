@@ -19,6 +19,7 @@ import pytest
 from serving import COMMANDS, started, started_command
 
 STREAMS, REQUESTS = 1_000, 50
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 AT_ONCE = 50  # as many connect at a time: hypercorn's backlog is 100
 GRACE = 300
 """Seconds that the server has, as `graceful.py` says; a test that hangs ends in the same time."""
@@ -50,13 +51,22 @@ async def rest_of(stream: anyio.abc.SocketStream) -> bytes:
 
 
 async def follow(port: int, room: anyio.CapacityLimiter) -> bytes:
-    """Follow the events, and return all of them. There is room for others once the first has come."""
+    """Follow the events to their end, and return them. There is room for others once the first has come.
+
+    The client closes, as browsers do: on Trio hypercorn does not, where a request that listens for the end
+    of its connection is cancelled by that end.
+    """
     async with room:
         stream = await ask(port, "/events")
-        begin = b""
-        while b"data: hello\n\n" not in begin:
-            begin += await stream.receive()
-    return begin + await rest_of(stream)
+        data = await read_on(stream, b"", b"data: hello\n\n")
+    async with stream:
+        return await read_on(stream, data, LAST_CHUNK)
+
+
+async def read_on(stream: anyio.abc.SocketStream, data: bytes, mark: bytes) -> bytes:
+    while mark not in data:
+        data += await stream.receive()
+    return data
 
 
 def server(kind: str) -> AbstractContextManager[tuple[Any, Any]]:
