@@ -26,6 +26,8 @@ from .._tracebacks import place_in
 from . import stop as _stop
 
 EARLIEST = -inf
+_LATE = 0.1
+"""Seconds: a scope that is entered as late as this was not made by its with-statement."""
 
 
 class CancelScope(Scope):
@@ -367,6 +369,8 @@ class RunningScope(TimedScope):
     _clock_runs = True
 
     def _entered_late(self) -> None:
+        if current_kernel().now() - self._deadline < _LATE:  # the machine was busy
+            return
         warn_explicit(
             "this move_on_after() was made so long ago that its time is over: its clock starts when "
             "it is made, not when it is entered. Make it in the with-statement, or use "
