@@ -50,6 +50,7 @@ bench: ## measure against asyncio, AnyIO and Trio
 docs: ## build the documentation into site/
 	@$(ENVIRONMENTS) main --group docs
 	@$(BIN)/zensical build --clean --strict $(ARGS)
+	@$(BIN)/python scripts/inventory.py
 
 dist: ## build the wheel and the sdist, and try them in empty environments
 	@$(ENVIRONMENTS) main --group dist
