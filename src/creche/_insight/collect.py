@@ -204,7 +204,8 @@ class _Loop:
 
     def _since(self, number: int, state: str, record: TaskRecord) -> float | None:
         """Return for how long a task has been in its wait, None if it was not seen there before."""
-        self.turns[number] = figures.turn(number, state, record.coro)
+        if figures.turns or state in ("cancelling", "ready"):
+            self.turns[number] = figures.turn(number, state, record.coro)
         if state in ("running", "ready"):
             return None
         waiter = self.kernel.waiter_of(record.native)
@@ -290,7 +291,7 @@ class _Loop:
     def _scopes(self, state: Any, label: Any) -> tuple[tuple[Scope, ...], bool]:
         """Return the scopes around a task, and whether a shield keeps a cancel of one from it."""
         innermost = None if state is None else state.scope
-        key = id(innermost), id(getattr(label, "_nursery", None))
+        key = id(innermost), 0 if label is None else id(label._group)
         known = self.chains.get(key)
         if known is None:
             known = self.chains[key] = self._chain(innermost, label)

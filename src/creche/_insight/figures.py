@@ -47,7 +47,8 @@ class Figures:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stays: dict[int, _Stay] = {}
-        self._turns: dict[int, tuple[str, weakref.ref[Any], float]] = {}
+        self.turns: dict[int, tuple[str, weakref.ref[Any], float]] = {}
+        """Of tasks that were found ready or cancelled: in what state, by what that is known, and since when."""
         self._busy: dict[int, Busy] = {}
         """By the `id` of the loop's own object for a task."""
         self._watching_since: float | None = None
@@ -77,22 +78,22 @@ class Figures:
     def turn(self, number: int, state: str, coro: Any) -> float:
         """Return for how many seconds a task has been cancelled, or ready without a step, at least."""
         if state not in ("cancelling", "ready"):
-            self._turns.pop(number, None)
+            self.turns.pop(number, None)
             return 0.0
         mark = None if state == "cancelling" else _innermost(coro)
-        known = self._turns.get(number)
+        known = self.turns.get(number)
         now = monotonic()
         if known is not None and known[0] == state and (mark is None or known[1]() is mark):
             return now - known[2]
         try:
-            self._turns[number] = state, weakref.ref(coro if mark is None else mark), now
+            self.turns[number] = state, weakref.ref(coro if mark is None else mark), now
         except TypeError:
-            self._turns.pop(number, None)
+            self.turns.pop(number, None)
         return 0.0
 
     def keep_only(self, numbers: set[int]) -> None:
         """Forget the tasks that are not among these: they have ended."""
-        for table in (self._stays, self._turns):
+        for table in (self._stays, self.turns):
             if len(table) > 2 * len(numbers) + 100:
                 for number in table.keys() - numbers:
                     table.pop(number, None)
