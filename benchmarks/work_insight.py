@@ -10,17 +10,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any, TypeAlias
 
 from .model import CRECHE, Backend, Settings, SpecialRow, Target, clock
+from .work_web import probe
 
 NUMBER = 1_000
 TASKS = 10_000
 STEPS = 20
 PLAIN = "not watched"
+WEB = "fastapi-middleware"
 PSTREE = "python -m asyncio pstree"
 SECOND = 1.0
 """Seconds that a sample beside a viewer takes: the viewer looks once in each."""
@@ -110,9 +115,9 @@ def event(backend: Backend, settings: Settings) -> dict[str, list[float]]:
     return {CRECHE: added[1:]}
 
 
-def start_viewer() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", VIEWER, str(os.getpid())]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+def start_viewer(pid: int, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", VIEWER, str(pid)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
 
 
 def viewed(backend: Backend, settings: Settings) -> dict[str, list[float]]:
@@ -133,7 +138,7 @@ def viewed(backend: Backend, settings: Settings) -> dict[str, list[float]]:
             for _ in range(NUMBER):
                 group.start_soon(sleep_forever)
             for _ in range(3 if settings.quick else settings.rounds):
-                with start_viewer() as viewer:
+                with start_viewer(os.getpid()) as viewer:
                     assert viewer.stdout is not None, "asked for"
                     reader = threading.Thread(target=viewer.stdout.readline)
                     reader.start()
@@ -149,6 +154,28 @@ def viewed(backend: Backend, settings: Settings) -> dict[str, list[float]]:
         run(main, backend)
     finally:
         insight.stop_serving()
+    return found
+
+
+def viewed_web(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    """Return microseconds for each request to FastAPI, with a viewer that looks once a second, and without."""
+    found: dict[str, list[float]] = {CRECHE: [], PLAIN: []}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        opened = {**os.environ, "CRECHE_INSIGHT": "1", "XDG_RUNTIME_DIR": folder}
+        asks: dict[str, Callable[[int], float]] = {}
+        for name, environment in ((CRECHE, opened), (PLAIN, dict(os.environ))):
+            running = probe("creche", backend, WEB, environment=environment)
+            asks[name] = stack.enter_context(running)[1]
+            asks[name](50)
+        (socket,) = Path(folder).glob("creche/*.sock")
+        viewer = stack.enter_context(start_viewer(int(socket.stem), opened))
+        stack.callback(viewer.kill)
+        assert viewer.stdout is not None, "asked for"
+        viewer.stdout.readline()
+        number = round(SECOND / max(ask(50) / 50 for ask in asks.values()))
+        for _ in range(3 if settings.quick else settings.rounds):
+            for name, ask in asks.items():
+                found[name].append(ask(number) / number * 1e6)
     return found
 
 
@@ -268,6 +295,12 @@ ROWS = (
         key="viewed",
         title="spawn and join, with a viewer that looks once a second at 1,000 tasks more",
         measure=viewed,
+        targets=(Target(PLAIN, 1.03),),
+    ),
+    SpecialRow(
+        key="viewed-web",
+        title="FastAPI, one BaseHTTPMiddleware, with a viewer that looks once a second",
+        measure=viewed_web,
         targets=(Target(PLAIN, 1.03),),
     ),
     SpecialRow(

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from time import perf_counter
@@ -35,11 +35,22 @@ Ask: TypeAlias = Callable[[int], float]  # a number of requests, to the seconds 
 
 
 @contextmanager
-def probe(module: str, backend: Backend, kind: str, url: str = "") -> Iterator[tuple[str, Ask]]:
+def probe(
+    module: str,
+    backend: Backend,
+    kind: str,
+    url: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[tuple[str, Ask]]:
     """Keep a process that answers; what it said first comes with the way to ask it."""
     command = [sys.executable, "-m", f"{__package__}.web_probe", module, backend, kind, url]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        env=environment,
     ) as child:
         assert child.stdin
         assert child.stdout
