@@ -109,7 +109,12 @@ def test_tree_and_ps_show_a_program_started_with_the_variable() -> None:
         told = json.loads(creche_command("tree", str(process.pid), "--json").stdout)
         assert told["version"] == 1
         found = creche_command("tree", str(process.pid), "--filter", "ledger", "--stacks").stdout
-        assert "forth" in found and "request" not in found and "crowd.py" in found
+        assert "idle, 2 of 4" in found and "crowd.py" in found
+        assert "└─ forth  waiting for Lock 'ledger', held by back" in found
+        assert "Deadlock: 2 tasks wait for each other" in found
+        assert "a task that has" not in found and "Workers" not in found
+        lints = found.partition("Looks wrong")[2]  # of a program that has waited for long
+        assert "holder" not in lints
         assert f"{process.pid}  " in creche_command("ps").stdout
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import sys
 
 from .._insight.ask import TargetError, connect, programs
-from .._insight.model import Loop, Snapshot, Task
+from .._insight.model import Snapshot, Task
 from .._insight.text import text_of
 from .screen import Mistake
 
@@ -22,13 +22,11 @@ def show_tree(options: argparse.Namespace) -> int:
             snapshot = target.snapshot(stacks=options.stacks)
     except TargetError as exc:
         raise Mistake(str(exc)) from None
-    if options.filter is not None:
-        snapshot = filtered(snapshot, options.filter)
-    text = (
-        snapshot.to_json(indent=2) + "\n"
-        if options.json
-        else text_of(snapshot, stacks=options.stacks)
-    )
+    only = None if options.filter is None else matching(snapshot, options.filter)
+    if not options.json:
+        text = text_of(snapshot, stacks=options.stacks, only=only)
+    else:
+        text = (snapshot if only is None else filtered(snapshot, only)).to_json(indent=2) + "\n"
     sys.stdout.write(text)
     return 0
 
@@ -68,16 +66,11 @@ def show_programs() -> int:
     return 0
 
 
-def filtered(snapshot: Snapshot, text: str) -> Snapshot:
-    """Return a snapshot with the tasks that match a text, and those above them."""
-    loops = tuple(dataclasses.replace(loop, tasks=_matching(loop, text)) for loop in snapshot.loops)
-    return dataclasses.replace(snapshot, loops=tuple(loop for loop in loops if loop.tasks))
-
-
-def _matching(loop: Loop, text: str) -> tuple[Task, ...]:
-    by_id = {task.id: task for task in loop.tasks}
+def matching(snapshot: Snapshot, text: str) -> set[int]:
+    """Return the tasks that match a text, and those above them, by their numbers."""
+    by_id = {task.id: task for task in snapshot.tasks}
     wanted: set[int] = set()
-    for task in loop.tasks:
+    for task in snapshot.tasks:
         place = f"{task.place.file}:{task.place.line} {task.place.function}" if task.place else ""
         what = task.wait.what if task.wait else ""
         if any(text in part for part in (task.full_name, task.name, what, place, task.state)):
@@ -85,4 +78,18 @@ def _matching(loop: Loop, text: str) -> tuple[Task, ...]:
             while above is not None and above.id not in wanted:
                 wanted.add(above.id)
                 above = by_id.get(above.parent or 0)
-    return tuple(task for task in loop.tasks if task.id in wanted)
+    return wanted
+
+
+def filtered(snapshot: Snapshot, only: set[int]) -> Snapshot:
+    """Return a snapshot with these tasks alone, and what is about them."""
+    loops = tuple(
+        dataclasses.replace(
+            loop,
+            tasks=tuple(task for task in loop.tasks if task.id in only),
+            lints=tuple(lint for lint in loop.lints if lint.task in only),
+        )
+        for loop in snapshot.loops
+    )
+    workers = tuple(worker for worker in snapshot.workers if worker.task in only)
+    return dataclasses.replace(snapshot, loops=loops, workers=workers)

@@ -17,24 +17,28 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
-from .model import Loop, Place, Scope, Service, Snapshot, Task
+from .model import Loop, Place, Scope, Service, Snapshot, Task, Worker
 
 LINES = 60
 """Lines that the tree of one loop may have."""
 
 
-def text_of(snapshot: Snapshot, *, stacks: bool = False, lines: int = LINES) -> str:
+def text_of(
+    snapshot: Snapshot, *, stacks: bool = False, lines: int = LINES, only: set[int] | None = None
+) -> str:
     """Lay out a snapshot.
 
     :param stacks: whether to show the stack of each task, if the snapshot has it
     :param lines: about how many lines the tree of each loop may have
+    :param only: the numbers of the tasks to show, None for all
     """
-    parts = [_loop_text(loop, stacks, lines) for loop in snapshot.loops]
+    parts = [_loop_text(loop, stacks, lines, only) for loop in snapshot.loops]
     if not parts:
         parts = ["No event loop of this process uses Creche.\n"]
-    if snapshot.workers:
-        parts.append("".join(_workers(snapshot)))
-    if snapshot.stops:
+    workers = [each for each in snapshot.workers if only is None or each.task in only]
+    if workers:
+        parts.append("".join(_workers(workers, snapshot)))
+    if snapshot.stops and only is None:
         parts.append("".join(_stops(snapshot)))
     if snapshot.incomplete:
         parts.append(f"Not complete: {snapshot.incomplete}\n")
@@ -55,30 +59,35 @@ class _Row(NamedTuple):
     """Lines that go below it: its stack."""
 
 
-def _loop_text(loop: Loop, stacks: bool, lines: int) -> str:
-    tree = Tree(loop, stacks)
+def _loop_text(loop: Loop, stacks: bool, lines: int, only: set[int] | None) -> str:
+    tree = Tree(loop, stacks, only)
     rows = list(tree.rows())
     left_out = len(rows) - lines
     if left_out > 0:
         rows = rows[:lines]
     first = min(max((len(row.left) for row in rows), default=0), 44)
     second = min(max((len(row.middle) for row in rows), default=0), 70)
-    out = [f"{_heading(loop)}\n"]
+    out = [f"{_heading(loop, only)}\n"]
     for row in rows:
         out.append(f"{row.left:<{first}}  {row.middle:<{second}}  {row.right}".rstrip() + "\n")
         out.extend(f"{line}\n" for line in row.below)
     if left_out > 0:
         out.append(f"... and {left_out} more lines\n")
     for circle in circles(loop):
+        if only is not None and not any(task.id in only for task in circle):
+            continue
         out.append(f"\nDeadlock: {len(circle)} tasks wait for each other\n")
         out.extend(f"  {line}\n" for line in _in_columns(circle, tree))
-    out.extend(_lint_lines(loop))
+    out.extend(_lint_lines(loop, only))
     return "".join(out)
 
 
-def _lint_lines(loop: Loop) -> Iterator[str]:
+def _lint_lines(loop: Loop, only: set[int] | None) -> Iterator[str]:
     """Say what else looks wrong: circles and blocks are told already."""
-    lints = [lint for lint in loop.lints if lint.kind not in ("circle", "blocked")]
+    lints = [
+        lint for lint in loop.lints
+        if lint.kind not in ("circle", "blocked") and (only is None or lint.task in only)
+    ]  # fmt: skip
     if lints:
         yield "\nLooks wrong\n"
     for lint in lints[:_MOST_ROWS]:
@@ -88,13 +97,14 @@ def _lint_lines(loop: Loop) -> Iterator[str]:
         yield f"  ... and {len(lints) - _MOST_ROWS} more\n"
 
 
-def _heading(loop: Loop) -> str:
+def _heading(loop: Loop, only: set[int] | None) -> str:
     state = loop.state
     if loop.blocked_for is not None:
         state += f" for {duration(loop.blocked_for)}"
     simulated = ", in a simulated run" if loop.simulated else ""
     count = len(loop.tasks)
-    return f"{loop.backend} in {loop.thread}{simulated}: {state}, {count} task{'s' * (count != 1)}"
+    some = "" if only is None else f"{sum(task.id in only for task in loop.tasks)} of "
+    return f"{loop.backend} in {loop.thread}{simulated}: {state}, {some}{count} task{'s' * (count != 1)}"
 
 
 def duration(seconds: float) -> str:
@@ -112,8 +122,10 @@ def duration(seconds: float) -> str:
 class Tree:
     """The tasks of a loop, with equal ones folded."""
 
-    def __init__(self, loop: Loop, stacks: bool) -> None:
+    def __init__(self, loop: Loop, stacks: bool, only: set[int] | None = None) -> None:
         self.stacks = stacks
+        self.only = only
+        """The tasks that have rows, None if all have."""
         self.by_id = {task.id: task for task in loop.tasks}
         self.below: dict[int | None, list[Task]] = {}
         for task in loop.tasks:
@@ -167,8 +179,9 @@ class Tree:
     def _rows(self, parent: int | None, indent: str, *, root: bool = False) -> Iterator[_Row]:
         groups: dict[object, list[Task]] = {}
         for task in self.below.get(parent, ()):
-            groups.setdefault(self.shapes[task.id], []).append(task)
-        down = [] if parent is None else self.down.get(parent, [])
+            if self.only is None or task.id in self.only:
+                groups.setdefault(self.shapes[task.id], []).append(task)
+        down = [] if parent is None or self.only is not None else self.down.get(parent, [])
         for place, same in enumerate(groups.values()):
             last = place == len(groups) - 1 and not down
             joint, line = ("", "") if root else (("└─ ", "   ") if last else ("├─ ", "│  "))
@@ -338,11 +351,11 @@ def _in_columns(tasks: list[Task], tree: Tree) -> list[str]:
 _MOST_ROWS = 20
 
 
-def _workers(snapshot: Snapshot) -> Iterator[str]:
+def _workers(workers: Sequence[Worker], snapshot: Snapshot) -> Iterator[str]:
     names = {task.id: task.name for task in snapshot.tasks}
     yield "Workers\n"
     counts: dict[tuple[str, str | None, str], list[float]] = {}
-    for worker in snapshot.workers:
+    for worker in workers:
         task = re.sub(r" #\d+$", "", names.get(worker.task or 0, "a task that has left"))
         counts.setdefault((worker.kind, worker.call, task), []).append(worker.since or 0.0)
     for (kind, call, task), since in counts.items():
