@@ -62,8 +62,8 @@ PICTURES = {
         (
             Arrow("starting", "running", "started()", ABOVE),
             Arrow("running", "waiting", "it failed", (-10, -2)),
-            Arrow("running", "stopping", "to be stopped", (8, 8)),
-            Arrow("stopping", "waiting", "to run again", ABOVE),
+            Arrow("running", "stopping", "a stop", (8, 8)),
+            Arrow("stopping", "waiting", "again", ABOVE),
             Arrow("stopping", "stopped", "stop()"),
             Arrow("waiting", "starting", "its turn", (-8, 4)),
             Arrow("running", "ended", "not restarted", (-78, 148), around=True),
