@@ -329,7 +329,7 @@ def scheduler_killed(backend: Backend, settings: Settings) -> dict[str, list[flo
                     group.start_soon(nap_until_lost, cluster, calls_run.path, ended)
                     await calls_run.wait(1)
                     children = psutil.Process(processes[1].pid).children(recursive=True)
-                    [child] = [each for each in children if not each.children()]
+                    child = max(children, key=psutil.Process.create_time)  # after its fork server
                     begin = time.perf_counter()
                     processes[0].kill()
                     while alive(child):
