@@ -204,11 +204,13 @@ class _Loop:
 
     def _since(self, number: int, state: str, record: TaskRecord) -> float | None:
         """Return for how long a task has been in its wait, None if it was not seen there before."""
+        waiter = self.kernel.waiter_of(record.native)
         if figures.turns or state in ("cancelling", "ready"):
-            self.turns[number] = figures.turn(number, state, record.coro)
+            blocked = self.kernel.is_blocked(record.native)
+            turn = figures.turn(number, state, record.coro, waiter, blocked=blocked)
+            self.turns[number] = turn
         if state in ("running", "ready"):
             return None
-        waiter = self.kernel.waiter_of(record.native)
         since = self.now - figures.since(number, waiter, record.coro)
         return since if since > 0 else None
 

@@ -75,21 +75,28 @@ class Figures:
             self._stays.pop(number, None)
         return now
 
-    def turn(self, number: int, state: str, coro: Any) -> float:
-        """Return for how many seconds a task has been cancelled, or ready without a step, at least."""
+    def turn(self, number: int, state: str, coro: Any, waiter: Any, *, blocked: bool) -> float:
+        """Return for how many seconds a task has been cancelled, or ready without a step, at least.
+
+        A task that was cancelled and has not had its turn since counts as -1: it could not go.
+        """
         if state not in ("cancelling", "ready"):
             self.turns.pop(number, None)
             return 0.0
-        mark = None if state == "cancelling" else _innermost(coro)
+        mark = _innermost(coro) if waiter is None else waiter
         known = self.turns.get(number)
         now = monotonic()
-        if known is not None and known[0] == state and (mark is None or known[1]() is mark):
-            return now - known[2]
+        if known is not None and known[0] == state:
+            same = known[1]() is mark
+            if state == "cancelling":
+                return -1.0 if same and not blocked else now - known[2]
+            if same:
+                return now - known[2]
         try:
-            self.turns[number] = state, weakref.ref(coro if mark is None else mark), now
+            self.turns[number] = state, weakref.ref(mark), now
         except TypeError:
             self.turns.pop(number, None)
-        return 0.0
+        return -1.0 if state == "cancelling" else 0.0
 
     def keep_only(self, numbers: set[int]) -> None:
         """Forget the tasks that are not among these: they have ended."""

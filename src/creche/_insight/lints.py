@@ -19,7 +19,7 @@ SWALLOWED = 2.0
 """Seconds after which a task that was cancelled should be gone."""
 HELD = 5.0
 """Seconds that a task may wait while it holds a lock that others want."""
-NO_TURN = 1.0
+NO_TURN = 5.0
 """Seconds after which a task that is ready should have had its turn."""
 FULL = 5.0
 """Seconds that a task may wait to send into a stream without a receiver that lives."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from time import monotonic
+from time import thread_time
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._kernel.contract import Kernel
 
 PATIENCE = 0.02
-"""Seconds that one lint may search."""
+"""Seconds of processor time that one lint may search."""
 OLD = 5.0
 """Seconds that a task of another library may be without an owner: it may be about to get one."""
 _PARTS = 50
@@ -53,7 +53,7 @@ def full_streams(pairs: Sequence[tuple[Found, Task]]) -> Iterator[Lint]:
 
 def _has_receiver(state: Any, pairs: Sequence[tuple[Found, Task]]) -> bool | None:
     """Tell whether a task that could still receive has a receiving end; None if that takes too long."""
-    until = monotonic() + PATIENCE
+    until = thread_time() + PATIENCE
     for found, task in pairs:
         if task.wait is not None and task.wait.tasks:
             continue  # It is at the end of a group: it will receive nothing before that is over.
@@ -61,7 +61,7 @@ def _has_receiver(state: Any, pairs: Sequence[tuple[Found, Task]]) -> bool | Non
             for value in list(frame.f_locals.values()):
                 if _holds(value, state, 3):
                     return True
-        if monotonic() > until:
+        if thread_time() > until:
             return None
     return False
 

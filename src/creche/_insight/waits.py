@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from time import monotonic
+from time import thread_time
 from types import CodeType, FrameType, FunctionType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._wait_description import WaitDescription
 
 PATIENCE = 0.05
-"""Seconds that the search for names in variables may take."""
+"""Seconds of processor time that the search for names in variables may take."""
 
 
 class Found:
@@ -186,7 +186,7 @@ class Names:
         return plain_name(thing) if name is None else f"{type(thing).__name__} {name!r}"
 
     def _search(self, wanted: dict[int, object], founds: Sequence[Found]) -> None:
-        until = monotonic() + PATIENCE
+        until = thread_time() + PATIENCE
         modules: set[int] = set()
         for found in founds:
             for frame in found.frames:
@@ -198,7 +198,7 @@ class Names:
                 self._look(frame.f_locals, wanted)
             if len(self._found) == len(wanted):
                 return
-            if monotonic() > until:
+            if thread_time() > until:
                 self.complete = False
                 return
 
