@@ -28,6 +28,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -45,6 +46,8 @@ CLIENTS = ROOT / "tests" / "clients"
 STAMP = "creche.json"
 
 OLDEST = (3, 11)
+SERVERS = {"initdb": "postgresql", "redis-server": "redis-server"}
+"""Programs that the tests of clients start, and Debian's packages that have them."""
 INTERPRETER_NAME = re.compile(r"python3\.\d+")
 INTERPRETER_FOLDERS = ("~/.pyenv/versions/*/bin", "~/.local/share/uv/python/*/bin")
 
@@ -255,6 +258,27 @@ def clients_environment() -> Environment:
     return environment
 
 
+def install_servers() -> None:
+    """Install the servers that the clients' tests start, where that is possible; the tests say what is missing."""
+    missing = [
+        package
+        for program, package in SERVERS.items()
+        if not shutil.which(program) and not list(Path("/usr/lib").glob(f"*/*/bin/{program}"))
+    ]
+    apt = shutil.which("apt-get")
+    if not missing or apt is None or os.geteuid() != 0:
+        return
+    with taking_turns():
+        say(f"Installing {', '.join(missing)}")
+        quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        options = ["--quiet", "--quiet", "--yes", "--no-install-recommends"]
+        for command in (["update", "--quiet"], ["install", *options, *missing]):
+            subprocess.run(
+                [apt, *command], env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                check=False,
+            )  # fmt: skip
+
+
 def minor_of(environment: Environment) -> str:
     interpreter = probe(environment.python)
     if interpreter is None:
@@ -334,6 +358,7 @@ def marked_run(command: Sequence[str | Path], mark: str) -> int:
 def run_client_tests(arguments: Sequence[str]) -> int:
     """Run the tests of real clients, which import AnyIO, with Creche in its place."""
     python = clients_environment().python
+    install_servers()
     options = [f"--config-file={CLIENTS / 'pytest.ini'}", *arguments]
     environment = os.environ | {"CRECHE_AS_ANYIO": "1"}
     return subprocess.run(
