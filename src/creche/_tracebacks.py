@@ -46,6 +46,10 @@ def is_machinery(code: CodeType) -> bool:
     return code.co_filename.startswith(MACHINERY)
 
 
+def is_ours(code: CodeType) -> bool:
+    return code.co_filename.startswith(_PACKAGE)
+
+
 def without_machinery(
     traceback: TracebackType | None, hidden: Callable[[CodeType], bool] = is_machinery
 ) -> TracebackType | None:
@@ -67,7 +71,7 @@ def from_the_program(traceback: TracebackType | None) -> TracebackType | None:
     """Take the frames of the machinery out, and those of the loop before the program's first one."""
     whole = without_machinery(traceback)
     first = whole
-    while first is not None and _is_loop(first):
+    while first is not None and is_loop(first):
         first = first.tb_next
     return first or whole
 
@@ -77,13 +81,13 @@ def innermost_place(traceback: TracebackType | None) -> str:
     place = "its beginning"
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(_PACKAGE) and not _is_loop(traceback):
+        if not code.co_filename.startswith(_PACKAGE) and not is_loop(traceback):
             place = f"{short_path(code.co_filename)}:{traceback.tb_lineno}, in {code.co_qualname}"
         traceback = traceback.tb_next
     return place
 
 
-def _is_loop(traceback: TracebackType) -> bool:
+def is_loop(traceback: TracebackType) -> bool:
     module: str = traceback.tb_frame.f_globals.get("__name__", "")
     top = module.partition(".")[0]
     return top in LIBRARIES or top == "outcome"  # which Trio resumes its tasks with

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ._pytest import explored, hangs, leases
+from ._pytest import explored, frames, hangs, leases
 from ._pytest.fixtures import backend_fixtures
 from ._pytest.hooks import Hooks, check_virtual
 from ._pytest.leases import get_runner as get_runner
@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the command line and of the ini file."""
     _hooks.pytest_addoption(parser)
     explored.add_options(parser)
+    frames.add_options(parser)
     hangs.add_options(parser)
 
 
@@ -69,6 +70,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
     finally:
         explored.unname(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, Any]:
+    """Show the user's frames of what went wrong."""
+    if call.excinfo is not None:
+        frames.hide(item.config, call.excinfo.value)
+    return (yield)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -6,6 +6,7 @@
     virtual.py       the same in virtual time
     leases.py        the runners that are alive, shared by fixtures and tests
     failures.py      why tests are cancelled from outside
+    frames.py        which frames a failure shows
     late_marks.py    marks that are added after the collection
     bridges.py       async tests as functions that pytest can call
     fixtures.py      which backend a test runs on
@@ -17,5 +18,6 @@
     anyio_plugin.py  the plugin under AnyIO's names
 
 `creche.pytest_plugin` is the plugin under Creche's own names. Nothing here knows more of an event loop
-than its name. Only these use pytest's hooks, fixtures and outcomes: `advice`, `bridges`, `fixtures`, `hooks`, `explored`, `ports`.
+than its name. Only these use pytest's hooks, fixtures and outcomes: `advice`, `bridges`, `fixtures`,
+`frames`, `hooks`, `explored`, `ports`.
 """

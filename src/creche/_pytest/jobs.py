@@ -27,7 +27,7 @@ class JobCancelledError(RuntimeError):
 class Job:
     """`func()`, to be awaited in the loop as if it were called here."""
 
-    __slots__ = ("_cancelled", "_error", "_func", "_value", "context", "done")
+    __slots__ = ("_cancelled", "_cause", "_error", "_func", "_value", "context", "done")
 
     def __init__(self, func: Callable[[], Awaitable[Any]]) -> None:
         self._func: Callable[[], Awaitable[Any]] | None = func
@@ -37,6 +37,8 @@ class Job:
         self._error: BaseException | None = None
         self._cancelled: JobCancelledError | None = None
         """The message about an error that is nothing but a cancellation."""
+        self._cause: BaseException | None = None
+        """The error behind that cancellation."""
 
     async def run(self, mirror: Mirror, failures: Failures) -> None:
         """Run it, in the task that `failures` watches. Never raises."""
@@ -50,9 +52,7 @@ class Job:
             self._error = exc
             note_advice_in(exc)
             if failures.only_cancelled(exc):
-                reason, cause = failures.reason()
-                # First in what pytest shows; then where the test was, and what the plugin says.
-                next(leaves(exc)).__cause__ = cause
+                reason, self._cause = failures.reason()
                 self._cancelled = _cancelled(reason)
         self.context = copy_context()
         self.done = True
@@ -75,7 +75,8 @@ class Job:
         if alone is not None:
             error = alone
         elif self._cancelled is not None:
-            raise self._cancelled from error
+            # pytest shows the cause first, and then where the test was, with this message.
+            raise self._cancelled.with_traceback(error.__traceback__) from self._cause
         try:
             raise error
         finally:
