@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -112,7 +113,7 @@ import {module}
 async def main():
     async with {module}.create_task_group() as group:
         group.start_soon({module}.sleep, 0)
-{module}.run(main)
+{module}.run(main, backend={kernel!r}, backend_options={options!r})
 print(time.perf_counter() - began)
 """
 
@@ -127,26 +128,46 @@ print(time.perf_counter() - began)
 """
 
 
-def milliseconds(program: str) -> float:
-    """Run a program that prints seconds in a fresh interpreter."""
+BARE_IMPORT = {
+    "time": """
+import time
+import anyio
+print(time.process_time())
+""",
+    "memory": """
+import anyio
+kilobytes = open("/proc/self/status").read().split("VmHWM:")[1].split()[0]
+print(int(kilobytes) * 1.024)
+""",
+}
+"""Of the whole process, for the drop-in is at work before the first line of a program."""
+
+
+def said(program: str, environment: dict[str, str] = ENVIRONMENT) -> float:
+    """Run a program that prints a number in a fresh interpreter."""
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT)
-    return float(done.stdout) * 1e3
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return float(done.stdout)
 
 
-def in_turns(programs: dict[str, str], settings: Settings) -> dict[str, list[float]]:
-    for program in programs.values():
-        milliseconds(program)  # compiles what was not yet compiled
-    figures: dict[str, list[float]] = {label: [] for label in programs}
+def in_turns(
+    measures: dict[str, Callable[[], float]], settings: Settings
+) -> dict[str, list[float]]:
+    for measure in measures.values():
+        measure()  # compiles what was not yet compiled
+    figures: dict[str, list[float]] = {label: [] for label in measures}
     for turn in range(8 if settings.quick else 30):
-        for label in list(programs)[:: -1 if turn % 2 else 1]:
-            figures[label].append(milliseconds(programs[label]))
+        for label in list(measures)[:: -1 if turn % 2 else 1]:
+            figures[label].append(measures[label]() * 1e3)
     return figures
 
 
-def programs_of(template: str, settings: Settings) -> dict[str, str]:
+def programs_of(
+    template: str, settings: Settings, **values: object
+) -> dict[str, Callable[[], float]]:
     return {
-        label: template.format(module=module) for label, module in portable_names(settings).items()
+        label: partial(said, template.format(module=module, **values))
+        for label, module in portable_names(settings).items()
     }
 
 
@@ -154,9 +175,20 @@ def import_time(_backend: Backend, settings: Settings) -> dict[str, list[float]]
     return in_turns(programs_of(IMPORT, settings), settings)
 
 
-def first_use(_backend: Backend, settings: Settings) -> dict[str, list[float]]:
-    programs = programs_of(FIRST_USE, settings) | {ASYNCIO: FIRST_USE_ASYNCIO}
+def first_use(backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    loop = LOOPS[backend]
+    programs = programs_of(FIRST_USE, settings, kernel=loop.kernel, options=dict(loop.options))
+    if backend == ASYNCIO:
+        programs[ASYNCIO] = partial(said, FIRST_USE_ASYNCIO)
     return in_turns(programs, settings)
+
+
+def bare_import(what: str, _backend: Backend, settings: Settings) -> dict[str, list[float]]:
+    measures = {ANYIO: partial(said, BARE_IMPORT[what])}
+    if not settings.only_peers:
+        dropped_in = {**ENVIRONMENT, "CRECHE_AS_ANYIO": "1"}
+        measures = {CRECHE: partial(said, BARE_IMPORT[what], dropped_in), **measures}
+    return in_turns(measures, settings)
 
 
 def memory_row(gauge: str, title: str, **more: Any) -> SpecialRow:
@@ -194,6 +226,22 @@ ROWS = (
         title="import and a first run with a task group",
         unit="ms",
         measure=first_use,
+        targets=(Target(ANYIO, 1.0, tuple(LOOPS)),),
+    ),
+    SpecialRow(
+        key="bare-import",
+        title="a process that imports anyio, with the drop-in and without",
+        unit="ms",
+        measure=partial(bare_import, "time"),
         backends=("asyncio",),
+        targets=(Target(ANYIO, 2.0),),
+    ),
+    SpecialRow(
+        key="bare-import-memory",
+        title="the same, its memory",
+        unit="B",
+        measure=partial(bare_import, "memory"),
+        backends=("asyncio",),
+        targets=(Target(ANYIO, 2.0),),
     ),
 )

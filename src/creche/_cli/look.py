@@ -12,6 +12,7 @@ import sys
 from .._insight.ask import TargetError, connect, programs
 from .._insight.model import Snapshot, Task
 from .._insight.text import text_of
+from .colour import write_tree
 from .screen import Mistake
 
 
@@ -23,11 +24,12 @@ def show_tree(options: argparse.Namespace) -> int:
     except TargetError as exc:
         raise Mistake(str(exc)) from None
     only = None if options.filter is None else matching(snapshot, options.filter)
-    if not options.json:
-        text = text_of(snapshot, stacks=options.stacks, only=only)
+    if options.json:
+        shown = snapshot if only is None else filtered(snapshot, only)
+        sys.stdout.write(shown.to_json(indent=2) + "
+")
     else:
-        text = (snapshot if only is None else filtered(snapshot, only)).to_json(indent=2) + "\n"
-    sys.stdout.write(text)
+        write_tree(text_of(snapshot, stacks=options.stacks, only=only))
     return 0
 
 
