@@ -11,27 +11,32 @@ BIN = .venv/bin
 TYPED = src tests benchmarks examples scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients test-browser check bench docs soak dist clean
+.PHONY: help demo test test-clients test-browser test-site check bench docs soak dist clean
 
-help: ## show this
-	@grep -E '^[a-z-]+: ## ' $(MAKEFILE_LIST) | sed 's/: ## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
+help: ## what you are reading
+	@echo 'In a fresh clone each of these makes the environment that it needs. ARGS="..." goes to what it runs.'
+	@grep -E '^[a-z-]+:( docs)? ## ' $(MAKEFILE_LIST) | sed -E 's/:( docs)? ## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-demo: ## watch the task chapter come true on every backend
+demo: ## example programs, run on every backend before your eyes; start here
 	@$(ENVIRONMENTS) main --group demo
 	@$(BIN)/python -m creche demo $(ARGS)
 
-test: ## run the tests on every CPython from 3.11 on
+test: ## the whole suite on every CPython from 3.11 on that is installed; PY=3.13 for one
 	@$(ENVIRONMENTS) test $(PY:%=--only=%) $(ARGS)
 
-test-clients: ## run FastAPI, httpx, MCP and others, and their own tests, on Creche in AnyIO's place
+test-clients: ## FastAPI, httpx, MCP and others, and their own tests, on Creche in AnyIO's place
 	@$(ENVIRONMENTS) clients $(ARGS)
 
-test-browser: ## run the tests of the page, in a real Chromium
+test-browser: ## the page of `creche web`, tried in a real Chromium
 	@$(ENVIRONMENTS) main --group test
 	@$(BIN)/python -m pytest -m browser tests/insight_view $(ARGS)
 
-check: ## lint, formatting, types, import contracts
+test-site: docs ## the documentation, walked in a real Chromium: links, search, examples that run
+	@$(ENVIRONMENTS) main --group test
+	@$(BIN)/python -m pytest -m browser tests/site $(ARGS)
+
+check: ## what a change must pass beside tests: lint, formatting, types, import contracts
 	@$(ENVIRONMENTS) main --group lint
 	@status=0; run() { echo "$$*"; "$$@" || status=1; }; \
 	run $(BIN)/ruff check --quiet; \
@@ -43,24 +48,26 @@ check: ## lint, formatting, types, import contracts
 	run $(BIN)/lint-imports --no-logo; \
 	exit $$status
 
-bench: ## measure against asyncio, AnyIO and Trio
+bench: ## times beside asyncio, AnyIO and Trio on your machine, and the chart of the README
 	@$(ENVIRONMENTS) main --group bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: ## build the documentation into site/
+docs: ## the documentation as a site, in site/
 	@$(ENVIRONMENTS) main --group docs
-	@$(BIN)/zensical build --clean --strict $(ARGS)
+	@rm -rf site && mkdir -p .cache && find .cache -maxdepth 1 -type f -delete # `--clean` would empty all of .cache
+	@$(BIN)/zensical build --strict $(ARGS)
+	@$(BIN)/python scripts/page_examples.py
 	@$(BIN)/python scripts/inventory.py
 
-dist: ## build the wheel and the sdist, and try them in empty environments
+dist: ## the wheel and the sdist, in dist/, tried in empty environments
 	@$(ENVIRONMENTS) main --group dist
 	@$(BIN)/python scripts/dist.py $(ARGS)
 
-soak: ## run the tests that take minutes
+soak: ## the tests that take minutes each
 	@$(ENVIRONMENTS) main --group test
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 	@$(ENVIRONMENTS) clients -m soak $(ARGS)
 
-clean: ## remove the environments and everything that was built
+clean: ## as after a fresh clone: no environments, nothing that was built
 	rm -rf .venv .venvs site dist .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks examples scripts docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -16,9 +16,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -44,6 +48,18 @@ def find_chromium() -> str | None:
     """Return the path of a Chromium, None if there is none. `CRECHE_CHROMIUM` names one."""
     named = os.environ.get("CRECHE_CHROMIUM")
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def started(profile: Path) -> Iterator[Browser]:
+    """Run a browser until the end of the block, for a test that needs one."""
+    executable = find_chromium()
+    if executable is None:
+        pytest.fail(
+            "no Chromium was found: install it (Debian's package is chromium), or set CRECHE_CHROMIUM"
+        )
+    with Browser(executable, profile) as browser:
+        yield browser
 
 
 class Browser:

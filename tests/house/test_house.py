@@ -174,6 +174,7 @@ WHOLE = {
     "explored": "explored schedules, of the whole package",
     "house": "this",
     "oracle": "the same programs on Trio",
+    "site": "the built documentation",
     "stress": "many of everything",
     "typing": "what type checkers see",
 }

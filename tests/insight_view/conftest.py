@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from _harness._chromium import Browser, find_chromium
+from _harness._chromium import Browser, started
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +18,5 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    executable = find_chromium()
-    if executable is None:
-        pytest.fail(
-            "no Chromium was found: install it (Debian's package is chromium), or set CRECHE_CHROMIUM"
-        )
-    with Browser(executable, tmp_path / "profile") as browser:
+    with started(tmp_path / "profile") as browser:
         yield browser

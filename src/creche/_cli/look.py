@@ -26,8 +26,7 @@ def show_tree(options: argparse.Namespace) -> int:
     only = None if options.filter is None else matching(snapshot, options.filter)
     if options.json:
         shown = snapshot if only is None else filtered(snapshot, only)
-        sys.stdout.write(shown.to_json(indent=2) + "
-")
+        sys.stdout.write(shown.to_json(indent=2) + "\n")
     else:
         write_tree(text_of(snapshot, stacks=options.stacks, only=only))
     return 0

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._kernel import current_task, finder_of, running_kernel
 from .._kernel.inspection import loops
+from .._platform import IN_PAGE
 from . import layout, points
 from .lanes import Lane
 from .words import MANY, Words
@@ -120,6 +121,8 @@ class Watch:
             if not kernel.ended():
                 self._add_lane(kernel)
         self._over = threading.Event()
+        if IN_PAGE:
+            return  # There are no threads: what was written is handed on when the last one leaves.
         self._thread = threading.Thread(
             target=self._run, args=(self._over,), name=f"{NAME} steps", daemon=True
         )
