@@ -171,8 +171,7 @@ def list_examples(screen: Screen, found: Sequence[Example], examples: Sequence[E
     width = max(len(example.name) for example in found)
     for number, example in enumerate(found, 1):
         if example in examples:
-            name = screen.paint(example.name.ljust(width), "bold")
-            screen.line(f"{number:3}  {name}  {example.title}")
+            screen.pair(f"{number:3}  {example.name.ljust(width)}", example.title, "bold")
 
 
 # ── Running ──────────────────────────────────────────────────────────────────────────────────────

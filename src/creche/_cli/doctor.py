@@ -36,7 +36,7 @@ def run_doctor() -> int:
     """Print what is here, and return the exit status: 1 if something keeps the drop-in from working."""
     screen = Screen()
     for label, text in facts():
-        screen.line(f"{screen.paint(label.ljust(LABEL), 'bold')}  {text}")
+        screen.pair(label.ljust(LABEL), text, "bold")
     screen.line()
     list_packages(screen)
     wrong = list(problems())
@@ -58,7 +58,7 @@ def list_packages(screen: Screen) -> None:
     screen.line(f"Packages that require anyio: {len({name for name, _ in found}) or 'none'}")
     width = max((len(name) for name, _ in found), default=0)
     for name, requirement in found:
-        screen.line(f"  {name.ljust(width)}  {requirement}")
+        screen.pair(f"  {name.ljust(width)}", requirement)
 
 
 def facts() -> Iterator[tuple[str, str]]:

@@ -37,7 +37,7 @@ class Screen:
 
     def paint(self, text: str, *styles: str) -> str:
         """Return the text in these styles, or as it is where nothing is coloured."""
-        if not self._coloured or not text:
+        if not self._coloured or not text or not styles:
             return text
         codes = ";".join(STYLES[style] for style in styles)
         return f"\x1b[{codes}m{text}\x1b[0m"
@@ -53,6 +53,24 @@ class Screen:
             self.line(self.paint(right, "dim"))
             return
         self.line(self.paint(left, "bold") + " " * gap + self.paint(right, "dim"))
+
+    def pair(self, left: str, right: str, *styles: str) -> None:
+        """Write a name, in these styles, and what it stands for.
+
+        On a terminal that is too narrow for both the second is folded below itself, or below the name.
+        """
+        room = self.width - len(left) - 2
+        if len(right) <= room or not self._file.isatty():
+            self.line(f"{self.paint(left, *styles)}  {right}")
+        elif room < 24:
+            self.line(self.paint(left.rstrip(), *styles))
+            for each in textwrap.wrap(right, self.width - 4):
+                self.line(f"    {each}")
+        else:
+            first, *others = textwrap.wrap(right, room)
+            self.line(f"{self.paint(left, *styles)}  {first}")
+            for each in others:
+                self.line(" " * (len(left) + 2) + each)
 
     def block(self, text: str, *styles: str) -> None:
         """Write a text of several lines, set apart by a bar on its left.
