@@ -12,6 +12,7 @@ A `python` block runs in the page if
 * it does something when it is run: a call stands at its top level;
 * it imports only what a browser has: the modules in `MODULES`, and of Creche all but what is in `ABSENT`;
 * it names no other loop (`backend=`), for the page has one;
+* it sleeps for no longer than a reader waits, for time is real in the page;
 * each name that it uses is defined in it, or above it on the page by an import, a function, a class or an
   assignment, of which the same is true. These run before it, and are not shown again.
 
@@ -55,6 +56,9 @@ ABSENT = frozenset(
     cluster debug insight pytest_plugin streams.file streams.tls
     """.split()  # noqa: SIM905
 )
+WAITS = ("sleep", "every")
+PATIENCE = 10
+"""Seconds that a reader waits for an example, at most."""
 FENCE = re.compile(
     r"(?P<out><!-- not in the page: [^\n]+ -->\s*\n)?"
     r"^(?P<indent> *)```(?P<kind>\w+)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
@@ -198,6 +202,16 @@ def check_imports(statement: Statement) -> None:
                 check_creche(node.attr)
         elif isinstance(node, ast.keyword) and node.arg in ("backend", "backend_options"):
             raise NotHere("it chooses a loop")
+        elif isinstance(node, ast.Call):
+            check_patience(node)
+
+
+def check_patience(call: ast.Call) -> None:
+    name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+    match call.args:
+        case [ast.Constant(value=int() | float() as seconds), *_] if name in WAITS:
+            if seconds > PATIENCE:
+                raise NotHere(f"it waits for {seconds} seconds, and time is real in the page")
 
 
 def check_module(name: str) -> None:

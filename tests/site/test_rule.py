@@ -71,6 +71,10 @@ def test_what_it_prints_is_the_block_below() -> None:
             "from creche import run\nfrom creche.streams.tls import TLSStream\nrun(TLSStream)",
             "streams.tls",
         ),
+        (
+            "from creche import run, sleep\nrun(sleep, 0)\n\nasync def main():\n    await sleep(11)",
+            "waits for 11",
+        ),
         ("import threading\nthreading.Thread().start()", "may not have threading"),
         ("import asyncio\nasyncio.run(None)", "may not have asyncio"),
         (f"{RUNS}\nrun(sleep, 0, backend='trio')", "chooses a loop"),
