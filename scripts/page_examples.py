@@ -33,6 +33,7 @@ import textwrap
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +116,7 @@ def examples(markdown: str) -> list[Example]:
 
 def judged(markdown: str) -> Iterator[tuple[Block, Example | NotHere]]:
     """Tell of each block of a page how it runs in a browser, or why it does not."""
-    known: dict[str, Definition] = {}
+    known: Known = {}
     for number, block in enumerate(blocks(markdown)):
         try:
             tree = ast.parse(block.source)
@@ -128,15 +129,33 @@ def judged(markdown: str) -> Iterator[tuple[Block, Example | NotHere]]:
         except NotHere as reason:
             yield block, reason
         for order, statement in enumerate(tree.body):
-            known.update(definitions(statement, block.source, (number, order)))
+            for name, definition in definitions(statement, block.source, (number, order)):
+                known[name] = [definition]
+            if (owner := owner_of(statement)) in known:
+                place = (number, order)
+                effect = Definition(statement, source_of(statement, block.source), place)
+                known[owner].append(effect)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Definition:
     statement: Statement
     source: str
     place: tuple[int, ...]
     """Where it stands: the block, the statement in it, and the name that an import brings."""
+
+
+Known = dict[str, list[Definition]]
+"""By the name: what defines it, and what then changes it (`log.setLevel(...)`)."""
+
+
+def owner_of(statement: Statement) -> str:
+    """Return the name of the object that a statement calls a method of; nothing for modules' functions."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+            return name
+        case _:
+            return ""
 
 
 def definitions(
@@ -156,7 +175,7 @@ def definitions(
             yield name, found
 
 
-def needed(block: Block, tree: ast.Module, known: dict[str, Definition]) -> str:
+def needed(block: Block, tree: ast.Module, known: Known) -> str:
     """Return the definitions that a block needs from above it.
 
     :raises NotHere: it does not run in a browser
@@ -165,26 +184,47 @@ def needed(block: Block, tree: ast.Module, known: dict[str, Definition]) -> str:
         raise NotHere("it is taken out by a comment")
     if not any(isinstance(each, ast.Expr | ast.With) and calls(each) for each in tree.body):
         raise NotHere("it only defines what others use")
-    own = {name for statement in tree.body for name in bound(statement)}
-    taken: dict[tuple[int, ...], str] = {}
-    waiting: list[Statement] = list(tree.body)
-    while waiting:
-        statement = waiting.pop()
+    own: set[str] = set()
+    everything = {name for statement in tree.body for name in bound(statement)}
+    taken: dict[tuple[int, ...], Definition] = {}
+    for statement in tree.body:
         check_imports(statement)
-        for name in sorted(used(statement)):
-            here = name in own and statement in tree.body
-            if here or hasattr(builtins, name) or name == "__name__":
-                continue
-            if name not in known:
-                if name in own:
-                    continue
-                raise NotHere(f"nothing above it defines {name}")
-            definition = known[name]
+        # What is in a function is looked up when it is called; by then all of the block may be there.
+        later = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+        take(used(statement) - (everything if later else own), known, everything, taken)
+        own |= bound(statement)
+    return "\n".join(
+        definition.source for _, definition in sorted(taken.items(), key=itemgetter(0))
+    )
+
+
+def take(
+    names: set[str],
+    known: Known,
+    own: set[str],
+    taken: dict[tuple[int, ...], Definition],
+) -> None:
+    """Add the definitions of names, and what these need.
+
+    :raises NotHere: nothing above defines one of them that `own` does not define either, or it has no place in a browser
+    """
+    for name in sorted(names):
+        if hasattr(builtins, name) or name == "__name__" or (name not in known and name in own):
+            continue
+        if name not in known:
+            raise NotHere(f"nothing above it defines {name}")
+        first, *changes = known[name]
+        check_definition(first.statement, name)
+        if isinstance(first.statement, ast.Import):
+            changes = []  # Those are calls of the module's functions: run(main), perhaps.
+        for definition in (first, *changes):
             if definition.place not in taken:
-                check_definition(definition.statement, name)
-                taken[definition.place] = definition.source
-                waiting.append(definition.statement)
-    return "\n".join(source for _, source in sorted(taken.items()))
+                check_imports(definition.statement)
+                taken[definition.place] = definition
+                needs = used(definition.statement)
+                if definition is not first:
+                    check_unchanged(needs, definition, known)
+                take(needs, known, own, taken)
 
 
 def check_imports(statement: Statement) -> None:
@@ -212,6 +252,12 @@ def check_patience(call: ast.Call) -> None:
         case [ast.Constant(value=int() | float() as seconds), *_] if name in WAITS:
             if seconds > PATIENCE:
                 raise NotHere(f"it waits for {seconds} seconds, and time is real in the page")
+
+
+def check_unchanged(names: set[str], change: Definition, known: Known) -> None:
+    for name in sorted(names & known.keys()):
+        if known[name][0].place > change.place:
+            raise NotHere(f"{name} was another thing when it was used above")
 
 
 def check_module(name: str) -> None:

@@ -14,7 +14,7 @@ from page_examples import DOCS, examples
 
 from _harness._chromium import Browser, Tab
 
-pytestmark = [pytest.mark.browser, pytest.mark.time_limit(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.time_limit(400)]
 ALL = Path(__file__).parent / "run_all.mjs"
 FIRST = "document.querySelector('.run')"
 
@@ -30,7 +30,7 @@ def test_each_example_prints_what_its_page_shows(site: Path, pyodide: Path, tmp_
     done = subprocess.run(
         [find_node(), SUSPENDING, str(ALL), str(pyodide), str(site / "assets" / "creche.zip"),
          str(DOCS / "assets" / "run.py"), str(listed)],
-        capture_output=True, text=True, check=False, timeout=200,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     wrong = []

@@ -57,6 +57,23 @@ def test_it_gets_what_it_needs_from_above_and_no_more() -> None:
     ]
 
 
+def test_a_name_that_is_used_before_the_block_gives_it_comes_from_above() -> None:
+    above, below = "name = 'above'", "print(name)\nname = 'below'"
+    assert examples(page(above, below))[0].before == "name = 'above'\n"
+
+
+def test_what_changes_an_object_comes_with_it() -> None:
+    above = "import logging\nlog = logging.getLogger()\nlog.setLevel(10)\nlogging.info('no')"
+    (_, found) = examples(page(above, "log.info('yes')"))
+    assert found.before.split() == above.rpartition("\n")[0].split()
+
+
+def test_a_change_by_something_that_was_replaced_is_not_told_again() -> None:
+    above = "items = []\nitem = 1\nitems.append(item)\nitem = 2"
+    (_, (_, found)) = judged(page(above, "print(items)"))
+    assert "was another thing" in str(found)
+
+
 def test_what_it_prints_is_the_block_below() -> None:
     shown = page(RUNS) + f'\n{FENCE}text title="Output"\nnothing\n{FENCE}\n'
     assert examples(shown)[0].output == "nothing\n"
