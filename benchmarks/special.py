@@ -184,7 +184,7 @@ def first_use(backend: Backend, settings: Settings) -> dict[str, list[float]]:
 
 
 def bare_import(what: str, _backend: Backend, settings: Settings) -> dict[str, list[float]]:
-    measures = {ANYIO: partial(said, BARE_IMPORT[what])}
+    measures: dict[str, Callable[[], float]] = {ANYIO: partial(said, BARE_IMPORT[what])}
     if not settings.only_peers:
         dropped_in = {**ENVIRONMENT, "CRECHE_AS_ANYIO": "1"}
         measures = {CRECHE: partial(said, BARE_IMPORT[what], dropped_in), **measures}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -20,9 +21,11 @@ class Handler(SimpleHTTPRequestHandler):
         ".wasm": "application/wasm",
     }
 
-    def __init__(self, *args: object, site: Path, pyodide: Path | None, **named: object) -> None:
+    def __init__(
+        self, request: Any, client: Any, server: Any, *, site: Path, pyodide: Path | None
+    ) -> None:
         self._pyodide = pyodide
-        super().__init__(*args, directory=str(site), **named)  # type: ignore[arg-type]
+        super().__init__(request, client, server, directory=str(site))
 
     def translate_path(self, path: str) -> str:
         if path.startswith("/pyodide/") and self._pyodide is not None:
