@@ -81,6 +81,21 @@ def test_the_error_behind_a_cancelled_test_comes_first(inner: Inner, backend: Ba
     assert shown.count("direct cause") == 1
 
 
+def test_an_error_without_a_frame_of_the_program_shows_no_frames_of_pytest(inner: Inner) -> None:
+    told = inner.run(
+        test="""
+        import creche
+
+        @creche.testing.explore(runs=2)
+        async def test_stuck():
+            await creche.Event().wait()
+        """
+    )
+    shown = told.text("test_stuck")
+    assert "1 task can never proceed" in shown
+    assert "pluggy" not in shown and "_pytest/" not in shown, shown
+
+
 @pytest.mark.parametrize("option", ["--creche-frames", "--full-trace"])
 def test_an_option_shows_all_frames(inner: Inner, option: str) -> None:
     shown = failures(inner, option)

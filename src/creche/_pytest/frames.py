@@ -39,17 +39,26 @@ def hide(config: pytest.Config, error: BaseException) -> None:
 
 
 def of_the_user(traceback: TracebackType | None) -> TracebackType | None:
-    """Cut a traceback to the frames that are not Creche's, nor of a loop that Creche has called."""
+    """Cut a traceback to the frames that are not Creche's, nor of a loop that Creche has called.
+
+    One that has no frame of the program stays as it is: there pytest shows what Creche says, and no frame.
+    """
     kept: list[TracebackType] = []
     hiding = False
-    while traceback is not None:
-        hiding = is_ours(traceback.tb_frame.f_code) or (hiding and is_loop(traceback))
+    here = traceback
+    while here is not None:
+        hiding = is_ours(here.tb_frame.f_code) or (hiding and is_loop(here))
         if not hiding:
-            kept.append(traceback)
-        traceback = traceback.tb_next
-    if not kept:
-        return None
+            kept.append(here)
+        here = here.tb_next
+    if not kept or is_of_pytest(kept[-1]):
+        return traceback
     for outer, inner in pairwise(kept):
         outer.tb_next = inner
     kept[-1].tb_next = None
     return kept[0]
+
+
+def is_of_pytest(traceback: TracebackType) -> bool:
+    module: str = traceback.tb_frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] in ("_pytest", "pluggy")
