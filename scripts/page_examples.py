@@ -17,7 +17,6 @@ A `python` block runs in the page if
   assignment, of which the same is true. These run before it, and are not shown again.
 
 `<!-- not in the page: REASON -->` before a block takes it out: what it prints depends on the machine, for example.
-The tests run each block that is left in Pyodide, and compare what it prints.
 """
 
 from __future__ import annotations

@@ -108,8 +108,19 @@ def compiled(source: str, name: str) -> CodeType:
     return compile(source, name, "exec", dont_inherit=True)
 
 
+def forget_the_page(exc: BaseException) -> None:
+    """Take out what only says that the error has passed through the page, which `run` is suspended in."""
+    for attribute in ("__cause__", "__context__"):
+        other = getattr(exc, attribute)
+        if type(other).__module__.partition(".")[0] in ("pyodide", "_pyodide"):
+            setattr(exc, attribute, None)
+        elif other is not None:
+            forget_the_page(other)
+
+
 def lines_of(exc: BaseException) -> list[str]:
     """Return a traceback with the frames of the program alone."""
+    forget_the_page(exc)
     told = traceback.TracebackException.from_exception(exc)
     waiting = [told]
     while waiting:

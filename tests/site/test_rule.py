@@ -122,6 +122,12 @@ def test_the_tutorial_and_the_recipes_have_examples() -> None:
     assert found[DOCS / "tasks.md"] >= 3 and found[DOCS / "cancellation.md"] >= 5
 
 
+def test_each_example_is_a_program_with_what_it_needs() -> None:
+    for path in DOCS.rglob("*.md"):
+        for example in examples(path.read_text(encoding="utf-8")):
+            compile(f"{example.before}\n{example.source}", str(path), "exec")
+
+
 def test_the_page_loads_the_python_that_the_tests_run() -> None:
     where = json.loads((Path(DOCS) / "assets" / "run.json").read_text())["pyodide"]
     assert f"/v{VERSION}/" in where and where.startswith("https://") and where.endswith("/")
