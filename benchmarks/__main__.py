@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import chart, growth, report
+from . import chart, growth, million, report
 from .model import ANYIO, BACKENDS, CRECHE, Backend, Settings
 from .profiling import profile_row
 from .registry import by_key, chosen
@@ -132,7 +132,9 @@ def chart_path(options: argparse.Namespace) -> Path | None:
 
 def growth_of(options: argparse.Namespace) -> bool:
     settings = settings_from(options)
-    return growth.report(settings.subject, only_peers=settings.only_peers, quick=settings.quick)
+    how = {"only_peers": settings.only_peers, "quick": settings.quick}
+    met = growth.report(settings.subject, **how)
+    return million.report(settings.subject, **how) and met
 
 
 def main() -> int:

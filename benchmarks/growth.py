@@ -42,10 +42,10 @@ class OnTrio:
     async def wait_all_tasks_blocked(self) -> None:
         await self.trio.testing.wait_all_tasks_blocked()
 
-    def run(self, func: Callable[..., Awaitable[float]], *args: Any) -> float:
+    def run(self, func: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         import trio.testing
 
-        return float(trio.run(func, *args))
+        return trio.run(func, *args)
 
 
 class _TrioGroup:
@@ -72,8 +72,8 @@ class Portable:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._lib, name)
 
-    def run(self, func: Callable[..., Awaitable[float]], *args: Any) -> float:
-        return float(run_portable(self._lib, ASYNCIO, func, *args))
+    def run(self, func: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        return run_portable(self._lib, ASYNCIO, func, *args)
 
 
 # The shapes
@@ -251,7 +251,7 @@ def costs(growth: Growth, library: Any) -> list[float | None]:
         if found and (found[-1] is None or found[-1] * size > PATIENCE):
             found.append(None)
             continue
-        best = min(library.run(growth.shape, library, size) for _ in range(2))
+        best: float = min(library.run(growth.shape, library, size) for _ in range(2))
         found.append(best / size)
     return found
 

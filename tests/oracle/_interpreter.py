@@ -26,6 +26,7 @@ from _programs import (
     Finally,
     Group,
     Hold,
+    Instant,
     Look,
     Notify,
     Raise,
@@ -232,6 +233,11 @@ class Run:
 
     async def do_AtOnce(self, the: AtOnce, place: Place) -> None:
         await self.step(the.what, replace(place, at_once=True))
+
+    async def do_Instant(self, the: Instant, place: Place) -> None:
+        await self.pause(place)
+        for number, what in enumerate(the.what):
+            await self.step(what, replace(place.at(number), at_once=True))
 
     async def do_Cancel(self, the: Cancel, place: Place) -> None:
         await self.pause(place)

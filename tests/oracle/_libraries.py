@@ -170,12 +170,12 @@ class TrioHandle:
         return _Named("CANCELLING" if going else self._state)
 
 
-def run(kind: str, main: Callable[..., Any], *args: Any) -> None:
+def run(kind: str, main: Callable[..., Any], *args: Any, seed: int | None = None) -> None:
     """Run `main(*args)` in virtual time on `"oracle"`, which is plain Trio, `"trio"` or `"asyncio"`."""
     if kind == "oracle":
         trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))
     else:
-        testing.run(main, *args, backend=kind)
+        testing.run(main, *args, backend=kind, seed=seed)
 
 
 def library(kind: str) -> Any:

@@ -67,6 +67,13 @@ class AtOnce(Statement):
 
 
 @dataclass(frozen=True)
+class Instant(Statement):
+    """Do several things in one instant, one after the other, before anybody else has stepped."""
+
+    what: Block
+
+
+@dataclass(frozen=True)
 class Cancel(Statement):
     """Cancel a scope or group around the statement."""
 
@@ -266,10 +273,16 @@ def acts() -> list[Statements]:
     ]
 
 
+def instants(acts: list[Statements]) -> Statements:
+    """Two or three of these acts in one instant."""
+    return st.builds(Instant, st.lists(st.one_of(acts), min_size=2, max_size=3))
+
+
 def simple() -> list[Statements]:
     """The statements about time, errors and scopes that hold no others."""
     return [
         st.builds(AtOnce, st.one_of(acts())),
+        instants(acts()),
         st.builds(RaiseGroup, st.lists(errors, min_size=1, max_size=2), st.booleans()),
         st.builds(Sleep, seconds),
         st.builds(Raise, errors),
@@ -293,10 +306,15 @@ def exchanges(stream: str) -> list[Statements]:
     """The statements about a stream; closing it is one in five."""
     name = st.just(stream)
     twice = [st.builds(kind, name, ends, patience) for kind in (Send, Receive) for _ in range(2)]
-    return [*twice, st.builds(Close, name, st.sampled_from(("send", "receive")), ends)]
+    return [*twice, closes(stream)]
 
 
-events: list[Statements] = [st.builds(WaitEvent, ends, patience), st.builds(SetEvent, ends)]
+def closes(stream: str) -> Statements:
+    return st.builds(Close, st.just(stream), st.sampled_from(("send", "receive")), ends)
+
+
+sets: Statements = st.builds(SetEvent, ends)
+events: list[Statements] = [st.builds(WaitEvent, ends, patience), sets]
 news: list[Statements] = [st.builds(WaitNews, patience), st.builds(Notify, st.integers(1, 3))]
 totals: list[Statements] = [st.builds(SetTotal, st.integers(1, 3))]
 
@@ -343,9 +361,15 @@ def blocks(
     return st.lists(statement, min_size=1, max_size=4)
 
 
-def crowd(leaves: list[Statements], *locks: str, depth: int = 1) -> st.SearchStrategy[Block]:
-    """Programs of several tasks from the first, for what is shared needs them."""
-    around = [st.builds(Sleep, seconds), st.builds(CancelChild, numbers)]
+def crowd(
+    leaves: list[Statements], *locks: str, depth: int = 1, now: list[Statements] | None = None
+) -> st.SearchStrategy[Block]:
+    """Programs of several tasks from the first, for what is shared needs them.
+
+    :param now: what of the leaves needs no moment, and may come in one instant with a cancel
+    """
+    cancels = [st.builds(CancelChild, numbers), st.builds(Cancel, numbers)]
+    around = [st.builds(Sleep, seconds), cancels[0], instants([*cancels, *(now or cancels)])]
     block = blocks([*around, *leaves], locks=locks, depth=depth)
 
     def together(children: list[Block], body: Block) -> Block:
@@ -360,13 +384,14 @@ def programs() -> st.SearchStrategy[Block]:
     of_one = [
         crowd([], "lock", "other lock"),
         crowd([], "semaphore"),
-        crowd(totals, "limiter"),
-        crowd(events),
+        crowd(totals, "limiter", now=totals),
+        crowd(events, now=[sets]),
         crowd(news),
-        *(crowd(exchanges(stream)) for stream in STREAMS),
+        *(crowd(exchanges(stream), now=[closes(stream)]) for stream in STREAMS),
     ]
     everything = [*events, *news, *totals, *exchanges("handover"), *exchanges("buffered")]
-    return st.one_of(*alone, *of_one, crowd(everything + simple(), *LOCKS, depth=3))
+    now = [*acts(), sets, *totals, *map(closes, STREAMS)]
+    return st.one_of(*alone, *of_one, crowd(everything + simple(), *LOCKS, depth=3, now=now))
 
 
 def cleanups() -> st.SearchStrategy[Block]:

@@ -15,6 +15,7 @@ from _programs import (
     Convert,
     Finally,
     Group,
+    Look,
     Raise,
     Scope,
     SetShield,
@@ -126,6 +127,14 @@ def test_a_task_that_shields_its_group_after_it_was_cancelled_ends_the_group() -
     seen = agreed([Scope(None, False, [Group([shielding, [Sleep(8)]], [Sleep(1), Cancel(1)])])])
     assert seen.scopes[0, "Scope", 0, "Group"][0]
     assert set(seen.tasks.values()) == {"CANCELLED"}
+
+
+def test_a_group_that_is_shielded_between_the_interruption_and_its_end_catches_that() -> None:
+    """On asyncio it was held to be a native cancel, and went on outwards."""
+    group = Group([[AtOnce(SetShield(0, True))]], [Look()])
+    seen = agreed([Scope(None, False, [Cancel(0), group, Sleep(1)])])
+    assert seen.scopes[0, "Scope", 1, "Group"] == (True, True)
+    assert seen.log[0, "Scope", 2, "Sleep"][0][:2] == ("slept", "cancelled")
 
 
 # `started()`

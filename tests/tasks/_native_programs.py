@@ -17,6 +17,7 @@ import asyncio
 import random
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import creche
@@ -53,6 +54,7 @@ class Program:
         self.faults: list[str] = []
         self.known: list[Asked] = []
         self.inner: list[Any] = []
+        self.handles: list[Any] = []
         self.sent: list[int] = []
         self.received: list[int] = []
         self.left = 60
@@ -198,7 +200,7 @@ class Program:
 
     async def fail(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
         await self.nap(path, asked, scopes, groups)
-        raise Boom(path)
+        raise ExceptionGroup("by hand", [Boom(path)]) if self.chance.random() < 0.2 else Boom(path)
 
     async def cancel_task(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
         await self.nap(path, asked, scopes, groups)
@@ -215,6 +217,11 @@ class Program:
         await self.nap(path, asked, scopes, groups)
         if scopes:
             self.chance.choice(scopes).cancel()
+
+    async def cancel_child(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
+        await self.nap(path, asked, scopes, groups)
+        if self.handles:
+            self.chance.choice(self.handles).cancel()
 
     async def change_scope(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
         if scopes:
@@ -312,16 +319,19 @@ class Program:
                 group.cancel_scope.shield = self.chance.random() < 0.2
                 within = (*scopes, group.cancel_scope)
                 for number in range(self.chance.randint(0, 2)):
-                    group.start_soon(self.child, f"{path}/{number}", within)
+                    self.spawn_child(group, f"{path}/{number}", within, (*groups, group))
                 await self.block(path, asked, within, (*groups, group))
         except* Boom:
             pass
 
-    async def child(self, path: str, scopes: Any) -> None:
+    def spawn_child(self, group: Any, path: str, scopes: Any, groups: Any) -> None:
+        self.handles.append(group.start_soon(self.child, path, scopes, groups))
+
+    async def child(self, path: str, scopes: Any, groups: Any) -> None:
         asked = self.asked(path, exact=True)
         asked.task = asyncio.current_task()
         try:
-            await self.block(path, asked, scopes, ())
+            await self.block(path, asked, scopes, groups)
         except asyncio.CancelledError:
             self.forget(asked)
             raise
@@ -355,12 +365,14 @@ class Program:
         if groups:
             try:
                 await self.chance.choice(groups).start(service)
-            except Boom:
+            except (Boom, RuntimeError):  # Its child failed, or the group is closed.
                 pass
 
     async def spawn(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
+        """Start a child, maybe in a group whose body has ended, or that is closed."""
         if groups:
-            self.chance.choice(groups).start_soon(self.child, f"{path}/late", ())
+            with suppress(RuntimeError):
+                self.spawn_child(self.chance.choice(groups), f"{path}/late", (), groups)
 
     async def ends_in(self, path: str, asked: Asked, scopes: Any, groups: Any) -> None:
         """`try: ... finally: ...`, the clean-up shielded, or cut off, or failing."""
@@ -378,7 +390,17 @@ class Program:
 
 SIMPLE = [
     *("nap", "nap", "pass_by", "fail", "cancel_task", "cancel_task", "cancel_itself"),
-    *("cancel_scope", "change_scope", "event", "event", "hold", "news", "give", "take"),
+    *(
+        "cancel_scope",
+        "cancel_child",
+        "change_scope",
+        "event",
+        "event",
+        "hold",
+        "news",
+        "give",
+        "take",
+    ),
 ]
 COMPOUND = [
     *("scope", "fail_after", "timeout", "timeout", "wait_for", "gather", "shielded"),

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from _harness import on_asyncio
 from creche import create_task_group, sleep_forever, wait_all_tasks_blocked
 from creche.abc import TaskGroup, TaskStatus
@@ -93,3 +95,83 @@ if sys.version_info >= (3, 14):
         waiters = [[waiter.future for waiter in graph.awaited_by] for graph in graphs if graph]
         assert waiters[0] == [asyncio.current_task()]
         assert [task.get_name() for task in waiters[1]] == ["the caller"]  # type: ignore[attr-defined]
+
+    SHOWN = """
+import ctypes, creche
+
+async def leaf():
+    await creche.sleep_forever()
+
+async def middle():
+    async with creche.create_task_group() as tg:
+        tg.start_soon(leaf)
+
+async def starts(*, task_status):
+    await leaf()
+
+async def calls(group):
+    await group.start(starts, name="the pending one")
+
+async def main():
+    async with creche.create_task_group() as tg:
+        tg.start_soon(leaf, name="the child")
+        tg.start_soon(middle)
+        tg.start_soon(calls, tg, name="the caller")
+        await creche.wait_all_tasks_blocked()
+        print("ready", flush=True)
+
+PR_SET_PTRACER, ANY = 0x59616D61, -1
+ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANY, 0, 0, 0)  # Where only parents may look into a process.
+creche.run(main)
+"""
+    PARENTS = {
+        "the child": "Task-1",
+        "__main__.middle": "Task-1",
+        "__main__.leaf": "__main__.middle",
+        "the caller": "Task-1",
+        "the pending one": "the caller",
+    }
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="how one may look is Linux's here")
+    def test_ps_and_pstree_show_each_task_under_its_parent() -> None:
+        program = [sys.executable, "-c", SHOWN]
+        with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "ready\n"
+                table, tree = (tool(name, process.pid) for name in ("ps", "pstree"))
+            finally:
+                process.kill()
+        assert parents_in_table(table) == PARENTS, table
+        assert parents_in_tree(tree) == PARENTS, tree
+
+    def tool(name: str, pid: int) -> str:
+        command = [sys.executable, "-m", "asyncio", name, str(pid)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+        if "ermission" in done.stderr or "not permitted" in done.stderr:
+            pytest.skip("this machine lets nobody look into other processes")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def parents_in_table(table: str) -> dict[str, str]:
+        """Read columns of a fixed width: task name third, the name of what waits for it last but one."""
+        head, _, *lines = table.splitlines()
+        names = head.index("task name"), head.index("coroutine stack")
+        waiters = head.index("awaiter name"), head.index("awaiter id")
+        found = {line[slice(*names)].strip(): line[slice(*waiters)].strip() for line in lines}
+        return {name: parent for name, parent in found.items() if parent}
+
+    def parents_in_tree(tree: str) -> dict[str, str]:
+        """Read the lines of tasks, `(T)`, by how far they are indented."""
+        found: dict[str, str] = {}
+        above: list[tuple[int, str]] = []
+        for line in tree.splitlines():
+            depth, task, name = line.find("(T)"), "(T)" in line, line.partition("(T)")[2].strip()
+            if not task:
+                continue
+            while above and above[-1][0] >= depth:
+                above.pop()
+            if above:
+                found[name] = above[-1][1]
+            above.append((depth, name))
+        return found

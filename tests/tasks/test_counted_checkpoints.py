@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from _turns import LEAST, TIMES, Operation, turns_of_another
 
 import creche
 from creche import (
@@ -34,11 +35,6 @@ from creche.abc import TaskStatus
 from creche.lowlevel import cancel_shielded_checkpoint, checkpoint
 from creche.streams.stapled import StapledObjectStream
 
-TIMES = 6 * (BUDGET + 1)
-LEAST = 6 - 1
-"""Trio steps the tasks that are ready in any order, so a turn may fall before or after the count."""
-
-Operation = Callable[[], Awaitable[Any]]
 Maker = Callable[[], Awaitable[Operation]]
 
 
@@ -260,26 +256,6 @@ IN_THEIR_TURN = (
 )  # fmt: skip
 # As in Trio these end in a cancelled scope as they do elsewhere: nobody is interrupted in them.
 UNCANCELLED = (a_shielded_checkpoint, an_empty_group, a_start, a_group_with_a_task, a_gather)
-
-
-async def turns_of_another(operation: Operation) -> int:
-    turns, over = 0, False
-
-    async def other() -> None:
-        nonlocal turns
-        while not over:
-            turns += 1
-            await checkpoint()
-
-    async with create_task_group() as tg:
-        tg.start_soon(other)
-        await checkpoint()
-        before = turns
-        for _ in range(TIMES):
-            await operation()
-        counted = turns - before
-        over = True
-    return counted
 
 
 @pytest.mark.parametrize("make", ALWAYS, ids=lambda make: make.__name__)

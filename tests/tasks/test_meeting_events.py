@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import creche
+import creche.testing
 from creche import CancelScope, create_task_group, current_time, wait_all_tasks_blocked
 from creche.lowlevel import checkpoint
 
@@ -268,3 +269,52 @@ async def test_grants_and_cancels_of_both_kinds_that_meet(
 ) -> None:
     for order in orders(*OURS, "native", "native again"):
         assert await meet(primitive, order, foreign=foreign) == expected(order), order
+
+
+# A sleep is granted by time, so that others come in the instant of its end, before it has stepped
+
+
+def at_the_end_of_a_sleep(
+    backend: str, order: tuple[str, ...], *, first: bool, deadline: bool
+) -> tuple[list[str], bool, bool]:
+    """Have it all happen at 1 s.
+
+    :param first: whether the one who sleeps comes before the one who makes the rest happen
+    :param deadline: whether the scope has its own deadline then as well
+    """
+    meeting = Meeting(lambda: creche.sleep_until(1), lambda: None, lambda came: True)
+    waiting = Waiting(meeting)
+    if deadline:
+        waiting.scope.deadline = 1
+
+    async def others() -> None:
+        await creche.sleep_until(1)
+        for what in order:
+            waiting.happen(what)
+
+    async def main() -> None:
+        async with create_task_group() as tg:
+            for func in (waiting.run, others) if first else (others, waiting.run):
+                tg.start_soon(func)
+            await waiting.ended.wait()
+
+    creche.testing.run(main, backend=backend)
+    return waiting.log, waiting.scope.cancelled_caught, waiting.outer.cancelled_caught
+
+
+# One who comes first and whose deadline is then has stepped, and met nobody, when the others come.
+@pytest.mark.parametrize(
+    ("first", "deadline"),
+    [(True, False), (False, False), (False, True)],
+    ids=["first", "last", "last-and-a-deadline"],
+)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_cancels_that_meet_the_end_of_a_sleep(backend: str, first: bool, deadline: bool) -> None:
+    """As with grants: on asyncio the sleep has ended, unless a deadline comes first. Trio asks once more."""
+    others = OURS[1:] if backend == "trio" else (*OURS[1:], "native", "native again")
+    for order in [*((other,) for other in others), *orders(*others)]:
+        happened = ("grant", *order, "deadline") if deadline else ("grant", *order)
+        log, scope, outer = expected(happened)
+        seen = at_the_end_of_a_sleep(backend, order, first=first, deadline=deadline)
+        came = not deadline if backend == "asyncio" else "came" in seen[0]
+        assert seen == (log if came else log[1:], scope, outer), order

@@ -169,9 +169,8 @@ def changed(scope: Scope) -> None:
         return
     kernel = host.kernel
     now = kernel.now()
-    terms = _terms(scope)
-    if scope._cancelled and terms.since == -inf:
-        terms.since = min(now, scope._deadline)  # Its kernel may not have looked at the clock yet.
+    if scope._cancelled:
+        note_cancelled(scope, now)
     cleanups = kernel.cleanups
     # Most often it gives as much time as those around it: then none of them ends sooner.
     if not cleanups.shields or (scope._cancelled and now + time_of(scope) >= cleanups.latest):
@@ -179,6 +178,14 @@ def changed(scope: Scope) -> None:
     for shield in list(cleanups.shields):
         if shield.sure and _is_inside(shield, scope):
             renew(shield, kernel)
+
+
+def note_cancelled(scope: Scope, now: float) -> None:
+    """Note when an entered scope was cancelled, which its kernel sees `now`, or maybe has seen before."""
+    scope._cancelled = True
+    terms = _terms(scope)
+    if terms.since == -inf:
+        terms.since = min(now, scope._deadline)  # Its kernel may not have looked at the clock yet.
 
 
 def renew(shield: CleanupShield, kernel: Kernel) -> None:

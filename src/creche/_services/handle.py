@@ -67,7 +67,7 @@ class ServiceHandle:
         self._supervisor._stop_one(self)
         while self.state not in FINAL:
             await self._change()
-        await current_task().checkpoint_if_cancelled()
+        await current_task().ready_checkpoint()
 
     async def restart(self) -> None:
         """Stop the service if it runs, start it again, and wait until it runs. A checkpoint.
@@ -87,7 +87,7 @@ class ServiceHandle:
             raise RuntimeError(
                 f"the service {self.name!r} did not come back: it is {self.state}"
             ) from self.last_error
-        await current_task().checkpoint_if_cancelled()
+        await current_task().ready_checkpoint()
 
     async def wait(self) -> None:
         """Wait until the service has ended and is not started again. A checkpoint.
@@ -95,7 +95,7 @@ class ServiceHandle:
         :raises RuntimeError: the service itself, or a task that it has started, calls this
         """
         self._supervisor._check_outside(self, "wait for")
-        await current_task().checkpoint_if_cancelled()
+        await current_task().ready_checkpoint()
         while self.state not in FINAL:
             await self._change()
 

@@ -326,7 +326,7 @@ class TaskGroup(NeedsAsyncWith):
         try:
             try:
                 await nursery.start(run, handle, status)
-                if not status._started and handle._state is not FINISHED:
+                if not (status._started or handle._state is FINISHED or handle._state is FAILED):
                     await caller.checkpoint_if_cancelled()
             except BaseException as exc:
                 # As in Trio: where the child returned nobody was interrupted, so that it is its return

@@ -72,7 +72,7 @@ class _FileStream(AsyncResource, TypedAttributeProvider):
                     cancelled = exc  # no shield keeps out a native cancel
         if cancelled is not None:
             raise cancelled
-        await task.checkpoint_if_cancelled()
+        await task.ready_checkpoint()
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:

@@ -58,6 +58,21 @@ def make_sure(task: Any, shield: CleanupShield, waiter: Any) -> None:
     shield._host = None
 
 
+def take_away(task: Any, inside: Scope | None) -> bool:
+    """Take away the shield that began in a wait whose end, and not this moment, tells whether it raises.
+
+    :param inside: the innermost scope of the task when the wait began
+    :return: whether there was one
+    """
+    shield = task.scope
+    if shield is inside or not isinstance(shield, CleanupShield) or not _is_of(task, shield):
+        return False
+    _drop(shield)
+    task.scope = shield._parent
+    shield._host = None
+    return True
+
+
 def leave(scope: Scope, task: Any, *, goes_on: bool) -> None:
     """Keep or drop the shield that came along when a task left `scope`, cancelled or shielded.
 

@@ -145,7 +145,7 @@ class Nursery(ScopeState):
             self.tasks.pop(task, None)
         else:
             self.starting -= 1
-            task.nursery.ended()
+            task.nursery.ended(cancelled)
         # Nothing of the task leads to its handle now, so the frames of its exception can die.
         task.label._key = None
         task.origin = task.label._origin
@@ -174,12 +174,15 @@ class Nursery(ScopeState):
         except asyncio.CancelledError as exc:
             if caller.granted(pending.waiter, exc):
                 return
+            interrupted = cleanup.used and cleaning.take_away(caller, pending._scope)
             if pending.task.nursery is pending and not pending.over:
                 pending.given_up = True
                 self.cancel_child(pending.task, "the caller of start() was cancelled")
                 pending.waiter = waiter = caller.make_firm_waiter()
                 # A generator, whatever `types.coroutine` makes of its type.
                 yield from waiter.wait()  # pyright: ignore[reportGeneralTypeIssues]
+            if interrupted and not pending.has_outcome:
+                cleaning.begin(caller, None)  # Here it is raised, and not before.
             raise
         finally:
             move._move = None
@@ -227,8 +230,9 @@ class Nursery(ScopeState):
     ) -> Generator[Any, Any, BaseException | None]:
         host, scope = self.host, self.scope
         try:
-            # Whatever the counts say, no scope did this.
+            # Whatever the counts say, no scope did this; or one did, before a shield was set.
             native = cancelled is not None and scope._reached is None
+            native = native and not _by_scopes(host, self.base)
             if cancelled is not None:
                 scopes.cancel(scope)
             elif host.delivery is not None:
@@ -251,7 +255,7 @@ class Nursery(ScopeState):
             scope._native = None
             if scope._cancelled or scope._shield:
                 cancelled = scopes.settle_counts(scope, host, cancelled, self.base, native=native)
-            if cleanup.used and cancelled is not None and reached(host) is not None:
+            if cancelled is not None and cleanup.used and reached(host) is not None:
                 cleaning.begin(host, None)  # The end of the group raises it.
             return cancelled
         finally:
@@ -323,7 +327,7 @@ class PendingStart:
     """
 
     __slots__ = (
-        "_nursery", "_scope", "given_up", "host", "native_host", "over", "task", "waiter",
+        "_nursery", "_scope", "given_up", "has_outcome", "host", "native_host", "over", "task", "waiter",
     )  # fmt: skip
 
     def begin(
@@ -337,7 +341,7 @@ class PendingStart:
         self._nursery = nursery
         self.host = caller
         scope = self._scope = caller.scope
-        self.over = self.given_up = False
+        self.over = self.given_up = self.has_outcome = False
         kernel = nursery.kernel
         self.waiter: asyncio.Future[Any] = asyncio.Future(loop=kernel.loop)
         factory = kernel.factories._task_factory
@@ -373,9 +377,10 @@ class PendingStart:
             self.waiter.set_result(None)
         return True
 
-    def ended(self) -> None:
+    def ended(self, cancelled: BaseException | None) -> None:
         """The child has ended without having been started."""
         self.over = True
+        self.has_outcome = cancelled is None
         self._forget_task()
         if not self.waiter.done():
             self.waiter.set_result(None)
@@ -386,10 +391,10 @@ class PendingStart:
             state.tasks.pop(self.task, None)
 
 
-def _by_scopes(task: Child) -> bool:
-    """Tell whether the cancellation that ended a child came from scopes, and a shield since then."""
+def _by_scopes(task: Task | ForeignTask, base: int = 0) -> bool:
+    """Tell whether a cancellation that was raised in a task came from scopes, and a shield since then."""
     delivery = task.delivery
-    return delivery is not None and delivery.struck and requests(task) <= 0
+    return delivery is not None and delivery.struck and requests(task) <= base
 
 
 def _hang(task: Child, scope: Scope) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ..cleanup import CleanupShield, changed, end_of, given
+from ..cleanup import CleanupShield, changed, end_of, given, note_cancelled
 from ..scope import Scope
 from ..scope import around as outside_of
 from . import private
@@ -64,7 +64,8 @@ def begin(native: trio.lowlevel.Task, kernel: RunKernel) -> None:
         ours = _ours(each, around)
         if ours is not None:
             # Trio has looked at the clock, or has passed the cancellation on to a nursery's scope.
-            ours._cancelled = ours._cancelled or not ours._floats
+            if not ours._cancelled and not ours._floats:
+                note_cancelled(ours, now)
         elif each is cancelled[0] and each.deadline == -inf:
             checkpoint = each
         else:

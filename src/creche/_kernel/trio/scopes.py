@@ -120,3 +120,5 @@ def update(scope: Scope) -> None:
             native.cancel()
     elif native.cancel_called:  # Trio has looked at the clock.
         scope._cancelled = True
+        if cleanup.used:
+            cleanup.note_cancelled(scope, trio.current_time())
