@@ -13,9 +13,10 @@ from types import CodeType, TracebackType
 from ._labels import short_path
 from ._registry import LIBRARIES
 
-_PACKAGE = os.path.dirname(__file__) + os.sep
+PACKAGE = os.path.dirname(__file__) + os.sep
+"""What the names of all files of Creche begin with."""
 MACHINERY = tuple(
-    _PACKAGE + part.replace("/", os.sep)
+    PACKAGE + part.replace("/", os.sep)
     for part in (
         "_kernel/",
         "_loop/run.py",
@@ -33,7 +34,7 @@ MACHINERY = tuple(
 
 def place_in(code: CodeType, instruction: int) -> str | None:
     """Say where an instruction is, `app.py:41`; None if that is no place in the program."""
-    if code.co_filename.startswith(_PACKAGE):
+    if code.co_filename.startswith(PACKAGE):
         return None
     line = code.co_firstlineno
     for start, end, number in code.co_lines():
@@ -47,7 +48,7 @@ def is_machinery(code: CodeType) -> bool:
 
 
 def is_ours(code: CodeType) -> bool:
-    return code.co_filename.startswith(_PACKAGE)
+    return code.co_filename.startswith(PACKAGE)
 
 
 def without_machinery(
@@ -81,7 +82,7 @@ def innermost_place(traceback: TracebackType | None) -> str:
     place = "its beginning"
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(_PACKAGE) and not is_loop(traceback):
+        if not code.co_filename.startswith(PACKAGE) and not is_loop(traceback):
             place = f"{short_path(code.co_filename)}:{traceback.tb_lineno}, in {code.co_qualname}"
         traceback = traceback.tb_next
     return place

@@ -45,3 +45,25 @@ def test_a_run_loads_no_package_for_tests_and_the_kernel_before_its_first_task(
     command = [sys.executable, "-c", PROGRAM, backend.kernel, backend.name]
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     assert output.splitlines() == ["[]", "[]"]
+
+
+FIRST_RUN = """
+import asyncio, sys
+before = {*sys.modules}
+import creche
+
+async def main():
+    async with creche.create_task_group() as group:
+        group.start_soon(creche.sleep, 0)
+        with creche.fail_after(1):
+            await creche.sleep(0)
+
+creche.run(main)
+print([name for name in ("pathlib", "importlib.util") if name in {*sys.modules} - before])
+"""
+
+
+def test_the_first_run_loads_no_slow_module_that_it_does_not_need() -> None:
+    command = [sys.executable, "-c", FIRST_RUN]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -275,7 +275,7 @@ async def test_grants_and_cancels_of_both_kinds_that_meet(
 
 
 def at_the_end_of_a_sleep(
-    backend: str, order: tuple[str, ...], *, first: bool, deadline: bool
+    kernel: str, order: tuple[str, ...], *, first: bool, deadline: bool
 ) -> tuple[list[str], bool, bool]:
     """Have it all happen at 1 s.
 
@@ -298,7 +298,7 @@ def at_the_end_of_a_sleep(
                 tg.start_soon(func)
             await waiting.ended.wait()
 
-    creche.testing.run(main, backend=backend)
+    creche.testing.run(main, backend=kernel)
     return waiting.log, waiting.scope.cancelled_caught, waiting.outer.cancelled_caught
 
 
@@ -308,13 +308,13 @@ def at_the_end_of_a_sleep(
     [(True, False), (False, False), (False, True)],
     ids=["first", "last", "last-and-a-deadline"],
 )
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_cancels_that_meet_the_end_of_a_sleep(backend: str, first: bool, deadline: bool) -> None:
+@pytest.mark.parametrize("kernel", ["asyncio", "trio"])
+def test_cancels_that_meet_the_end_of_a_sleep(kernel: str, first: bool, deadline: bool) -> None:
     """As with grants: on asyncio the sleep has ended, unless a deadline comes first. Trio asks once more."""
-    others = OURS[1:] if backend == "trio" else (*OURS[1:], "native", "native again")
+    others = OURS[1:] if kernel == "trio" else (*OURS[1:], "native", "native again")
     for order in [*((other,) for other in others), *orders(*others)]:
         happened = ("grant", *order, "deadline") if deadline else ("grant", *order)
         log, scope, outer = expected(happened)
-        seen = at_the_end_of_a_sleep(backend, order, first=first, deadline=deadline)
-        came = not deadline if backend == "asyncio" else "came" in seen[0]
+        seen = at_the_end_of_a_sleep(kernel, order, first=first, deadline=deadline)
+        came = not deadline if kernel == "asyncio" else "came" in seen[0]
         assert seen == (log if came else log[1:], scope, outer), order

@@ -76,10 +76,10 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("more", [[], ["cancel"]], ids=["", "cancelled"])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_ctrl_c_before_a_group_interrupts_the_program(backend: str, more: list[str]) -> None:
+@pytest.mark.parametrize("kernel", ["asyncio", "trio"])
+def test_ctrl_c_before_a_group_interrupts_the_program(kernel: str, more: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, backend, *more],
+        [sys.executable, "-c", INTERRUPTED, kernel, *more],
         capture_output=True,
         text=True,
         timeout=50,

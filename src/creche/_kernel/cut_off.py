@@ -27,11 +27,11 @@ from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
 from .._labels import short_path
+from .._tracebacks import PACKAGE
 
 _log = logging.getLogger("creche")
 
-_CRECHE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_KERNEL = _CRECHE + "_kernel" + os.sep
+_KERNEL = PACKAGE + "_kernel" + os.sep
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 _PASS_ON = (os.sep + "contextlib.py",)
 """Files that handle a cancellation only for others."""
@@ -55,7 +55,7 @@ class CutOffs:
 
     def __init__(self, cancelled_class: type[BaseException], library: str) -> None:
         self._cancelled_class = cancelled_class
-        self._libraries = (_CRECHE, library + os.sep)
+        self._libraries = (PACKAGE, library + os.sep)
         self._told: set[str] = set()
 
     def in_suspended(self, coro: Any, name: str) -> None:
@@ -117,7 +117,7 @@ class CutOffs:
         file, name = frame.f_code.co_filename, frame.f_code.co_name
         if name in _CLOSING:
             return file.startswith(self._libraries)
-        ours = file.startswith(_CRECHE) and not file.startswith(_KERNEL)
+        ours = file.startswith(PACKAGE) and not file.startswith(_KERNEL)
         return ours and name in _CHECKPOINTS
 
 
@@ -171,7 +171,7 @@ def _place(frame: FrameType, outside: Iterable[FrameType]) -> str:
 
 def _is_librarys(frame: FrameType) -> bool:
     file = frame.f_code.co_filename
-    return file.startswith((_CRECHE, _STANDARD)) or any(each in file for each in _PACKAGES)
+    return file.startswith((PACKAGE, _STANDARD)) or any(each in file for each in _PACKAGES)
 
 
 def _line(frame: FrameType) -> str:

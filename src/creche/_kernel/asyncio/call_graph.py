@@ -3,7 +3,9 @@
 `asyncio ps`, `asyncio pstree`, `asyncio.capture_call_graph` and profilers that know tasks read two things
 from each native task: its name, and which tasks wait for it. A host waits for the children of its
 group, as with `asyncio.TaskGroup`; the caller of `start()` waits for a child that has not started yet. When
-a child has ended nothing is removed: nobody looks at it, and that would double the cost (`spawn-100`).
+a child has ended nothing is removed: nobody looks at it, and that would double the cost (`spawn-100`). So
+whoever keeps the loop's task of an ended child keeps its host's task too, without its coroutine once the host
+has ended.
 """
 
 from __future__ import annotations

@@ -32,10 +32,10 @@ import asyncio
 import logging
 import sys
 from collections.abc import Generator
-from pathlib import PurePath
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ..._tracebacks import PACKAGE
 from .. import cleanup
 from ..cut_off import chain_of
 from . import cleaning, cut_off
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("creche")
 
-_OURS = str(PurePath(__file__).parents[2])
 _PATIENCE = 10
 """Cancellations in a row that a task may swallow before we slow down."""
 _SHORTEST, _LONGEST = 0.001, 1.0
@@ -354,7 +353,7 @@ def _users_line() -> str:
     """Return where the running task is: the innermost frame that is not Creche's own."""
     # No public function gives frames.
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     return (
         f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"

@@ -13,7 +13,6 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Coroutine
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ... import _registry
@@ -206,6 +205,8 @@ def adopt_next_task(loop: asyncio.AbstractEventLoop, label: MainLabel) -> None:
 
 
 def _uvloop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    from importlib.util import find_spec  # two milliseconds that no other run needs
+
     for name in ("uvloop", "winloop"):
         if find_spec(name) is not None:
             factory: Callable[[], asyncio.AbstractEventLoop] = __import__(name).new_event_loop

@@ -9,12 +9,13 @@ so do Creche's.
 from __future__ import annotations
 
 import asyncio
-from pathlib import PurePath
+import os
 from typing import Any
 
+from ..._tracebacks import PACKAGE
 from ..cut_off import chain_of, frame_of
 
-_EXCUSED = (str(PurePath(__file__).parents[2]), str(PurePath(asyncio.__file__).parent))
+_EXCUSED = (PACKAGE, os.path.dirname(asyncio.__file__) + os.sep)
 
 
 def swallower(native: Any, before: list[Any] | None) -> str | None:
