@@ -18,7 +18,7 @@ import pytest
 
 import creche
 import creche.testing
-from creche import CancelScope, create_task_group, current_time, wait_all_tasks_blocked
+from creche import CancelScope, create_task_group, current_time, flow, wait_all_tasks_blocked
 from creche.lowlevel import checkpoint
 
 
@@ -172,9 +172,47 @@ def broken_stream() -> Meeting:
     return Meeting(wait, receive.close, lambda came: True, put_away)
 
 
+def watched() -> Meeting:
+    it = flow.Watched(0)
+    return Meeting(
+        lambda: it.wait_for(lambda value: value == 1), lambda: it.set(1), lambda came: it.get() == 1
+    )
+
+
+def select() -> Meeting:
+    send, receive = creche.create_memory_object_stream[int](1)
+
+    def put_away() -> None:
+        send.close()
+        receive.close()
+
+    return Meeting(
+        lambda: flow.select(receive.receiving(), flow.deadline_after(60)),
+        lambda: send.send_nowait(1),
+        lambda came: send.statistics().current_buffer_used == (0 if came else 1),
+        put_away,
+    )
+
+
+def broadcast() -> Meeting:
+    send = flow.create_broadcast[int](1)
+    receive = send.subscribe()
+
+    def put_away() -> None:
+        send.close()
+        receive.close()
+
+    return Meeting(
+        receive.receive,
+        lambda: send.send_nowait(1),
+        lambda came: receive.statistics().current_buffer_used == (0 if came else 1),
+        put_away,
+    )
+
+
 PRIMITIVES = [
     event, semaphore, limiter, receiving, sending, lock, condition, future, handle, end_of_stream,
-    broken_stream,
+    broken_stream, watched, select, broadcast,
 ]  # fmt: skip
 OURS = ("grant", "scope", "deadline", "outer")
 
