@@ -258,3 +258,37 @@ def test_a_lock_needs_a_task_to_be_acquired_but_none_to_be_asked() -> None:
         lock.acquire_nowait()
     assert not lock.locked()
     assert lock.statistics().owner is None
+
+
+async def test_a_block_uses_the_methods_of_a_subclass() -> None:
+    log: list[str] = []
+
+    class Logged(Lock):
+        async def acquire(self) -> None:
+            log.append("acquire")
+            await super().acquire()
+
+        def release(self) -> None:
+            log.append("release")
+            super().release()
+
+    class Further(Logged):
+        pass
+
+    class Noisy:
+        def release(self) -> None:
+            log.append("release")
+            super().release()  # type: ignore[misc]  # of the lock that it is mixed into
+
+    class Mixed(Noisy, Lock):
+        pass
+
+    async with Mixed():
+        log.append("inside")
+    assert log == ["inside", "release"]
+    log.clear()
+    for lock in (Logged(), Further()):
+        async with lock:
+            assert lock.locked()
+        assert not lock.locked()
+    assert log == ["acquire", "release"] * 2
