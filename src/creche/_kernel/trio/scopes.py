@@ -11,7 +11,7 @@ is the innermost one in its own task.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NativeScope = trio.CancelScope
 
 
-def enter(scope: Scope, task: Task) -> None:
+def enter(scope: Scope, task: Any) -> None:
     deadline = scope._deadline
     # Trio takes its time over each keyword, also for nothing (`empty-scope` in benchmarks).
     if deadline == inf:
@@ -45,7 +45,7 @@ def enter(scope: Scope, task: Task) -> None:
     task.stack.append(scope)
 
 
-def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException | None:
+def leave(scope: Scope, task: Any, exc: BaseException | None) -> BaseException | None:
     """Leave a scope that is off the chain already; return what is left of `exc`."""
     shield = cleaning.take(task, scope) if cleanup.used else None
     stack = task.stack
@@ -54,8 +54,14 @@ def leave(scope: Scope, task: Task, exc: BaseException | None) -> BaseException 
         if not stack or stack[-1] is not scope:
             return exc  # Another task had tried to leave it, and it was unwound since.
     stack.pop()
-    rest = exit_native(scope._native, exc)
-    if exc is not None or scope._deadline != inf:
+    if exc is None and scope._deadline == inf:  # As below, without the calls (`empty-scope`).
+        rest: BaseException | None = None
+        try:
+            scope._native.__exit__(None, None, None)
+        except BaseException as error:
+            rest = error.with_traceback(None)
+    else:
+        rest = exit_native(scope._native, exc)
         record_outcome(scope)
     if stack:
         unwind(task, None)
