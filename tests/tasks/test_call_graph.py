@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from typing import Any
@@ -125,10 +126,10 @@ ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANY, 0, 0, 0)  # Where only parents may 
 creche.run(main)
 """
     PARENTS = {
-        "the child": "Task-1",
-        "__main__.middle": "Task-1",
+        "the child": "__main__.main",
+        "__main__.middle": "__main__.main",
         "__main__.leaf": "__main__.middle",
-        "the caller": "Task-1",
+        "the caller": "__main__.main",
         "the pending one": "the caller",
     }
 
@@ -154,12 +155,11 @@ creche.run(main)
         return done.stdout
 
     def parents_in_table(table: str) -> dict[str, str]:
-        """Read columns of a fixed width: task name third, the name of what waits for it last but one."""
-        head, _, *lines = table.splitlines()
-        names = head.index("task name"), head.index("coroutine stack")
-        waiters = head.index("awaiter name"), head.index("awaiter id")
-        found = {line[slice(*names)].strip(): line[slice(*waiters)].strip() for line in lines}
-        return {name: parent for name, parent in found.items() if parent}
+        """Read the lines: process, task, name, ..., the name and the task of what waits for it."""
+        rows = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()[2:]]
+        names = {row[1]: row[2] for row in rows}
+        waiters = {row[2]: row[-1].rpartition(" ")[2] for row in rows}
+        return {name: names[waiter] for name, waiter in waiters.items() if waiter in names}
 
     def parents_in_tree(tree: str) -> dict[str, str]:
         """Read the lines of tasks, `(T)`, by how far they are indented."""

@@ -98,10 +98,10 @@ async def sends_that_the_peer_takes_in_one(opened: Opened) -> Operation:
 
 async def a_connection_that_waits(opened: Opened) -> Operation:
     listener = await listening(opened)
-    address = listener.extra(SocketAttribute.local_address)
+    port = listener.extra(SocketAttribute.local_port)
 
     async def operate() -> None:
-        with socket.create_connection(address):
+        with socket.create_connection((HERE, port)):
             accepted = await listener.accept()
             accepted.extra(SocketAttribute.raw_socket).close()
 
@@ -194,7 +194,7 @@ async def tls(opened: Opened) -> tuple[TLSStream, TLSStream]:
     theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.issue_cert(HERE).configure_cert(theirs)
     authority.configure_trust(ours)
-    plain = {"standard_compatible": False}
+    plain: dict[str, Any] = {"standard_compatible": False}
     async with create_task_group() as tg:
         wrap = TLSStream.wrap(server, server_side=True, ssl_context=theirs, **plain)
         accepted = tg.create_task(wrap)

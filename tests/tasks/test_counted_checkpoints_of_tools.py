@@ -6,7 +6,8 @@ What they are given is ready, so that nothing has to wait: others get their turn
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -90,9 +91,13 @@ async def test_what_an_iterator_passes_over_lets_others_run() -> None:
     async def few(number: int) -> bool:
         return number < TIMES
 
-    assert await turns_of_another(lambda: anext(itertools.dropwhile(few, MANY)), 1) >= LEAST
-    assert await turns_of_another(lambda: anext(itertools.filterfalse(few, MANY)), 1) >= LEAST
-    assert await turns_of_another(lambda: anext(itertools.islice(MANY, TIMES, None)), 1) >= LEAST
+    for items in (
+        itertools.dropwhile(few, MANY),
+        itertools.filterfalse(few, MANY),
+        itertools.islice(MANY, TIMES, None),
+    ):
+        async with aclosing(items):
+            assert await turns_of_another(partial(anext, items), 1) >= LEAST
 
 
 # Caches
