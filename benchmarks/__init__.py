@@ -14,5 +14,6 @@ How it measures:
 The files: ``model`` says what a row is, ``work_*`` hold the work itself, ``special`` what cannot
 be timed in rounds, ``registry`` collects the rows, ``runner`` measures them, ``worker`` is the
 child process, ``results`` turns samples into medians and verdicts, ``report`` prints,
-``chart`` draws. ``instructions`` counts instructions instead, to compare two checkouts.
+``chart`` draws. ``growth`` has what a unit costs at three sizes, ``million`` a million tasks in one group.
+``instructions`` counts instructions instead, to compare two checkouts.
 """
