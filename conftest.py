@@ -104,6 +104,7 @@ def pages(
 VIRTUAL = (
     "docs/learn/*.md",
     "docs/graceful-stop.md",
+    "docs/how-to/at-most-n.md",
     "docs/how-to/periodic.md",
     "docs/how-to/timeouts.md",
 )
