@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._introspection.naming import kept_task_names, task_names
 from .._kernel.inspection import loops
@@ -381,8 +381,8 @@ def _objects(founds: Iterable[Found]) -> dict[int, object]:
 
 
 def _parts(description: WaitDescription) -> tuple[object, ...]:
-    what: Any = description.what
-    return what if type(what) is tuple else (what,)
+    what = description.what
+    return cast("tuple[object, ...]", what) if isinstance(what, tuple) else (what,)
 
 
 def _listed(names: list[str]) -> str:
