@@ -188,7 +188,7 @@ def _not_entered(mixin: object) -> RuntimeError:
 _SYNC, _ASYNC = "contextmanager", "asynccontextmanager"
 _WANTED = {_SYNC: AbstractContextManager, _ASYNC: AbstractAsyncContextManager}
 _NAMES = {_SYNC: "a context manager", _ASYNC: "an async context manager"}
-_SLIPS = {
+_SLIPS: dict[tuple[str, type[Any]], tuple[str, str]] = {
     (_SYNC, GeneratorType): ("a generator object", ""),
     (_ASYNC, AsyncGeneratorType): ("an async generator", ""),
     (_ASYNC, CoroutineType): ("a coroutine object", " and a 'yield' statement"),

@@ -272,14 +272,19 @@ class ChildHandle(TaskHandle[T_co]):
     """
 
     __slots__ = ()
-    __init__ = object.__init__
+
+    if not TYPE_CHECKING:
+        __init__ = object.__init__
+
+
+_make: Any = ChildHandle  # Type checkers see the arguments of `TaskHandle`.
 
 
 def child_of(
     group: TaskGroup, coro: Coroutine[Any, Any, T_co], origin: object, frame: FrameType
 ) -> TaskHandle[T_co]:
     """Return the handle of a new child of `group`; `frame` is the user's, which starts it."""
-    handle: TaskHandle[T_co] = ChildHandle()
+    handle: TaskHandle[T_co] = _make()
     none = None  # To store a local is a step less than to store a constant.
     handle._coro = coro
     handle._origin = origin

@@ -359,7 +359,9 @@ class TimedScope(CancelScope):
     """
 
     __slots__ = ()
-    __init__ = object.__init__
+
+    if not TYPE_CHECKING:
+        __init__ = object.__init__
 
 
 class RunningScope(TimedScope):

@@ -3,6 +3,9 @@
 Knows no group and no event loop: how a child moves into its group is the kernel's `move`.
 """
 
+# What makes a task status is beside its class.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine

@@ -53,9 +53,9 @@ class Nursery(ScopeState):
         "starting",
     )
 
-    __init__ = (
-        object.__init__
-    )  # CPython has no fast way to one of ours (`spawn-1` in benchmarks): see `open`.
+    if not TYPE_CHECKING:
+        # CPython has no fast way to one of ours (`spawn-1` in benchmarks): see `open`.
+        __init__ = object.__init__
 
     _cancelled: BaseException | None
     _idle: asyncio.Future[Any] | None
