@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -15,19 +15,23 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def pictures() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pictures", ROOT / "scripts" / "pictures.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def pictures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module("pictures")
 
 
 @pytest.mark.parametrize("name", ["service", "stop"])
 def test_a_picture_is_as_the_script_draws_it(pictures: ModuleType, name: str) -> None:
-    drawn = pictures.draw(getattr(pictures, name.upper()))
-    assert (ROOT / "docs" / "assets" / f"{name}.svg").read_text(encoding="utf-8") == drawn
+    themes = importlib.import_module("drawing").THEMES
+    assert themes
+    for theme, colours in themes.items():
+        drawn = pictures.draw(pictures.PICTURES[name], colours)
+        file = ROOT / "docs" / "assets" / f"{name}-{theme}.svg"
+        assert file.read_text(encoding="utf-8") == drawn
 
 
 def test_the_states_of_a_service_are_in_the_picture(pictures: ModuleType) -> None:
-    assert {box.name for box in pictures.SERVICE.boxes} == set(get_args(State))
+    shown = {box.name for box in pictures.PICTURES["service"].boxes}
+    [ended] = [box for box in pictures.PICTURES["service"].boxes if box.name == "ended"]
+    assert ended.note == "finished, or failed"
+    assert shown - {"ended"} | {"finished", "failed"} == set(get_args(State))
