@@ -86,3 +86,30 @@ def test_ctrl_c_before_a_group_interrupts_the_program(kernel: str, more: list[st
         check=False,
     )
     assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+@on_loops
+@pytest.mark.parametrize("child", [False, True], ids=["foreign", "child"])
+async def test_a_group_catches_its_cancellation_after_a_group_of_asyncio_has_failed_in_it(
+    child: bool,
+) -> None:
+    """Asking anew is `uncancel()` and `cancel()`: in between, the group took the request to be one more."""
+    log: list[str] = []
+
+    async def program() -> None:
+        async with create_task_group() as tg:
+            tg.cancel_scope.cancel()
+            with pytest.raises(ExceptionGroup):
+                async with asyncio.TaskGroup():
+                    with pytest.raises(asyncio.CancelledError):
+                        await sleep_forever()
+                    raise ValueError
+            await sleep_forever()
+        log.append("went on")
+
+    if child:
+        async with create_task_group() as tg:
+            tg.start_soon(program)
+    else:
+        await asyncio.create_task(program())
+    assert log == ["went on"]

@@ -162,7 +162,8 @@ def requests(task: TaskState) -> int:
 
 def lower_bases(task: TaskState) -> None:
     """Lower the bases of the task's scopes to the requests that are left, as some were taken back."""
-    count = requests(task)
+    # Between the `uncancel()` and the `cancel()` of a group of asyncio's there are fewer than ours alone.
+    count = max(requests(task), 0)
     scope: Any = task.scope
     while scope is not None and scope._host is task:
         state = scope._native
