@@ -309,7 +309,8 @@ def list_interpreters() -> int:
 
 def run_tests(only: Sequence[str], arguments: Sequence[str]) -> int:
     """Run the tests on every interpreter, whatever the others did; say at the end how each went."""
-    interpreters = [each for each in usable(installed()) if not only or each.minor in only]
+    found = usable(installed())
+    interpreters = [each for each in found if not only or each.minor in only]
     if not interpreters:
         raise Failure("No such CPython was found; `list` shows those that were.")
     main_environment(["test"])
@@ -317,22 +318,29 @@ def run_tests(only: Sequence[str], arguments: Sequence[str]) -> int:
     at_once = min(len(interpreters), (os.cpu_count() or 1) + 1)
     with ThreadPoolExecutor(at_once) as pool:
         marked = at_once > 1
-        running = [pool.submit(tests_on, each, arguments, marked) for each in interpreters]
-        results = [(each, *run.result()) for each, run in zip(interpreters, running, strict=True)]
+        running = {
+            # The newest first: in development mode it takes longest.
+            each: pool.submit(tests_on, each, arguments, marked, develops=each == found[-1])
+            for each in reversed(interpreters)
+        }
+        results = [(each, *running[each].result()) for each in interpreters]
     print(flush=True)
     for interpreter, outcome, seconds in results:
         say(f"{interpreter.name:<16} {outcome:<24} {seconds:6.1f} s")
     return 0 if all(outcome == "passed" for _, outcome, _ in results) else 1
 
 
-def tests_on(interpreter: Interpreter, arguments: Sequence[str], marked: bool) -> tuple[str, float]:
-    """Run the tests; with `marked`, each line of theirs says whose it is."""
+def tests_on(
+    interpreter: Interpreter, arguments: Sequence[str], marked: bool, develops: bool
+) -> tuple[str, float]:
+    """Run the tests; with `marked`, each line says whose it is, with `develops` in Python's development mode."""
     mark = f"{interpreter.minor:<4} │ " if marked else ""
     say(f"{mark}{interpreter.name} · {interpreter.executable}")
     started = time.monotonic()
     try:
         python = test_environment(interpreter).python
-        command: list[str | Path] = [python, "-m", "pytest", *arguments]
+        dev = ["-X", "dev"] if develops else []
+        command: list[str | Path] = [python, *dev, "-m", "pytest", *arguments]
     except Failure as failure:
         say(f"{mark}{failure}")
         outcome = "no environment"
