@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 import creche
 from creche import insight
-from creche._insight.figures import figures
+from creche._insight.figures import Busy, figures
 from creche._remote import processes
 
 
@@ -102,6 +103,22 @@ async def test_who_looks_sees_how_busy_tasks_are(monkeypatch: pytest.MonkeyPatch
         while "creche insight steps" in [thread.name for thread in threading.enumerate()]:
             await creche.sleep(0.001)  # It ends by itself.
         group.cancel_scope.cancel()
+
+
+async def test_a_task_does_not_inherit_what_an_ended_one_has_done() -> None:
+    """Steps tell a task by its `id`, which the loop's object for another may have later."""
+
+    class Native:
+        pass
+
+    ended, task = Native(), creche.get_current_task()
+    seen = figures._busy[id(ended)] = Busy()
+    seen.whose = weakref.ref(ended)
+    assert figures.busy(ended) is seen
+    figures._busy[id(task)] = seen
+    assert figures.busy(task) is None
+    figures._settle()
+    assert not {id(ended), id(task)} & figures._busy.keys()
 
 
 @pytest.mark.skipif(not processes.SUPPORTED, reason="there are no worker processes on Windows")

@@ -34,6 +34,7 @@ from .lints import lints_of
 from .model import VERSION, Group, Lint, Loop, Place, Resource, Scope, Snapshot, Task, Wait, Worker
 from .object_lints import full_streams, open_scopes, unowned
 from .services import services, stops
+from .states import patiently
 from .waits import Found, Names, Places, read, running_frames
 from .workers import workers
 
@@ -74,7 +75,7 @@ class _Loop:
         self.stacks = stacks
         self.gaps = gaps
         self.here = kernel.thread_id == threading.get_ident()
-        self.records = _in_tree_order(list(_patiently(kernel.tasks)))
+        self.records = _in_tree_order(list(patiently(kernel.tasks)))
         self.by_key: dict[int, TaskRecord] = {}
         """Each task by every object that stands for it."""
         self.seen: dict[int, numbers.Seen] = {}
@@ -393,16 +394,6 @@ def _listed(names: list[str]) -> str:
 
 
 _MOST_NAMES = 8
-
-
-def _patiently(ask: Callable[[], Iterable[TaskRecord]]) -> list[TaskRecord]:
-    """Make a list of what another thread may change meanwhile."""
-    for _ in range(100):
-        try:
-            return list(ask())
-        except RuntimeError:  # it changed its size
-            time.sleep(0)
-    return []
 
 
 def _in_tree_order(records: list[TaskRecord]) -> list[TaskRecord]:

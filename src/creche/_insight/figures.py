@@ -6,7 +6,9 @@ Owns two tables, by the numbers of tasks. They are filled only while somebody lo
   then, at least. Which wait it is is known by what the loop has parked the task on, or by the innermost coroutine:
   each wait has others.
 * Busy: while `creche top` and the like ask, steps are watched (`steps.py`) for `WINDOW` of each `EVERY` seconds,
-  so that being looked at costs little. What is shown is the time in steps, and the time that was watched.
+  so that being looked at costs little. What is shown is the time in steps, and the time that was watched. Steps
+  tell a task by the `id` of the loop's own object, which another may have later: at the end of a window the
+  figures are given to the tasks that are alive, and those of others are dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from itertools import chain
 from time import monotonic
 from typing import Any, NamedTuple
 
+from .._kernel.inspection import loops
 from . import layout
+from .states import patiently
 from .steps import SUPPORTED, watch
 
 WINDOW = 0.02
@@ -27,11 +31,16 @@ EVERY = 1.0
 class Busy:
     """The steps of one task that were watched."""
 
-    __slots__ = ("seconds", "steps")
+    __slots__ = ("seconds", "steps", "whose")
 
     def __init__(self) -> None:
         self.steps = 0
         self.seconds = 0.0
+        self.whose: weakref.ref[Any] | None = None
+        """The task, once its window is over."""
+
+    def is_of(self, native: Any) -> bool:
+        return self.whose is None or self.whose() is native
 
 
 class _Stay(NamedTuple):
@@ -124,7 +133,8 @@ class Figures:
 
     def busy(self, native: Any) -> Busy | None:
         """Return what was seen of the steps of a task; None if none of its steps was."""
-        return self._busy.get(id(native))
+        seen = self._busy.get(id(native))
+        return seen if seen is not None and seen.is_of(native) else None
 
     def _take(self, taken: list[tuple[int, ...]], _texts: dict[int, str]) -> None:
         busy, words = self._busy, tuple(chain.from_iterable(taken))
@@ -133,7 +143,7 @@ class Figures:
             key = words[place + 1]
             if kind in (layout.STEP, layout.LAST):
                 seen = busy.get(key)
-                if seen is None:
+                if seen is None or (seen.whose is not None and seen.whose() is None):
                     seen = busy[key] = Busy()
                 seen.steps += 1
                 seen.seconds += (words[place + 3] - words[place + 2]) / 1e9
@@ -148,12 +158,21 @@ class Figures:
             self.watched += now - since
             self._watching_since = None
         watch.unsubscribe(self._take)
+        self._settle()
 
-    def forget(self, natives: set[int]) -> None:
-        """Forget the steps of all tasks but these, given by the `id` of the loop's own objects."""
-        for key in list(self._busy):
-            if key not in natives:
+    def _settle(self) -> None:
+        """Give what was seen to the tasks that are alive, and forget the rest."""
+        natives = {
+            id(record.native): record.native
+            for kernel in loops()
+            for record in patiently(kernel.tasks)
+        }
+        for key, seen in list(self._busy.items()):
+            native = natives.get(key)
+            if native is None or not seen.is_of(native):
                 self._busy.pop(key, None)
+            else:
+                seen.whose = weakref.ref(native)
 
 
 def _innermost(coro: Any) -> Any:

@@ -1,6 +1,6 @@
 """The states of tasks and loops, in the words of the snapshot.
 
-Owns the rules by which a state is told. What a loop's watcher has found is noted here by it.
+Owns the rules by which a state is told, and how a table that another thread may change is read. What a loop's watcher has found is noted here by it.
 """
 
 # Scopes keep to themselves what they know.
@@ -9,6 +9,8 @@ Owns the rules by which a state is told. What a loop's watcher has found is note
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Iterable
 from math import inf
 from time import monotonic
 from types import FrameType
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .waits import frame_of_thread
 
 if TYPE_CHECKING:
-    from .._kernel.contract import Kernel
+    from .._kernel.contract import Kernel, TaskRecord
 
 blocked: dict[int, float] = {}
 """Since when loops are blocked, by the monotonic clock and the kernel's `id`: `watch.py` notes it."""
@@ -75,3 +77,13 @@ def thread_name(thread_id: int) -> str:
         if thread.ident == thread_id:
             return thread.name
     return f"thread {thread_id}"
+
+
+def patiently(ask: Callable[[], Iterable[TaskRecord]]) -> list[TaskRecord]:
+    """Make a list of what another thread may change meanwhile."""
+    for _ in range(100):
+        try:
+            return list(ask())
+        except RuntimeError:  # it changed its size
+            time.sleep(0)
+    return []
