@@ -50,7 +50,9 @@ async def test_each_checkpoint_is_a_point_also_if_it_need_not_wait() -> None:
         return lock.locked()
 
     with send, receive:
-        assert await places(operation, check=check) == lines(operation, 1, 2, 3, 4, 5)
+        found = await places(operation, check=check)
+    # A timer that fires a little early makes two points of the sleep.
+    assert list(dict.fromkeys(found)) == lines(operation, 1, 2, 3, 4, 5)
 
 
 async def test_points_of_a_groups_tasks_count() -> None:
