@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
 import creche
 from creche import insight
+from creche._insight.lanes import Lane
 from creche.insight import Event, Recording
 
 monitoring: Any = getattr(sys, "monitoring", None)
@@ -223,6 +225,21 @@ def test_two_loops_in_two_threads_keep_their_steps_apart(tmp_path: Path) -> None
         assert [event.text for event in steps] == [*[""] * 50, "sleep()", ""]
     lanes = {of(recording, "step", name)[0].lane for name in ("asyncio", "trio")}
     assert len(lanes) == 2
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_way_of_a_call_to_a_lane_may_change_while_it_is_on_its_way(
+    depth: int,
+) -> None:
+    """A second loop that begins changes by how many frames a lane is called."""
+    lane = Lane.__new__(Lane)
+    lane.depth = depth
+
+    def called() -> FrameType:
+        return lane._frame_of(here.f_code, 1)
+
+    here = sys._getframe()
+    assert called() is here
 
 
 async def test_nothing_is_watched_any_more_when_the_recording_has_ended(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable
 from sys import _getframe
 from time import perf_counter_ns as now
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import layout, points
@@ -174,9 +174,19 @@ class Lane:
                 self._task = task = self.current()
                 self._tell_begin(task)
             elif (call := self._starts.get(id(code))) is not None:
-                call(_getframe(self.depth))
+                call(self._frame_of(code, 1))
         except Exception:
             _tell_failure()
+
+    def _frame_of(self, code: CodeType, above: int) -> FrameType:
+        """Return the frame of `code`, which has called the lane; `above`: how many frames of the lane there are."""
+        frame = _getframe(self.depth + above)
+        if frame.f_code is not code:  # Another loop has begun meanwhile, and calls go another way.
+            frame = _getframe(above)
+            while frame.f_code is not code:
+                assert frame.f_back is not None, "what has called the lane is below it"
+                frame = frame.f_back
+        return frame
 
     def _end_other_step(self) -> None:
         if self._task is not None:
@@ -224,9 +234,9 @@ class Lane:
                     self._task, self._begin = self._outer.pop()
             elif (said := self._wait_words.get(id(code))) is not None:
                 if value is not None and type(value) is not type:
-                    self._wait(said)
+                    self._wait(said, code)
             elif (call := self._yields.get(id(code))) is not None:
-                call(_getframe(self.depth), value)
+                call(self._frame_of(code, 1), value)
         except Exception:
             _tell_failure()
 
@@ -248,7 +258,7 @@ class Lane:
                 if self._outer:
                     self._task, self._begin = self._outer.pop()
             elif (call := self._returns.get(id(code))) is not None:
-                call(_getframe(self.depth), value)
+                call(self._frame_of(code, 1), value)
         except Exception:
             _tell_failure()
 
@@ -262,12 +272,12 @@ class Lane:
 
     # Waits and wakes
 
-    def _wait(self, said: int) -> None:
+    def _wait(self, said: int, code: CodeType) -> None:
         waits = self.waits
         if said:
             self.waits = (0, waits[1], said, *waits[3:]) if waits else (0, 0, said, *self._now())
             return
-        names = _getframe(self.depth + 1).f_locals
+        names = self._frame_of(code, 2).f_locals
         key, text = self.words.wait(names.get("self"))
         if waits is not None:
             self.waits = key, waits[1], text, *waits[3:]
