@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from creche import (
@@ -15,7 +13,7 @@ from creche import (
     wait_all_tasks_blocked,
 )
 
-MANY = 5_000 if sys.flags.dev_mode else 50_000  # asyncio notes a stack for each there
+MANY = 50_000
 
 pytestmark = pytest.mark.time_limit(180)
 
