@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from time import thread_time
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +19,7 @@ from ..streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from .lints import FULL
 from .model import Lint, Place, Task
 from .text import duration
-from .waits import Found
+from .waits import Found, thread_time
 
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Sequence
-from time import thread_time
+import time
+from collections.abc import Callable, Iterable, Sequence
 from types import CodeType, FrameType, FunctionType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +25,9 @@ from .model import Place
 if TYPE_CHECKING:
     from .._kernel.contract import Kernel, TaskRecord
     from .._wait_description import WaitDescription
+
+thread_time: Callable[[], float] = getattr(time, "thread_time", time.monotonic)
+"""The clock of searches: what other threads take does not count. A page has no such clock, and no threads."""
 
 PATIENCE = 0.05
 """Seconds of processor time that the search for names in variables may take."""
