@@ -18,9 +18,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 SLEEPER = """
-import signal, time
-signal.signal(signal.SIGUSR1, lambda *_: print("heard", flush=True))
-print("ready", flush=True)
+import os, signal, time
+signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b"heard\\n"))
+os.write(1, b"ready\\n")
 while True:
     time.sleep(60)
 """
