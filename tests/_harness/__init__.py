@@ -23,3 +23,5 @@ from ._measures import leaves as leaves
 from ._resources import Resource as Resource
 from ._resources import assert_free as assert_free
 from ._resources import each_resource as each_resource
+from ._threads import error_in_a_thread as error_in_a_thread
+from ._threads import notices_other_threads as notices_other_threads

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from _harness import Backend
+from _harness import Backend, error_in_a_thread, notices_other_threads
 from creche import create_task_group, fail_after, sleep, wait_all_tasks_blocked
 from creche.abc import TaskStatus
 from creche.flow import Watched, create_broadcast, select
@@ -18,32 +16,10 @@ from creche.services import create_supervisor, wait_for_stop
 everywhere = pytest.mark.backends("asyncio", "asyncio+debug", "asyncio+eager", "uvloop", "trio")
 
 
-def error_in_a_thread(func: Callable[[], object]) -> BaseException | None:
-    """Call `func` in a thread that no loop knows, and return what it raised."""
-    errors: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            func()
-        except BaseException as exc:
-            errors.append(exc)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    thread.join()
-    return errors[0] if errors else None
-
-
-def notices(backend: Backend) -> bool:
-    """Whether the loop notices wake-ups from other threads: Trio always, asyncio in debug mode."""
-    debug = sys.flags.dev_mode or bool(backend.options.get("debug"))
-    return backend.kernel == "trio" or debug
-
-
 async def call_from_a_thread(backend: Backend, func: Callable[[], object]) -> None:
     """Make a call that wakes somebody, from a thread; if that is refused, make it here as well."""
     error = error_in_a_thread(func)
-    if notices(backend):
+    if notices_other_threads(backend):
         assert "of an event loop in another thread" in str(error)
         await sleep(0.005)
         func()
@@ -128,7 +104,7 @@ async def test_setting_a_watched_value(backend: Backend, how: str) -> None:
                 group.start_soon(each)
             await wait_all_tasks_blocked()
             error = error_in_a_thread(lambda: price.set(2))
-            if notices(backend):
+            if notices_other_threads(backend):
                 assert "of an event loop in another thread" in str(error)
                 assert price.get() == 1
                 await sleep(0.005)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from _kernel_parts import Group, Parked, cancel, let_run
 
-from _harness import on_every_backend
+from _harness import error_in_a_thread, on_every_backend
 from creche._kernel import current_task
 from creche._kernel.contract import Task
 
@@ -96,27 +94,11 @@ async def test_what_waits_for_the_end_of_a_task_is_called_however_it_ends() -> N
 # From other threads
 
 
-def in_a_thread(func: Callable[[], object]) -> BaseException | None:
-    """Return what a function raises in another thread."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            func()
-        except BaseException as exc:
-            raised.append(exc)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return raised[0] if raised else None
-
-
 async def test_check_parked_raises_nothing_for_a_task_that_is_not_cancelled() -> None:
     group = Group()
     parked = Parked(group, firm=True)
     await let_run()
-    assert in_a_thread(partial(parked.task.check_parked, parked.waiter)) is None
+    assert error_in_a_thread(partial(parked.task.check_parked, parked.waiter)) is None
     parked.waiter.set_result(None)
     await group.close()
 
@@ -127,7 +109,7 @@ async def test_check_parked_raises_the_cancellation_that_comes_after_a_firm_wait
     await let_run()
     cancel(parked.scope)
     await let_run()
-    raised = in_a_thread(partial(parked.task.check_parked, parked.waiter))
+    raised = error_in_a_thread(partial(parked.task.check_parked, parked.waiter))
     assert isinstance(raised, group.kernel.cancelled_class)
     parked.waiter.set_result(None)
     await group.close()
@@ -139,6 +121,6 @@ async def test_check_parked_raises_the_cancellation_that_has_ended_a_wait() -> N
     await let_run()
     cancel(parked.scope)
     await let_run()
-    raised = in_a_thread(partial(parked.task.check_parked, parked.waiter))
+    raised = error_in_a_thread(partial(parked.task.check_parked, parked.waiter))
     assert isinstance(raised, group.kernel.cancelled_class)
     await group.close()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
-import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
 import pytest
 
-from _harness import Backend
+from _harness import Backend, error_in_a_thread, notices_other_threads
 from creche import (
     CancelScope,
     CapacityLimiter,
@@ -29,28 +27,6 @@ from creche import (
     to_thread,
     wait_all_tasks_blocked,
 )
-
-
-def error_in_a_thread(func: Callable[[], object]) -> BaseException | None:
-    """Call `func` in a thread that no loop knows, and return what it raised."""
-    errors: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            func()
-        except BaseException as exc:
-            errors.append(exc)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    thread.join()
-    return errors[0] if errors else None
-
-
-def notices(backend: Backend) -> bool:
-    """Whether the loop notices wake-ups from other threads: Trio always, asyncio in debug mode."""
-    debug = sys.flags.dev_mode or bool(backend.options.get("debug"))
-    return backend.kernel == "trio" or debug
 
 
 @pytest.mark.backends("asyncio", "asyncio+debug", "asyncio+eager", "uvloop", "trio")
@@ -74,7 +50,7 @@ async def test_a_cancel_from_another_thread_is_told_or_does_no_harm(
             "handle": handle.cancel,
         }
         error = error_in_a_thread(acts[what])
-        if notices(backend):
+        if notices_other_threads(backend):
             assert "of an event loop in another thread" in str(error)
             assert (scope.cancel_called, scope.deadline, scope.shield) == (False, math.inf, False)
         else:
@@ -122,7 +98,7 @@ async def test_waking_from_another_thread_is_told_or_does_no_harm(
         handle = group.start_soon(waits)
         await wait_all_tasks_blocked()
         error = error_in_a_thread(wake)
-        if notices(backend):
+        if notices_other_threads(backend):
             assert "of an event loop in another thread" in str(error)
             with move_on_after(0.02):
                 await handle.wait()
@@ -145,7 +121,7 @@ async def test_setting_an_event_from_another_thread_is_told_or_does_no_harm(
         group.start_soon(event.wait)
         await wait_all_tasks_blocked()
         error = error_in_a_thread(event.set)
-        if notices(backend):
+        if notices_other_threads(backend):
             assert "of an event loop in another thread" in str(error)
             assert not event.is_set()
             with move_on_after(0.01) as scope:  # a cancel still lands
